@@ -1,0 +1,120 @@
+"""An ML model registry over Git and DVC, with no server.
+
+Nothing heavy is imported until a name is used::
+
+    import modelregistry as mr
+
+    registry = mr.Registry(".")
+    registry.register("churn", bump="minor", message="more data")
+    registry.promote("churn", "v0.2.0", "current", message="better AUC")
+    model = mr.load_model("churn", stage="current")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelregistry.changes import ANY, EMPTY
+    from modelregistry.errors import (
+        ConflictError,
+        DeprecatedModelWarning,
+        GitError,
+        GitTimeoutError,
+        IntegrityError,
+        InvalidFileError,
+        InvalidInputError,
+        InvalidNameError,
+        InvalidReferenceError,
+        InvalidSettingsError,
+        MissingBytesError,
+        MissingDependencyError,
+        ModelNotFoundError,
+        NotDeclaredError,
+        NotFoundError,
+        PartialViewWarning,
+        PathNotFoundError,
+        RefusedError,
+        RegistryError,
+        RegistryWarning,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+        SeveralHoldersError,
+        StageEmptyError,
+        UnknownFormatError,
+        UntrustedModelError,
+        VersionExistsError,
+        VersionNotFoundError,
+        WithdrawnError,
+        WorkingCopyError,
+    )
+    from modelregistry.loading import load_model
+    from modelregistry.names import Reference
+    from modelregistry.registry import Model, Registry
+    from modelregistry.version import ModelVersion
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ANY": "changes",
+    "EMPTY": "changes",
+    "Model": "registry",
+    "ModelVersion": "version",
+    "Reference": "names",
+    "Registry": "registry",
+    "load_model": "loading",
+}
+
+__all__ = [
+    "ANY",
+    "EMPTY",
+    "ConflictError",
+    "DeprecatedModelWarning",
+    "GitError",
+    "GitTimeoutError",
+    "IntegrityError",
+    "InvalidFileError",
+    "InvalidInputError",
+    "InvalidNameError",
+    "InvalidReferenceError",
+    "InvalidSettingsError",
+    "MissingBytesError",
+    "MissingDependencyError",
+    "Model",
+    "ModelNotFoundError",
+    "ModelVersion",
+    "NotDeclaredError",
+    "NotFoundError",
+    "PartialViewWarning",
+    "PathNotFoundError",
+    "Reference",
+    "RefusedError",
+    "Registry",
+    "RegistryError",
+    "RegistryWarning",
+    "RepositoryNotFoundError",
+    "RevisionNotFoundError",
+    "SeveralHoldersError",
+    "StageEmptyError",
+    "UnknownFormatError",
+    "UntrustedModelError",
+    "VersionExistsError",
+    "VersionNotFoundError",
+    "WithdrawnError",
+    "WorkingCopyError",
+    "__version__",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

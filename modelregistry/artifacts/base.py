@@ -1,0 +1,80 @@
+"""The contract of a storage: from a path in a commit to the addresses of its bytes, and to the bytes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+Progress = Callable[[int, int | None], None]
+"""Called with (bytes done, bytes in all or None) while bytes move."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of an artifact, as its storage addresses it."""
+
+    path: str
+    """Posix path inside the artifact; the file's own name when the artifact is one file."""
+    address: str
+    """``"md5:<hex>"`` in DVC, ``"git:<object id>"`` in Git."""
+    size: int | None = None
+    """Bytes, if the storage records it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an artifact consists of at one commit."""
+
+    storage: str
+    """The name of the storage that located it."""
+    path: str
+    """Where the artifact is, relative to the Git root."""
+    entries: tuple[Entry, ...]
+    """Its files, by path."""
+    is_directory: bool = False
+    address: str = ""
+    """The storage's own address of the whole, such as ``"md5:….dir"``."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all, or None where the storage does not record it."""
+        sizes = [entry.size for entry in self.entries]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+class Storage(ABC):
+    """Finds and brings bytes; verifies nothing and parses no model: its caller does the first, loaders the second."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def locate(self, rev: str, path: str) -> Content | None:
+        """What ``path`` (relative to the Git root) consists of at commit ``rev``; None if not kept here.
+
+        Raises:
+            InvalidFileError: A metadata file on the way can't be read.
+            MissingBytesError: A directory listing is needed and can't be found.
+        """
+
+    @abstractmethod
+    def find(self, entry: Entry) -> Path | None:
+        """Where the bytes of ``entry`` lie on this machine already (unverified), or None."""
+
+    @abstractmethod
+    def fetch(self, entries: Sequence[Entry], into: Path, *, progress: Progress | None = None) -> None:
+        """Bring the bytes of each entry to ``into / entry.address.replace(":", "-")``, unverified.
+
+        Raises:
+            MissingBytesError: Some are not to be had; the message says which and what to do.
+        """
+
+    @abstractmethod
+    def missing(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Those of ``entries`` whose bytes are neither on this machine nor where they are fetched from."""
+
+    def made_here(self, rev: str, content: Content) -> bool:
+        """Whether there is evidence that this user's own pipeline made these bytes on this machine."""
+        return False

@@ -1,0 +1,436 @@
+"""Finds what DVC tracks by the project's own files, and brings bytes through DVC's remotes; the one door to DVC."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import posixpath
+import re
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
+
+from modelregistry.artifacts.base import Content, Entry, Progress, Storage
+from modelregistry.artifacts.dvcconfig import Project
+from modelregistry.artifacts.dvcoutputs import find_output
+from modelregistry.artifacts.dvcruns import has_run, was_committed_here
+from modelregistry.dvcfiles import ListedFile, Output, read_manifest
+from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError
+from modelregistry.gitrepo import GitRepo
+
+_ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
+_FEW_BYTES = 1 << 20
+_MAX_LISTING_BYTES = 128 << 20
+_EXTRAS = ("s3", "gs", "azure", "ssh")
+_importing = threading.Lock()
+
+
+class DvcStorage(Storage):
+    """What DVC tracks in one Git repository.
+
+    Args:
+        repo: The repository.
+        home: A folder of ours: what must be kept goes below ``home / "dvc"``.
+        source: Where the repository was cloned from, if it is a mirror: relative remotes lead from there.
+    """
+
+    name: ClassVar[str] = "dvc"
+
+    def __init__(self, repo: GitRepo, *, home: Path, source: str | None = None) -> None:
+        self._repo = repo
+        self._home = home / "dvc"
+        self._source = source
+        self._origins: dict[str, _Origin] = {}
+
+    # -- locating ------------------------------------------------------------------------------------------
+
+    def locate(self, rev: str, path: str) -> Content | None:
+        """What ``path`` consists of at commit ``rev``; None if DVC does not keep it.
+
+        Files that DVC 2 tracked have the address ``md5-dos2unix:…``: an md5 over text with its line ends
+        changed, so a caller can't verify such a file by its md5.
+
+        Raises:
+            InvalidFileError: A metadata file on the way can't be read, or says what only DVC can work out.
+            IntegrityError: A directory's listing is not the recorded one.
+            MissingBytesError: A directory's listing can't be found.
+            PathNotFoundError: ``path`` is no output, but a folder that holds some.
+        """
+        path = posixpath.normpath(path)
+        if path == "." or path.startswith(("/", "../")) or path == "..":
+            return None
+        output = find_output(self._repo, rev, path)
+        if output is None:
+            return None
+        out = output.out
+        origin = _Origin(self._project, output, rev)
+        kind = "md5-dos2unix" if out.legacy else "md5"
+        if out.files:
+            listed: Sequence[ListedFile] = sorted(out.files, key=lambda file: file.path)
+        elif out.md5 is None:
+            raise InvalidFileError(
+                f"{output.file!r} records no md5 for {path!r}: DVC has not fetched it yet, or a cloud keeps its "
+                "versions, which is not supported here. 'dvc update' or 'dvc commit' it, and commit the file",
+                path=output.file,
+            )
+        elif out.is_directory:
+            listed = self._listing(origin, Entry(f"{output.path}/", f"{kind}:{out.md5}"))
+        else:
+            entry = Entry(posixpath.basename(path), f"{kind}:{out.md5}", out.size)
+            return self._content(path, [entry], origin, address=entry.address)
+        if path == output.path:
+            address = f"{kind}:{out.md5 or _listing_md5(listed)}"
+            entries = [Entry(file.path, f"{kind}:{file.md5}", file.size) for file in listed]
+            return self._content(path, entries, origin, address=address, is_directory=True)
+        inside = path[len(output.path or "") + 1 :]
+        for file in listed:
+            if file.path == inside:
+                entry = Entry(posixpath.basename(path), f"{kind}:{file.md5}", file.size)
+                return self._content(path, [entry], origin, address=entry.address)
+        entries = [
+            Entry(file.path[len(inside) + 1 :], f"{kind}:{file.md5}", file.size)
+            for file in listed
+            if file.path.startswith(f"{inside}/")
+        ]
+        return self._content(path, entries, origin, is_directory=True) if entries else None
+
+    def _content(
+        self,
+        path: str,
+        entries: Sequence[Entry],
+        origin: _Origin,
+        *,
+        address: str = "",
+        is_directory: bool = False,
+    ) -> Content:
+        for entry in entries:
+            self._origins[entry.address] = origin
+        return Content(self.name, path, tuple(entries), is_directory, address)
+
+    def _listing(self, origin: _Origin, entry: Entry) -> Sequence[ListedFile]:
+        """The files of a directory output: from the cache, from what we kept, or from the remote."""
+        md5 = entry.address.partition(":")[2]
+        self._origins.setdefault(entry.address, origin)
+        place = self.find(entry)
+        kept = self._home / "listings" / md5
+        if place is None and kept.is_file() and _md5(kept) == md5:
+            place = kept
+        if place is None:
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._home, prefix="listing-") as folder:
+                self.fetch([entry], Path(folder))
+                fetched = Path(folder, entry.address.replace(":", "-"))
+                _check_listing(fetched, entry)
+                kept.parent.mkdir(mode=0o700, exist_ok=True)
+                place = fetched.replace(kept)
+        else:
+            _check_listing(place, entry)
+        return read_manifest(place.read_bytes(), entry.path.rstrip("/"))
+
+    # -- the project and its cache -------------------------------------------------------------------------
+
+    def _project(self, file: str, rev: str) -> Project:
+        """The DVC project that ``file`` of commit ``rev`` belongs to."""
+        folders = [posixpath.dirname(file)]
+        while folders[-1]:
+            folders.append(posixpath.dirname(folders[-1]))
+        root = self._repo.root
+        if root is not None:
+            for folder in folders:
+                base = root / folder
+                if (base / ".dvc").is_dir():
+                    config = base / ".dvc" / "config"
+                    return Project(base, config.read_bytes() if config.is_file() else None)
+        # Where remotes are is what the default branch says today, not what a commit of last year said.
+        for branch in (*self._repo.default_branches(), rev):
+            names = [f"{branch}:{posixpath.join(folder, '.dvc/config')}" for folder in folders]
+            for folder, blob in zip(folders, self._repo.read(names, limit=_FEW_BYTES), strict=True):
+                if blob is not None and blob.data is not None:
+                    source = root or _folder(self._source, self._repo.git_dir)
+                    return Project(source / folder if source else None, blob.data, root is not None)
+        return Project(root, None, root is not None)
+
+    def find(self, entry: Entry) -> Path | None:
+        """Where the bytes lie in the cache of the DVC project (unverified), or None."""
+        cache = self._origin(entry).project.cache
+        address = _ADDRESS.fullmatch(entry.address)
+        if cache is None or address is None:
+            return None
+        path = os.path.join(cache, _object_path(address))
+        try:
+            return Path(path) if stat.S_ISREG(os.lstat(path).st_mode) else None
+        except OSError:
+            return None
+
+    def _origin(self, entry: Entry) -> _Origin:
+        # An entry that was not located here (it was recorded, say) is looked for in the project at the Git root.
+        return self._origins.get(entry.address) or _Origin(self._project, None, "HEAD")
+
+    # -- the remote ----------------------------------------------------------------------------------------
+
+    def fetch(self, entries: Sequence[Entry], into: Path, *, progress: Progress | None = None) -> None:
+        """Bring the bytes of each entry to ``into / entry.address.replace(":", "-")``, unverified.
+
+        They come from the remote that the project's configuration names, through DVC's own file systems and
+        with the user's credentials; DVC's cache and the working copy are left alone.
+
+        Raises:
+            InvalidFileError: The project's configuration can't be read.
+            MissingBytesError: Some are not to be had; the message says which and what to do.
+        """
+        wanted = list({entry.address: entry for entry in entries}.values())
+        counter = _Counter(wanted, progress)
+
+        def bring(filesystem: Any, path: str, entry: Entry) -> bool:
+            from fsspec.callbacks import Callback
+
+            target = into / entry.address.replace(":", "-")
+            part = target.with_name(f"{target.name}.part")
+            hook = Callback(hooks={"count": partial(counter.count, entry)})
+            try:
+                filesystem.get_file(path, os.fspath(part), callback=hook)
+                counter.count(entry, None, part.stat().st_size)
+                part.replace(target)
+            except FileNotFoundError:
+                return False
+            finally:
+                part.unlink(missing_ok=True)
+            return True
+
+        lost = self._visit(wanted, bring)
+        if lost:
+            entry = lost[0]
+            origin = self._origin(entry)
+            url = origin.output.imported_from if origin.output else None
+            advice = (
+                f"it was imported from {_without_secrets(url)!r}: 'dvc pull' brings it"
+                if url
+                else "run 'dvc push' where it was made"
+            )
+            more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+            raise MissingBytesError(
+                f"{entry.path!r} ({entry.address}){more} is neither in the DVC cache nor in the remote: {advice}",
+                paths=[each.path for each in lost],
+            )
+
+    def missing(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Those of ``entries`` that are neither in the cache nor, with the recorded size, in the remote.
+
+        Raises:
+            InvalidFileError: The project's configuration can't be read.
+            MissingBytesError: The remote can't be asked.
+        """
+        absent = list({entry.address: entry for entry in entries if self.find(entry) is None}.values())
+
+        def exists(filesystem: Any, path: str, entry: Entry) -> bool:
+            try:
+                size = filesystem.info(path).get("size")
+            except FileNotFoundError:
+                return False
+            return None in (size, entry.size) or size == entry.size
+
+        lost = set()
+        for group in self._groups(absent):
+            if self._origin(group[0]).project.has_remote:
+                lost |= {entry.address for entry in self._visit(group, exists)}
+            else:
+                lost |= {entry.address for entry in group}
+        return tuple(entry for entry in entries if entry.address in lost)
+
+    def _groups(self, entries: Sequence[Entry]) -> Iterable[list[Entry]]:
+        """The entries, those of one remote together."""
+        groups: dict[tuple[object, ...], list[Entry]] = {}
+        for entry in entries:
+            origin = self._origin(entry)
+            groups.setdefault((origin.project, origin.remote), []).append(entry)
+        return groups.values()
+
+    def _visit(self, entries: Sequence[Entry], do: Callable[[Any, str, Entry], bool]) -> list[Entry]:
+        """Call ``do(file system, path, entry)`` for the object of each entry; those for which it is False."""
+        lost: list[Entry] = []
+        for group in self._groups(entries):
+            origin = self._origin(group[0])
+            name, remotes = _reworded(group, origin.project.remote, origin.remote)
+            try:
+                filesystem, top = _open_remote(name, remotes)
+                versioned = remotes[name].get("worktree") == "true"
+                with ThreadPoolExecutor(max_workers=min(filesystem.jobs, len(group), 16)) as pool:
+                    pending = {}
+                    for entry in group:
+                        address = _ADDRESS.fullmatch(entry.address)
+                        if address is None:
+                            lost.append(entry)
+                            continue
+                        parts = (top, ".dvc") if versioned else (top,)
+                        path = filesystem.join(*parts, *_object_path(address).split("/"))
+                        pending[pool.submit(do, filesystem, path, entry)] = entry
+                    try:
+                        lost += [entry for future, entry in pending.items() if not future.result()]
+                    except BaseException:
+                        pool.shutdown(cancel_futures=True)
+                        raise
+            except Exception as error:
+                raise _unreachable(group, name, remotes, origin.project, error) from error
+        return lost
+
+    # -- evidence ------------------------------------------------------------------------------------------
+
+    def made_here(self, rev: str, content: Content) -> bool:
+        """Whether a step of this clone's own pipeline made these bytes, and its result was committed here.
+
+        Both must be so: the project's cache has a record of the run (DVC writes one when it ran or committed a
+        step), and a commit that was made in this very clone, and is no merge, brought the md5 into the
+        ``dvc.lock``. Pulled, imported and added bytes have neither. The one way around is a user who fetches
+        the records of others (``--run-cache``), lets DVC restore from them and commits that.
+        """
+        output = find_output(self._repo, rev, content.path)
+        kind, _, md5 = content.address.partition(":")
+        if output is None or output.step is None or output.path != content.path or kind != "md5":
+            return False
+        if not md5 or output.out.md5 != md5:
+            return False
+        origin = _Origin(self._project, output, rev)
+        cache = origin.project.cache
+        return cache is not None and has_run(cache, md5) and was_committed_here(self._repo, output.file, md5)
+
+
+class _Origin:
+    """Where an entry was located: what its bytes are looked for by."""
+
+    def __init__(self, project: Callable[[str, str], Project], output: Output | None, rev: str) -> None:
+        self._find = project
+        self._rev = rev
+        self.output = output
+        self.remote = output.out.remote if output else None
+
+    @cached_property
+    def project(self) -> Project:
+        return self._find(self.output.file if self.output else "", self._rev)
+
+
+class _Counter:
+    """Adds up what the threads report."""
+
+    def __init__(self, entries: Sequence[Entry], progress: Progress | None) -> None:
+        sizes = [entry.size for entry in entries]
+        self._total = None if None in sizes else sum(size for size in sizes if size is not None)
+        self._done: dict[str, int] = {}
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def count(self, entry: Entry, size: int | None, value: int, **_: object) -> None:
+        del size
+        if self._progress is not None:
+            with self._lock:
+                self._done[entry.address] = value
+                self._progress(sum(self._done.values()), self._total)
+
+
+def _object_path(address: re.Match[str]) -> str:
+    """Where DVC keeps an object, in a cache as in a remote; DVC 2 had no folder for the algorithm."""
+    kind, oid = address.groups()
+    return f"{oid[:2]}/{oid[2:]}" if kind == "md5-dos2unix" else f"files/md5/{oid[:2]}/{oid[2:]}"
+
+
+def _md5(path: Path) -> str:
+    if path.stat().st_size > _MAX_LISTING_BYTES:
+        return ""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _check_listing(path: Path, entry: Entry) -> None:
+    expected = entry.address.partition(":")[2]
+    if (found := _md5(path)) != expected:
+        raise IntegrityError(
+            f"the listing of {entry.path.rstrip('/')!r} is not the recorded one: {os.fspath(path)!r} has the md5 "
+            f"{found!r}; delete the damaged object and 'dvc push' it again where the files are",
+            path=entry.path.rstrip("/"),
+            expected=f"md5:{expected}",
+            found=f"md5:{found}",
+        )
+
+
+def _listing_md5(files: Sequence[ListedFile]) -> str:
+    """What DVC would name the listing, where only its content is recorded."""
+    text = json.dumps([{"md5": file.md5, "relpath": file.path} for file in files], sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _folder(source: str | None, git_dir: Path) -> Path | None:
+    """The folder on this machine that ``source`` names."""
+    if source is None:
+        return git_dir
+    if source.startswith("file://"):
+        return Path(unquote(urlsplit(source).path))
+    return Path(source).absolute() if "://" not in source and os.path.isdir(source) else None
+
+
+def _open_remote(name: str, remotes: dict[str, dict[str, str]]) -> tuple[Any, str]:
+    """DVC's file system for a remote, and the path of its top."""
+    with _importing:
+        # Importing DVC puts handlers on its loggers, mutes asyncio's and wraps the standard streams: for a
+        # command line that is fine, in a library it would be rude. What the caller imported stays as it is.
+        loggers = [
+            logging.getLogger(each) for each in ("dvc", "dvc_objects", "dvc_data", "asyncio", "aiohttp")
+        ]
+        before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+        streams = None if "dvc" in sys.modules else (sys.stdout, sys.stderr)
+        from dvc.fs import get_cloud_fs
+
+        if streams is not None:
+            sys.stdout, sys.stderr = streams
+            for logger, level, handlers in before:
+                logger.setLevel(level)
+                logger.handlers[:] = handlers
+    kind, options, top = get_cloud_fs({"core": {}, "remote": remotes}, name=name)
+    return kind(**options), top
+
+
+def _reworded(
+    entries: Sequence[Entry],
+    ask: Callable[[str | None], tuple[str, dict[str, dict[str, str]]]],
+    name: str | None,
+) -> tuple[str, dict[str, dict[str, str]]]:
+    """What ``ask`` says of the remote; an error names the entries too."""
+    try:
+        return ask(name)
+    except MissingBytesError as error:
+        raise MissingBytesError(
+            f"{entries[0].path!r} is not in the DVC cache, and {error}",
+            paths=[entry.path for entry in entries],
+        ) from error
+
+
+def _unreachable(
+    entries: Sequence[Entry],
+    name: str,
+    remotes: dict[str, dict[str, str]],
+    project: Project,
+    error: Exception,
+) -> MissingBytesError:
+    scheme = urlsplit(remotes[name]["url"]).scheme
+    said = _without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])[:300]
+    advice = "check the address, the network and your credentials ('dvc pull' must work here)"
+    if isinstance(error, ImportError) or type(error).__name__ == "RemoteMissingDepsError":
+        package = f"'modelregistry[{scheme}]'" if scheme in _EXTRAS else f"dvc-{scheme}"
+        advice = f"pip install {package}"
+    elif project.ignored:
+        options = ", ".join(project.ignored)
+        advice += f"; {options} of the committed .dvc/config could run something, so set it with 'dvc remote modify --local'"
+    return MissingBytesError(
+        f"{entries[0].path!r} is not in the DVC cache, and the remote {name!r} can't be read ({said}): {advice}",
+        paths=[entry.path for entry in entries],
+    )
+
+
+def _without_secrets(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", text)

@@ -1,0 +1,75 @@
+"""The contract of a backend: keep an append-only log per model, append one event under compare-and-swap.
+
+A backend decides nothing: it sorts no versions, knows no stage rules and no "latest".
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from modelregistry.events import Event
+from modelregistry.tags import Quarantined, first_number
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a backend keeps of one model, read at one moment."""
+
+    model: str
+    head: str
+    """An opaque token of this very content: equal heads, equal logs."""
+    events: tuple[Event, ...] = ()
+    quarantined: tuple[Quarantined, ...] = ()
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """The highest number taken in each slot."""
+
+    def next_number(self, slot: str) -> int:
+        """The number that the slot's next event must have."""
+        return self.numbers[slot] + 1 if slot in self.numbers else first_number(slot)
+
+
+class Backend(ABC):
+    """Keeps the logs of a registry's models.
+
+    Subclasses implement the hooks (``_read`` …). Whatever they raise on purpose is a ``RegistryError``.
+    """
+
+    name: ClassVar[str]
+
+    def read(self, model: str) -> Log:
+        """The model's log as it is now; an empty one for a model that is not there."""
+        return self._read(model)
+
+    def read_all(self) -> Iterator[Log]:
+        """The logs of all models, by name."""
+        return self._read_all()
+
+    def append(self, event: Event) -> Event | None:
+        """Append ``event`` if and only if its number in its slot is free; None when it is taken.
+
+        The number is the log position the write was decided on. When this returns, the event is kept; when it
+        raises, or returns None, nothing was written.
+
+        Returns:
+            The event as it will be read.
+        """
+        return self._append(event)
+
+    def watch(self, model: str) -> Hashable | None:
+        """A cheap token: while it stays the same, so does the model's log. None when that can't be told yet."""
+        return self._watch(model)
+
+    @abstractmethod
+    def _read(self, model: str) -> Log: ...
+
+    @abstractmethod
+    def _read_all(self) -> Iterator[Log]: ...
+
+    @abstractmethod
+    def _append(self, event: Event) -> Event | None: ...
+
+    @abstractmethod
+    def _watch(self, model: str) -> Hashable | None: ...

@@ -1,0 +1,97 @@
+"""What is odd in a log: tags that can't be read, tags that contradict each other, and what GTO would answer otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned, Withdrawn
+from modelregistry.history import History
+from modelregistry.tags import Quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is odd, and what to do about it."""
+
+    model: str
+    """The model; empty for the repository as a whole."""
+    where: str
+    """The tag, or the part of the repository."""
+    what: str
+    """What is odd about it, and how it is read."""
+    mend: str
+    """What to do, if anything."""
+
+
+def problems_in(history: History, quarantined: Iterable[Quarantined]) -> Iterator[Problem]:
+    """Everything odd in the log of one model."""
+    for tag in quarantined:
+        yield Problem(history.model, tag.name, f"not read as an event: {tag.reason}", "delete the tag, or leave it")
+    yield from _versions(history)
+    yield from _stages(history)
+    yield from _gto(history)
+
+
+def _versions(history: History) -> Iterator[Problem]:
+    at_rev: dict[str, str] = {}
+    for event in history.events:
+        match event:
+            case Registered():
+                kept = history.versions[event.version].registered
+                if event.order > kept.order and event.rev != kept.rev:
+                    yield Problem(
+                        history.model, event.source,
+                        f"{event.version} is registered at {event.rev[:10]} and at {kept.rev[:10]}, which counts",
+                        f"register the bytes of {event.rev[:10]} as a version of their own",
+                    )  # fmt: skip
+                other = at_rev.setdefault(event.rev, event.version)
+                if other != event.version:
+                    yield Problem(
+                        history.model, event.source,
+                        f"{other} and {event.version} are registered at one commit, {event.rev[:10]}: every GTO command "
+                        "fails on the repository once a stage tag is there",
+                        "register further versions here: each gets a commit of its own",
+                    )  # fmt: skip
+            case Withdrawn() | Deregistered() if event.version not in history.versions:
+                yield Problem(history.model, event.source, f"there is no {event.version} to take away", "nothing")
+
+
+def _stages(history: History) -> Iterator[Problem]:
+    for event in history.events:
+        if isinstance(event, (Assigned, Unassigned)) and history.version_of(event) is None:
+            yield Problem(
+                history.model, event.source,
+                f"a stage tag on {event.rev[:10]}, where no version is registered: it counts for nothing",
+                "register that commit as a version",
+            )  # fmt: skip
+    for stage in history.stages_used:
+        if history.stages.written_down and stage not in history.stages.order:
+            yield Problem(
+                history.model, f"stage {stage!r}", "used by the model and not a stage of the registry",
+                "add it to [stages] in .modelregistry.toml",
+            )  # fmt: skip
+
+
+def _gto(history: History) -> Iterator[Problem]:
+    for stage in history.stages_used:
+        ours = history.standing(stage)
+        for version, event in _standing_for_gto(history, stage).items():
+            if version not in ours and history.versions[version].served:
+                yield Problem(
+                    history.model, event.source, f"GTO still counts {version} as a holder of {stage!r}; it left",
+                    f"gto unassign {history.model} --version {version} --stage {stage}",
+                )  # fmt: skip
+
+
+def _standing_for_gto(history: History, stage: str) -> dict[str, Event]:
+    """The versions whose last stage tag is an assignment: what GTO goes by, which reads no trailer."""
+    standing: dict[str, Event] = {}
+    for event in history.events:
+        if isinstance(event, (Assigned, Unassigned)) and event.stage == stage:
+            version = history.version_of(event)
+            if version is not None and isinstance(event, Assigned):
+                standing[version] = event
+            elif version is not None:
+                standing.pop(version, None)
+    return standing

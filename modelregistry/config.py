@@ -1,0 +1,121 @@
+"""Where the registry is, where this user keeps private files, and which stages the team has."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from modelregistry.errors import InvalidSettingsError, RegistryError
+from modelregistry.history import DEFAULT_STAGES, Stages
+from modelregistry.names import check_stage
+
+SETTINGS_FILE = ".modelregistry.toml"
+GTO_FILE = ".gto"
+# What GTO 1.10 reads from its own file (gto/config.py), in lower case.
+_GTO_KEYS = {
+    "types", "stages", "index", "emojis", "log_level", "debug", "config_file_name", "enrichments",
+    "autoload_enrichments",
+}  # fmt: skip
+
+
+class StageSettings(BaseModel):
+    """One stage: ``exclusive = false`` lets several versions hold it at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exclusive: bool = True
+
+
+class Settings(BaseModel):
+    """What a team writes down in ``.modelregistry.toml`` at the head of the default branch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stages: dict[str, StageSettings] | None = None
+    """Lowest first; None where nobody wrote them down."""
+
+    @field_validator("stages")
+    @classmethod
+    def _check_names(cls, stages: dict[str, StageSettings] | None) -> dict[str, StageSettings] | None:
+        for name in stages or {}:
+            check_stage(name)
+        return stages
+
+    @property
+    def rules(self) -> Stages:
+        """The stages, as the fold needs them."""
+        if self.stages is None:
+            return Stages(DEFAULT_STAGES)
+        shared = frozenset(name for name, stage in self.stages.items() if not stage.exclusive)
+        return Stages(tuple(self.stages), shared, written_down=True)
+
+
+def parse_settings(text: bytes) -> Settings:
+    """The settings in a ``.modelregistry.toml``.
+
+    Raises:
+        InvalidSettingsError: Not TOML, an unknown key, or a value that can't be.
+    """
+    try:
+        return Settings.model_validate(tomllib.loads(text.decode()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidSettingsError(f"{SETTINGS_FILE}: {_explain(first)}") from error
+    except RegistryError as error:
+        raise InvalidSettingsError(f"{SETTINGS_FILE}: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidSettingsError(f"{SETTINGS_FILE} is not TOML: {error}") from error
+
+
+def parse_gto_settings(text: bytes) -> Settings:
+    """The stages in GTO's ``.gto``: a list, all exclusive; an empty list allows none.
+
+    Raises:
+        InvalidSettingsError: GTO would refuse the file.
+    """
+    try:
+        values = yaml.load(text, yaml.CBaseLoader) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidSettingsError(f"{GTO_FILE} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidSettingsError(f"{GTO_FILE} must hold a mapping such as 'stages: [dev, prod]'")
+    lowered = {str(key).lower(): value for key, value in values.items()}
+    if unknown := sorted(lowered.keys() - _GTO_KEYS):
+        raise InvalidSettingsError(f"{GTO_FILE}: unknown key {unknown[0]!r}: GTO refuses the whole file")
+    stages = lowered.get("stages")
+    if stages is None or stages == "":
+        return Settings()
+    if not isinstance(stages, list) or not all(isinstance(stage, str) for stage in stages):
+        raise InvalidSettingsError(f"{GTO_FILE}: 'stages' must be a list such as [dev, prod]; got {stages!r}")
+    try:
+        return Settings(stages={stage: StageSettings() for stage in stages})
+    except RegistryError as error:
+        raise InvalidSettingsError(f"{GTO_FILE}: {error}") from error
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{where}: {problem['msg']}"
+    known = list(StageSettings.model_fields if len(problem["loc"]) > 1 else Settings.model_fields)
+    close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    return f"unknown key {where!r}; {hint}"
+
+
+def choose_target(target: str | os.PathLike[str] | None) -> str:
+    """The path or URL of the registry: what was passed, else ``$MODELREGISTRY_URL``, else here."""
+    return os.fspath(target) if target is not None else os.environ.get("MODELREGISTRY_URL") or "."
+
+
+def cache_folder() -> Path:
+    """Where this user's mirrors and fetched bytes are kept: ``$MODELREGISTRY_CACHE``, else the platform's cache folder."""
+    chosen = os.environ.get("MODELREGISTRY_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("modelregistry", appauthor=False))

@@ -1,0 +1,156 @@
+"""The one choke point between verified bytes and an object: inspect, decide, and only then load."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelregistry.errors import UnknownFormatError, UntrustedModelError
+from modelregistry.loaders.base import Inspection, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.trust import Trust
+
+_logger = logging.getLogger("modelregistry")
+
+_SHOWN = 20
+"""Names that a message lists; the error has them all."""
+_WIDEST, _LONGEST = 200, 4000
+"""Characters of a name and of a line to paste that a message shows."""
+
+_FORMATS = (
+    (b"PK\x03\x04", "a zip"),
+    (b"\x80", "a pickle"),
+    (b"\x1f\x8b", "gzip"),
+    (b"BZ", "bzip2"),
+    (b"\xfd7zXZ", "xz"),
+    (b"\x78", "zlib"),
+    (b"\x04\x22\x4d\x18", "LZ4"),
+    (b"\x93NUMPY", "a numpy array"),
+    (b"\x89HDF", "HDF5"),
+    (b"PAR1", "Parquet"),
+    (b"GGUF", "GGUF"),
+    (b"{", "JSON"),
+)
+
+
+def deserialize(
+    path: Path,
+    name: str,
+    *,
+    digest: str,
+    reference: str,
+    loaders: Sequence[Loader],
+    loader: str | None,
+    trust: Trust,
+    made_here: bool,
+) -> object:
+    """The object in bytes whose digest the caller has verified.
+
+    What the library behind a loader raises while it loads is not changed; a note says for which reference.
+
+    Args:
+        path: Where the bytes lie; nobody else may write there.
+        name: What the file or folder is called in the repository.
+        digest: The digest of the bytes, algorithm first.
+        reference: What the caller asked for, for messages.
+        loaders: The loaders to choose from.
+        loader: The name of the one to take, whatever the file looks like; None to recognise it.
+        trust: What the caller vouches for.
+        made_here: Whether this user made the bytes on this machine: they may run code.
+
+    Raises:
+        UnknownFormatError: No loader or more than one recognises the file, or the file is malformed.
+        UntrustedModelError: Loading needs more than the caller vouches for; nothing was run.
+        MissingDependencyError: The library behind the loader is not installed.
+    """
+    permit = trust.permit(digest)
+    if made_here:
+        permit = replace(permit, code=True)
+    try:
+        chosen = _choose(path, name, loaders, wanted=loader)
+        if permit.code:
+            # Not inspected: nothing is left to decide, and a pickle that needs code may allow no inspection.
+            why = "made on this machine" if made_here else "trusted by the caller"
+            _logger.info("loading %s (%s) with %r, free to run code: %s", reference, digest, chosen.name, why)
+            return chosen.load(path, permit)
+        needed = chosen.inspect(path)
+        if needed.tier < Tier.CODE and permit.names.issuperset(needed.names):
+            try:
+                return chosen.load(path, permit)
+            except UntrustedNamesError as error:
+                needed = Inspection(Tier.NAMED, error.names)
+        raise _refusal(needed, permit, digest=digest, reference=reference, loader=chosen.name)
+    except UntrustedModelError:
+        raise
+    except Exception as error:
+        error.add_note(f"while loading {reference} ({name!r}, {digest})")
+        raise
+
+
+def _choose(path: Path, name: str, loaders: Sequence[Loader], *, wanted: str | None) -> Loader:
+    known = ", ".join(repr(each.name) for each in loaders) or "none"
+    if wanted is not None:
+        for each in loaders:
+            if each.name == wanted:
+                return each
+        raise UnknownFormatError(f"no loader is called {wanted!r}; there are: {known}")
+    match [each for each in loaders if each.recognises(path, name)]:
+        case [only]:
+            return only
+        case []:
+            problem = "no loader recognises"
+        case several:
+            problem = f"{' and '.join(repr(each.name) for each in several)} both recognise"
+    raise UnknownFormatError(
+        f"{problem} {name!r}, which {_looks_like(path)}; loaders: {known}; "
+        f'if one of them fits, name it: loader="{loaders[0].name if loaders else "…"}"'
+    )
+
+
+def _looks_like(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder"
+    with path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        return "is empty"
+    for mark, format_ in _FORMATS:
+        if head.startswith(mark):
+            return f"starts like {format_}"
+    return f"starts with {head!r}"
+
+
+def _refusal(
+    needed: Inspection, permit: Permit, *, digest: str, reference: str, loader: str
+) -> UntrustedModelError:
+    tier = Tier.CODE if needed.tier >= Tier.CODE else Tier.NAMED
+    missing = sorted(set(needed.names) - permit.names)
+    found = "it can run any code" if tier is Tier.CODE else "it uses names that nobody here vouched for"
+    given = "the trust given does not cover that" if permit.names else "no trust was given"
+
+    # As JSON, because a name that a forger chose must not write to the reader's terminal.
+    options = [('trust="code"', "whatever you load may run any code")]
+    if digest.startswith("sha256:"):  # no other digest is proof against forgers
+        options.insert(0, (f'trust=["{digest}"]', "exactly these bytes may run any code"))
+    if tier is Tier.NAMED:
+        every_name = json.dumps(sorted(permit.names.union(missing)))
+        options.insert(0, (f"trust={every_name}", "models may use these names, as they please"))
+    if loader != "skops":
+        options.append(('skops.io.dump(model, "model.skops")', "and register that: skops needs fewer names"))
+
+    lines = [f"{reference!r} was not loaded and nothing was run (tier {tier.name.lower()!r}): {found}"]
+    lines += [f"    {json.dumps(name)[1:-1][:_WIDEST]}" for name in missing[:_SHOWN]]
+    if len(missing) > _SHOWN:
+        lines.append(f"    and {len(missing) - _SHOWN} more: see .names")
+    lines.append(f"{digest} was not made on this machine, and {given}. If you trust who made it, use one of")
+    for remedy, meaning in options:
+        lines.append(f"    {remedy if len(remedy) < _LONGEST else 'see .remedies[0]'}  # {meaning}")
+    return UntrustedModelError(
+        "\n".join(lines),
+        names=missing,
+        digest=digest,
+        tier=tier.name.lower(),
+        remedies=[remedy for remedy, _ in options],
+    )

@@ -1,0 +1,268 @@
+"""The tree of everything that can go wrong.
+
+Every error this library raises on purpose is one of these::
+
+    RegistryError
+    ├── InvalidInputError (ValueError)        what the caller passed can't be right
+    │   ├── InvalidNameError                  a model, version or stage that is misspelt
+    │   ├── InvalidReferenceError             a string that names no version
+    │   └── InvalidSettingsError              .modelregistry.toml or .gto
+    ├── NotFoundError (LookupError)           it is well formed, and not there
+    │   ├── RepositoryNotFoundError           no Git repository, or an empty one
+    │   ├── RevisionNotFoundError             no such commit
+    │   ├── ModelNotFoundError
+    │   ├── VersionNotFoundError
+    │   ├── StageEmptyError                   no version holds the stage
+    │   └── PathNotFoundError                 no such file in the commit
+    ├── RefusedError                          the rules of the registry forbid the write
+    │   ├── VersionExistsError
+    │   ├── WithdrawnError                    the version has a tombstone
+    │   └── NotDeclaredError                  dvc.yaml does not declare the artifact
+    ├── ConflictError                         the log moved between the decision and the write
+    ├── SeveralHoldersError                   a shared stage was asked for its one holder
+    ├── WorkingCopyError                      the verb needs files, and this is a bare repository
+    ├── InvalidFileError                      dvc.yaml, dvc.lock or a *.dvc file that can't be read
+    ├── MissingBytesError                     neither in the cache nor in the remote
+    ├── IntegrityError                        the bytes are not the registered bytes
+    ├── UntrustedModelError                   loading would run code nobody here vouched for
+    ├── UnknownFormatError                    no loader recognises the file
+    ├── MissingDependencyError (ImportError)  an optional package is not installed
+    └── GitError                              git said no, or could not be run
+        └── GitTimeoutError (TimeoutError)
+
+    RegistryWarning (UserWarning)
+    ├── PartialViewWarning                    a shallow or tag-less clone
+    └── DeprecatedModelWarning
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+
+class RegistryError(Exception):
+    """The root: catch this to catch everything this library raises on purpose."""
+
+
+class InvalidInputError(RegistryError, ValueError):
+    """What the caller passed can't be right, whatever the registry holds."""
+
+
+class InvalidNameError(InvalidInputError):
+    """A model name, version or stage that Git or GTO would refuse."""
+
+
+class InvalidReferenceError(InvalidInputError):
+    """A reference that names no version, such as ``churn@`` or ``a#b#c``."""
+
+
+class InvalidSettingsError(InvalidInputError):
+    """Settings in ``.modelregistry.toml`` or ``.gto`` that can't be read."""
+
+
+class NotFoundError(RegistryError, LookupError):
+    """Well formed, and not there."""
+
+
+class RepositoryNotFoundError(NotFoundError):
+    """No Git repository there, or one without a commit."""
+
+
+class RevisionNotFoundError(NotFoundError):
+    """No such commit."""
+
+
+class ModelNotFoundError(NotFoundError):
+    """No such model."""
+
+
+class VersionNotFoundError(NotFoundError):
+    """The model has no such version."""
+
+
+class StageEmptyError(NotFoundError):
+    """No version of the model holds the stage."""
+
+
+class PathNotFoundError(NotFoundError):
+    """No such file or DVC output in the commit."""
+
+
+class RefusedError(RegistryError):
+    """The rules of the registry forbid this write; nothing was written."""
+
+
+class VersionExistsError(RefusedError):
+    """The version is registered already, with other bytes or at another commit."""
+
+
+class WithdrawnError(RefusedError):
+    """The version was withdrawn: it is never served or promoted again."""
+
+
+class NotDeclaredError(RefusedError):
+    """``dvc.yaml`` has no entry, or another one, for the artifact.
+
+    Attributes:
+        entry: The text to paste into ``dvc.yaml``.
+    """
+
+    def __init__(self, message: str, *, entry: str) -> None:
+        super().__init__(message)
+        self.entry = entry
+
+
+class ConflictError(RegistryError):
+    """The log moved between the decision and the write; nothing was written.
+
+    Attributes:
+        believed: What the writer believed, in words or as a version.
+        found: What is there instead.
+        by: Who wrote it, if known.
+        at: When it was written, if known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        believed: str | None = None,
+        found: str | None = None,
+        by: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.believed = believed
+        self.found = found
+        self.by = by
+        self.at = at
+
+
+class SeveralHoldersError(RegistryError):
+    """A shared stage was asked for its one holder, and has several.
+
+    Attributes:
+        holders: The versions that hold the stage.
+    """
+
+    def __init__(self, message: str, *, holders: Sequence[str]) -> None:
+        super().__init__(message)
+        self.holders = tuple(holders)
+
+
+class WorkingCopyError(RegistryError):
+    """The verb needs a working copy, and this repository has none that fits."""
+
+
+class InvalidFileError(RegistryError):
+    """A file of the project that can't be read as what it claims to be.
+
+    Attributes:
+        path: The file, relative to the repository.
+    """
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class MissingBytesError(RegistryError):
+    """The bytes are neither in the cache nor in the remote.
+
+    Attributes:
+        paths: The files whose bytes are missing.
+    """
+
+    def __init__(self, message: str, *, paths: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
+
+
+class IntegrityError(RegistryError):
+    """The bytes are not the registered bytes; nothing was parsed.
+
+    Attributes:
+        path: The file that was checked.
+        expected: The recorded digest, algorithm first.
+        found: The digest of what is there, algorithm first.
+    """
+
+    def __init__(self, message: str, *, path: str, expected: str, found: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.expected = expected
+        self.found = found
+
+
+class UntrustedModelError(RegistryError):
+    """Loading would run code that nobody here vouched for; nothing was run.
+
+    Attributes:
+        names: The names (``module.qualname``) that stood in the way.
+        digest: The digest of the bytes.
+        tier: The tier that loading needs: ``"named"`` or ``"code"``.
+        remedies: Lines to paste, best first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        names: Sequence[str],
+        digest: str,
+        tier: str,
+        remedies: Sequence[str],
+    ) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+        self.digest = digest
+        self.tier = tier
+        self.remedies = tuple(remedies)
+
+
+class UnknownFormatError(RegistryError):
+    """No loader recognises the file."""
+
+
+class MissingDependencyError(RegistryError, ImportError):
+    """An optional package is not installed; the message has the pip command."""
+
+
+class GitError(RegistryError):
+    """Git said no, or could not be run.
+
+    Attributes:
+        arguments: The arguments git was called with, secrets removed.
+        stderr: What git printed.
+        status: Its exit code, if it ran.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        arguments: Sequence[str] = (),
+        stderr: str = "",
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.arguments = tuple(arguments)
+        self.stderr = stderr
+        self.status = status
+
+
+class GitTimeoutError(GitError, TimeoutError):
+    """Git did not answer in time and was ended."""
+
+
+class RegistryWarning(UserWarning):
+    """The root of what this library warns about."""
+
+
+class PartialViewWarning(RegistryWarning):
+    """The clone is shallow or was made without tags: events may be missing."""
+
+
+class DeprecatedModelWarning(RegistryWarning):
+    """The model is deprecated; it still loads."""

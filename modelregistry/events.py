@@ -1,0 +1,208 @@
+"""The frozen facts a log consists of, and their JSON.
+
+An event says what happened to one model: a version was registered, withdrawn, put on a stage or taken off it,
+annotated; the model was deprecated. Fields that this version of the library does not know survive a round trip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+SCHEMA = 1
+"""The version of the fields below that this library writes and the newest it understands."""
+
+
+class Fact(BaseModel):
+    """A frozen record that keeps what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+
+class FileDigest(Fact):
+    """One file of a version: its path inside the artifact and what its bytes hash to."""
+
+    path: str
+    sha256: str | None = None
+    size: int | None = None
+    md5: str | None = None
+
+
+class Event(Fact):
+    """What every event says: which model, when, who, why, and where it stands in the log."""
+
+    kind: str
+    model: str
+    id: str
+    """Random for events of ours; ``git:<object id>`` for tags that other tools wrote."""
+    at: datetime
+    """The time that orders the log: UTC, whole seconds, strictly later than the model's event before."""
+    author: str
+    email: str
+    message: str = ""
+    rev: str
+    """The commit the event points at."""
+    number: int = 0
+    """Its number in its slot; 0 where the record carries none."""
+    source: str = ""
+    """What the backend calls the record: in Git, the tag."""
+    schema_version: int = 0
+    """The version of the fields; 0 for records that other tools wrote."""
+    registry: str | None = None
+    """The random id of the registry, set by the first event of ours."""
+    written_at: datetime | None = None
+    """What the writer's clock said."""
+    prev: str | None = None
+    """The digest of the model's event before this one, as its writer saw the log."""
+    echo_of: str | None = None
+    """The id of the event that this one repeats for GTO; an echo changes nothing for us."""
+
+    rank: ClassVar[int]
+    """GTO's order of kinds within one second."""
+
+    @property
+    def slot(self) -> str:
+        """What one compare-and-swap guards: events of one model and slot are numbered without gaps."""
+        raise NotImplementedError
+
+    @property
+    def order(self) -> tuple[datetime, int, int, str]:
+        """What the log is ordered by."""
+        return self.at, self.rank, self.number, self.source
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Every fact that is set, as JSON values."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def fingerprint(self) -> str:
+        """``sha256:…`` of the canonical JSON (sorted keys, no spaces, UTF-8): what the next event's ``prev`` holds."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Deprecated(Event):
+    """The model is deprecated, until its next event."""
+
+    kind: Literal["deprecate"] = "deprecate"
+    rank: ClassVar[int] = 1
+
+    @property
+    def slot(self) -> str:
+        """One for the model."""
+        return "@deprecated"
+
+
+class Registered(Event):
+    """A version was registered: this commit, these bytes."""
+
+    kind: Literal["register"] = "register"
+    version: str
+    source_rev: str | None = None
+    """The commit the version was made from, where it has a commit of its own."""
+    digest: str | None = None
+    """The identity of the bytes: of the file, or of the canonical manifest of a folder."""
+    address: str | None = None
+    """What the storage calls the bytes, such as ``md5:….dir``."""
+    size: int | None = None
+    """Bytes in all."""
+    files: tuple[FileDigest, ...] = ()
+    """The files, up to 200; above that the manifest is a file in a commit of the version's own."""
+    manifest: str | None = None
+    """The path of that manifest."""
+    metadata: dict[str, JsonValue] = {}
+    rank: ClassVar[int] = 2
+
+    @property
+    def slot(self) -> str:
+        """One for the version."""
+        return f"@{self.version}"
+
+
+class Deregistered(Event):
+    """GTO's deregistration: the version is hidden until it is registered again."""
+
+    kind: Literal["deregister"] = "deregister"
+    version: str
+    rank: ClassVar[int] = 3
+
+    @property
+    def slot(self) -> str:
+        """One for the version."""
+        return f"@{self.version}!"
+
+
+class Withdrawn(Deregistered):
+    """A tombstone: the version is never served again."""
+
+    kind: Literal["withdraw"] = "withdraw"  # type: ignore[assignment]
+
+
+class Assigned(Event):
+    """A version was put on a stage."""
+
+    kind: Literal["assign"] = "assign"
+    stage: str
+    version: str | None = None
+    """None in GTO's tags, which name a version by its commit."""
+    leaves: tuple[str, ...] = ()
+    """Stages that the version left with this."""
+    restores: str | None = None
+    """The id of the assignment that a rollback went back to."""
+    rank: ClassVar[int] = 4
+
+    @property
+    def slot(self) -> str:
+        """One for the stage's assignments."""
+        return f"#{self.stage}"
+
+
+class Unassigned(Event):
+    """A version was taken off a stage."""
+
+    kind: Literal["unassign"] = "unassign"
+    stage: str
+    version: str | None = None
+    """None in GTO's tags, which name a version by its commit."""
+    empties: bool = False
+    """Whether every earlier assignment of the stage ends with this."""
+    rank: ClassVar[int] = 5
+
+    @property
+    def slot(self) -> str:
+        """One for the stage's ends."""
+        return f"#{self.stage}!"
+
+
+class Annotated(Event):
+    """Metadata was attached after the fact; a null takes a key away."""
+
+    kind: Literal["annotate"] = "annotate"
+    version: str | None = None
+    """None for the model as a whole."""
+    metadata: dict[str, JsonValue] = {}
+    rank: ClassVar[int] = 6
+
+    @property
+    def slot(self) -> str:
+        """One for the model."""
+        return "@annotate"
+
+
+KINDS: dict[str, type[Event]] = {
+    event.model_fields["kind"].default: event
+    for event in (Deprecated, Registered, Deregistered, Withdrawn, Assigned, Unassigned, Annotated)
+}
+
+
+def event_from_json(values: dict[str, Any]) -> Event:
+    """The event that ``to_json`` gave ``values``.
+
+    Raises:
+        pydantic.ValidationError: A field is missing or of another type.
+        KeyError: The kind is unknown.
+    """
+    return KINDS[values["kind"]].model_validate(values)

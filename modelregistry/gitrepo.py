@@ -1,0 +1,640 @@
+"""The one door to Git: references, objects, exclusive creation of a reference, one-file commits, mirrors.
+
+Git is called through ``git.cmd.Git.execute`` with an argument list and nothing else of GitPython: its option
+block-lists have been bypassed again and again. Every call names the repository by ``--git-dir``, switches off
+what a hostile repository could make run (hooks, fsmonitor, pagers, helpers named by its own configuration),
+puts ``--`` or ``--end-of-options`` before operands and has a timeout. Only plumbing is used on a user's
+repository: ``status``, ``diff`` and ``checkout`` run filters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import git.cmd
+
+from modelregistry.errors import (
+    GitError,
+    GitTimeoutError,
+    InvalidInputError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    WorkingCopyError,
+)
+from modelregistry.tags import MOST_TAG_BYTES, RawTag
+
+_HARDENED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.alternateRefsCommand=",
+    "gpg.program=gpg",
+    "commit.gpgSign=false",
+    "tag.gpgSign=false",
+    "protocol.ext.allow=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    # Git flushes neither loose objects nor references by default; an acknowledged event must survive a power cut.
+    "core.fsync=committed,loose-object,reference",
+)
+_OPTIONS = [part for setting in _HARDENED for part in ("-c", setting)]
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+_LOCAL_SECONDS = 60.0
+_NETWORK_SECONDS = 600.0
+_PIPE_CHUNK = 400  # requests of under 100 bytes: a chunk always fits into the pipe, so that nobody waits for the other
+_TAG_FORMAT = (
+    "%(objectname) %(objecttype) %(raw:size) %(refname)%0a%(if:equals=tag)%(objecttype)%(then)%(raw)%(end)"
+)
+_SCP_URL = re.compile(r"(?:[^/@:]+@)?[^/@:]{2,}:(?!//)")
+
+
+class Ref(NamedTuple):
+    """A reference and the object it names."""
+
+    name: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class GitObject:
+    """An object as it lies in the repository; ``data`` is None when it is larger than the reader allowed."""
+
+    oid: str
+    kind: str
+    size: int
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One file of a commit."""
+
+    path: str
+    mode: str
+    oid: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who Git says is writing."""
+
+    name: str
+    email: str
+    offset: timedelta
+    """Of the local clock from UTC."""
+
+
+def is_url(target: str) -> bool:
+    """Whether ``target`` is a Git URL (``https://…``, ``user@host:path``) rather than a path."""
+    return "://" in target or (not os.path.exists(target) and bool(_SCP_URL.match(target)))
+
+
+def check_url(url: str) -> str:
+    """The URL itself, if it is one that this library opens.
+
+    Raises:
+        InvalidInputError: Another transport than https, http, ssh or file; or it carries a password.
+    """
+    scheme, separator, rest = url.partition("://")
+    if url.startswith("-") or any(character.isspace() or character == "\0" for character in url):
+        raise InvalidInputError(f"not a Git URL: {url!r}")
+    if "::" in url.partition("/")[0] or (separator and scheme not in ("https", "http", "ssh", "file")):
+        raise InvalidInputError(
+            f"can't open {scheme.partition('::')[0]!r} URLs: use https://, ssh://, user@host:path or file://"
+        )
+    if separator and scheme != "file" and ":" in rest.partition("/")[0].rpartition("@")[0]:
+        raise InvalidInputError(
+            f"the URL of host {rest.partition('/')[0].rpartition('@')[2]!r} carries a password: leave it out and let "
+            "Git ask its credential helper or GIT_ASKPASS"
+        )
+    return url
+
+
+class GitRepo:
+    """One Git repository, by its folders.
+
+    Attributes:
+        git_dir: Where its HEAD is.
+        common_dir: Where its references and objects are (another folder in a linked working tree).
+        root: The top of the working copy; None for a bare repository.
+    """
+
+    def __init__(self, git_dir: Path, *, common_dir: Path | None = None, root: Path | None = None) -> None:
+        self.git_dir = git_dir
+        self.common_dir = common_dir or git_dir
+        self.root = root
+        self._git = git.cmd.Git(os.fspath(root or git_dir))
+        self._tags = os.path.join(self.common_dir, "refs", "tags")
+        self._packed = os.path.join(self.common_dir, "packed-refs")
+        tables = os.path.join(self.common_dir, "reftable", "tables.list")
+        self._reftable = tables if os.path.exists(tables) else None
+
+    def __repr__(self) -> str:
+        return f"GitRepo({os.fspath(self.root or self.git_dir)!r})"
+
+    # -- opening -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def discover(cls, path: str | os.PathLike[str]) -> GitRepo:
+        """The repository that holds ``path``: a working copy, a folder in one, or a bare repository.
+
+        Raises:
+            RepositoryNotFoundError: There is none.
+        """
+        start = Path(path).absolute()
+        for folder in (start, *start.parents):
+            dot_git = folder / ".git"
+            if dot_git.is_dir():
+                return cls(dot_git, root=folder)
+            if dot_git.is_file():
+                return cls._linked(dot_git, folder)
+            if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
+                return cls(folder, root=folder.parent if folder.name == ".git" else None)
+        raise RepositoryNotFoundError(f"no Git repository at {os.fspath(path)!r} or above it: run 'git init' there")
+
+    @classmethod
+    def _linked(cls, dot_git: Path, root: Path) -> GitRepo:
+        """The repository of a linked working tree or a submodule, whose ``.git`` is a file."""
+        content = dot_git.read_text(errors="replace").strip()
+        git_dir = Path(root, content.removeprefix("gitdir:").strip())
+        if not content.startswith("gitdir:") or not git_dir.is_dir():
+            raise RepositoryNotFoundError(f"{os.fspath(dot_git)!r} does not lead to a Git repository")
+        common = git_dir / "commondir"
+        common_dir = Path(git_dir, common.read_text().strip()).resolve() if common.is_file() else git_dir
+        return cls(git_dir, common_dir=common_dir, root=root)
+
+    @classmethod
+    def mirror(cls, url: str, directory: Path, *, max_age: float) -> GitRepo:
+        """A bare clone of ``url`` in ``directory``, fetched anew when older than ``max_age`` seconds.
+
+        Processes share it: one clones or fetches at a time, and a clone appears whole or not at all.
+
+        Raises:
+            InvalidInputError: See ``check_url``.
+            GitError: The clone failed; or a fetch did, and ``max_age`` is 0.
+        """
+        from filelock import FileLock
+
+        check_url(url)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place = directory / (hashlib.sha256(url.encode()).hexdigest()[:32] + ".git")
+        with FileLock(f"{place}.lock", mode=0o600):
+            repo = cls(place)
+            stamp = place / "fetched"
+            if not place.exists():
+                with tempfile.TemporaryDirectory(dir=directory, prefix="clone-") as folder:
+                    clone = Path(folder, "new.git")
+                    cls(Path(folder))._call(
+                        ["clone", "--quiet", "--bare", "--no-local", "--template=", "--", url, os.fspath(clone)],
+                        timeout=_NETWORK_SECONDS,
+                    )
+                    cls(clone).run("pack-refs", "--all")
+                    Path(clone, "fetched").touch()
+                    clone.rename(place)
+            elif time.time() - stamp.stat().st_mtime > max_age:
+                repo.run(
+                    "fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--end-of-options", url,
+                    "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+                    timeout=_NETWORK_SECONDS,
+                )  # fmt: skip
+                repo.run("pack-refs", "--all")
+                stamp.touch()
+        return repo
+
+    # -- calling git ---------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        timeout: float = _LOCAL_SECONDS,
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """What git prints when called with ``arguments`` on this repository.
+
+        Raises:
+            GitError: Git exits with another status than 0.
+            GitTimeoutError: It did not answer within ``timeout`` seconds.
+        """
+        return self._call(
+            ["--git-dir", os.fspath(self.git_dir), *arguments], stdin=stdin, timeout=timeout, environment=environment
+        )
+
+    def _call(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = _LOCAL_SECONDS,
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        process = self._start(arguments, environment)
+        try:
+            output, errors = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.communicate()
+            raise GitTimeoutError(
+                f"git {_verb(arguments)} did not answer within {timeout:g} seconds", arguments=arguments
+            ) from error
+        if process.returncode:
+            raise _failure(arguments, errors, process.returncode)
+        return output
+
+    def _start(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        command = ["git", *_OPTIONS, *arguments]
+        try:
+            process: Any = self._git.execute(
+                command, as_process=True, istream=subprocess.PIPE, env=_ENVIRONMENT | dict(environment or {})
+            )
+        except git.cmd.GitCommandNotFound as error:
+            raise GitError("git is not installed, or not on the PATH", arguments=arguments) from error
+        # GitPython's wrapper ends the process when it is dropped; we always wait for it ourselves.
+        popen: subprocess.Popen[bytes] = process.proc
+        process.proc = None
+        return popen
+
+    # -- references ----------------------------------------------------------------------------------------
+
+    def refs(self, *patterns: str) -> list[Ref]:
+        """The references that match one of the ``for-each-ref`` patterns, by name."""
+        # Asking for no more than name and object id opens no object, so a broken one can't fail the listing.
+        output = self.run("for-each-ref", "--format=%(objectname) %(refname)", "--", *patterns)
+        return [
+            Ref(line[41:] if line[40:41] == " " else line.partition(" ")[2], line.partition(" ")[0])
+            for line in output.decode("utf-8", "surrogateescape").splitlines()
+        ]
+
+    def create_ref(self, name: str, oid: str) -> bool:
+        """Create ``name`` at ``oid`` if and only if it does not exist; False when it does.
+
+        Raises:
+            GitError: It can't be created for another reason.
+        """
+        try:
+            self.run("update-ref", "--stdin", stdin=f"create {name} {oid}\n".encode())
+        except GitError as error:
+            if "reference already exists" in error.stderr:
+                return False
+            raise
+        return True
+
+    def watch(self, directories: Iterable[str]) -> tuple[tuple[object, ...], bool]:
+        """A token that changes when a tag in one of ``directories`` (below ``refs/tags``) does, and whether it is safe.
+
+        A second change within one tick of the file system's clock leaves no trace, so a token taken too soon
+        after a change is not safe to rely on: the caller reads again until it is.
+        """
+        if self._reftable:
+            marks = [_mark(self._reftable)]
+        else:
+            marks = [_mark(self._packed), *(_mark(os.path.join(self._tags, name)) for name in directories)]
+        return tuple(marks), _settled(marks)
+
+    def watch_head(self) -> tuple[tuple[object, ...], bool]:
+        """The same for the commit that ``default_branches`` name first."""
+        paths = [os.path.join(self.git_dir, "HEAD"), self._reftable or self._packed]
+        paths += [os.path.join(self.common_dir, name) for name in self._default_branch() if name != "HEAD"]
+        marks = [_mark(path) for path in paths]
+        return (*marks,), _settled(marks)
+
+    def tag_directories(self, parent: str, prefix: str) -> list[str]:
+        """``parent`` (below ``refs/tags``) and the directories in it, at any depth, whose first name has ``prefix``."""
+        found = [parent]
+        if self._reftable:
+            return found
+        pending = [(os.path.join(self._tags, parent), parent, prefix)]
+        while pending:
+            folder, name, wanted = pending.pop()
+            try:
+                entries = [entry for entry in os.scandir(folder) if entry.name.startswith(wanted) and entry.is_dir()]
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            for entry in entries:
+                path = f"{name}/{entry.name}" if name else entry.name
+                found.append(path)
+                pending.append((entry.path, path, ""))
+        return found
+
+    def default_branches(self) -> tuple[str, ...]:
+        """Where to look for the head of the default branch, best first."""
+        return self._default_branch()
+
+    def _default_branch(self) -> tuple[str, ...]:
+        try:
+            with open(os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"), encoding="utf-8") as file:
+                target = file.read(1000).strip()
+        except (OSError, UnicodeDecodeError):
+            return ("HEAD",)
+        branch = target.removeprefix("ref: refs/remotes/origin/")
+        if branch == target:
+            return ("HEAD",)
+        return f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD"
+
+    def tags(self, *patterns: str) -> Iterator[RawTag]:
+        """The tags that match one of the patterns (below ``refs/tags``), with their objects, as git comes upon them.
+
+        Raises:
+            GitError: Git stumbled over a broken object, maybe after some tags were given: ``tags_carefully`` won't.
+        """
+        arguments = ["--git-dir", os.fspath(self.git_dir), "for-each-ref", f"--format={_TAG_FORMAT}", "--"]
+        with self._conversation([*arguments, *(f"refs/tags/{pattern}" for pattern in patterns)]) as (_, receive):
+            while head := receive.readline():
+                oid, kind, size, ref = head.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 3)
+                data = None
+                if kind == "tag":
+                    data = receive.read(int(size)) if int(size) <= MOST_TAG_BYTES else _skip(receive, int(size))
+                receive.read(1)
+                yield RawTag(ref.removeprefix("refs/tags/"), oid, kind, data)
+
+    def tags_carefully(self, *patterns: str) -> Iterator[RawTag]:
+        """The same, slower, and whatever is broken."""
+        refs = self.refs(*(f"refs/tags/{pattern}" for pattern in patterns))
+        for ref, found in zip(refs, self.read([ref.oid for ref in refs], limit=MOST_TAG_BYTES), strict=True):
+            data = found.data if found and found.kind == "tag" else None
+            yield RawTag(ref.name.removeprefix("refs/tags/"), ref.oid, found.kind if found else "missing", data)
+
+    # -- objects -------------------------------------------------------------------------------------------
+
+    def read(self, names: Sequence[str], *, limit: int = 1 << 24) -> list[GitObject | None]:
+        """The objects that ``names`` (object ids, or ``rev:path``) stand for, in one call; None where there is none.
+
+        An object of more than ``limit`` bytes comes without its data.
+        """
+        found: list[GitObject | None] = []
+        asked = [name if name.isprintable() else "" for name in names]
+        arguments = ["--git-dir", os.fspath(self.git_dir), "cat-file", "--batch-command", "--buffer"]
+        with self._conversation(arguments) as (send, receive):
+            for start in range(0, len(asked), _PIPE_CHUNK):
+                chunk = asked[start : start + _PIPE_CHUNK]
+                send(b"".join(b"info %s\n" % (name.encode() or b"?") for name in chunk) + b"flush\n")
+                heads = [_head(receive.readline()) for _ in chunk]
+                wanted = [head for head in heads if head and head.size <= limit]
+                send(b"".join(b"contents %s\n" % head.oid.encode() for head in wanted) + b"flush\n")
+                for head in heads:
+                    if head is None or head.size > limit:
+                        found.append(head)
+                        continue
+                    receive.readline()
+                    data = receive.read(head.size)
+                    receive.read(1)
+                    found.append(GitObject(head.oid, head.kind, head.size, data))
+        return found
+
+    @contextmanager
+    def _conversation(self, arguments: Sequence[str]) -> Iterator[tuple[Callable[[bytes], None], IO[bytes]]]:
+        """A running git: a function that sends to it, and what it prints."""
+        process = self._start(arguments)
+        assert process.stdin and process.stdout and process.stderr
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        timer = threading.Timer(_LOCAL_SECONDS, expire)
+        timer.start()
+        stdin = process.stdin
+
+        def send(data: bytes) -> None:
+            stdin.write(data)
+            stdin.flush()
+
+        try:
+            yield send, process.stdout
+            stdin.close()
+            errors = process.stderr.read()
+            status = process.wait()
+        except (OSError, ValueError, IndexError) as error:
+            process.kill()
+            errors = process.stderr.read()
+            status = process.wait()
+            if expired.is_set():
+                raise GitTimeoutError(
+                    f"git {_verb(arguments)} did not answer within {_LOCAL_SECONDS:g} seconds", arguments=arguments
+                ) from error
+            raise _failure(arguments, errors, status) from error
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                stream.close()
+        if status:
+            raise _failure(arguments, errors, status)
+
+    def read_file(self, rev: str, path: str, *, limit: int = 1 << 24) -> bytes | None:
+        """The content of the file ``path`` at commit ``rev``; None if there is none (or it is a folder)."""
+        found = self.read([f"{rev}:{path}"], limit=limit)[0]
+        return found.data if found is not None and found.kind == "blob" else None
+
+    def resolve(self, rev: str) -> str:
+        """The commit id that ``rev`` stands for.
+
+        Raises:
+            RevisionNotFoundError: It stands for none.
+        """
+        try:
+            if not rev.isprintable():
+                raise GitError("unprintable")
+            output = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+        except GitError as error:
+            hint = "the repository has no commit yet" if rev == "HEAD" else f"no commit {rev!r} here"
+            then = "commit the project first" if rev == "HEAD" else "'git fetch' may bring it"
+            raise RevisionNotFoundError(f"{hint}: {then}{self._partial_hint()}") from error
+        return output.decode().strip()
+
+    def list_files(self, rev: str, path: str) -> list[TreeEntry]:
+        """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root."""
+        output = self.run("--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", rev, "--", path or ".")
+        entries = []
+        for record in output.split(b"\0")[:-1]:
+            facts, _, name = record.partition(b"\t")
+            mode, _, oid, size = facts.decode().split()
+            if size != "-":  # a submodule
+                entries.append(TreeEntry(name.decode("utf-8", "surrogateescape"), mode, oid, int(size)))
+        return entries
+
+    def export(self, oid: str, target: Path) -> None:
+        """Write the content of blob ``oid`` to ``target``, whatever its size."""
+        arguments = ["--git-dir", os.fspath(self.git_dir), "cat-file", "blob", oid]
+        process = self._start(arguments)
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.close()
+        with process.stdout, process.stderr, open(target, "wb") as file:
+            while chunk := process.stdout.read(1 << 20):
+                file.write(chunk)
+            errors = process.stderr.read()
+        if process.wait():
+            raise _failure(arguments, errors, process.returncode)
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def identity(self) -> Identity:
+        """Who Git says is writing.
+
+        Raises:
+            GitError: Git does not know.
+        """
+        try:
+            line = self.run("var", "GIT_COMMITTER_IDENT").decode("utf-8", "replace").strip()
+        except GitError as error:
+            raise GitError(
+                "Git does not know who you are: run 'git config user.name …' and 'git config user.email …'",
+                arguments=error.arguments, stderr=error.stderr, status=error.status,
+            ) from error  # fmt: skip
+        who, _, zone = line.rpartition(" ")[0].rpartition(" ")[0], "", line.rpartition(" ")[2]
+        name, _, email = who.partition(" <")
+        return Identity(name, email.rstrip(">"), _offset(zone))
+
+    def write_tag(self, text: bytes) -> str:
+        """Store a tag object and return its id; no reference names it yet."""
+        return self.run("mktag", stdin=text).decode().strip()
+
+    def write_commit(self, rev: str, message: str, *, files: Mapping[str, bytes] | None = None) -> str:
+        """Store a commit on top of ``rev`` with the same tree (but for ``files``) and return its id."""
+        tree = f"{rev}^{{tree}}"
+        if files:
+            with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
+                index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+                self.run("read-tree", rev, environment=index)
+                for path, data in files.items():
+                    oid = self.run("hash-object", "-w", "--stdin", stdin=data).decode().strip()
+                    self.run("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}", environment=index)
+                tree = self.run("write-tree", environment=index).decode().strip()
+        else:
+            tree = self.run("rev-parse", "--verify", tree).decode().strip()
+        return self.run("commit-tree", tree, "-p", rev, stdin=message.encode()).decode().strip()
+
+    def commit_file(self, path: str, data: bytes, message: str) -> str:
+        """Commit one changed file on the branch that is checked out, and nothing else; returns the commit.
+
+        What else is staged or edited stays as it is.
+
+        Raises:
+            WorkingCopyError: Bare, on no branch, or ``path`` has changes that are not committed.
+        """
+        if self.root is None:
+            raise WorkingCopyError(f"{path!r} can't be written: this repository is bare")
+        try:
+            branch = self.run("symbolic-ref", "--quiet", "HEAD").decode().strip()
+        except GitError as error:
+            raise WorkingCopyError(
+                f"{path!r} can't be committed: HEAD is detached; 'git switch' to a branch first"
+            ) from error
+        head = self.resolve("HEAD")
+        target = self.root / path
+        staged = self.run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", f":/{path}"[2:]).decode()
+        known = self.read([f"{head}:{path}"])[0]
+        lying = target.read_bytes() if target.is_file() else None
+        if lying != (known.data if known else None) or (known and known.oid not in staged):
+            raise WorkingCopyError(f"{path!r} has changes that are not committed: commit them first")
+        commit = self.write_commit(head, message, files={path: data})
+        oid = self.run("rev-parse", "--verify", f"{commit}:{path}").decode().strip()
+        # The reference last: until then nothing that anyone sees has changed.
+        self.run("update-ref", "-m", f"commit: {message.splitlines()[0]}", branch, commit, head)
+        self.run("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
+        temporary = target.with_name(f".{target.name}.modelregistry")
+        temporary.write_bytes(data)
+        temporary.replace(target)
+        return commit
+
+    # -- what kind of clone --------------------------------------------------------------------------------
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether older commits, and tags on them, were left out of this clone."""
+        return os.path.exists(os.path.join(self.common_dir, "shallow"))
+
+    @property
+    def is_tagless(self) -> bool:
+        """Whether this clone was told not to fetch tags."""
+        try:
+            with open(os.path.join(self.common_dir, "config"), encoding="utf-8", errors="replace") as file:
+                return "--no-tags" in file.read()
+        except OSError:
+            return False
+
+    def _partial_hint(self) -> str:
+        return " (this clone is shallow: 'git fetch --unshallow --tags')" if self.is_shallow else ""
+
+    def commits_made_here(self, limit: int = 500) -> list[str]:
+        """Commits that were made in this very clone, newest first, as its private reflog tells."""
+        try:
+            with open(os.path.join(self.git_dir, "logs", "HEAD"), encoding="utf-8", errors="replace") as file:
+                lines = file.readlines()
+        except OSError:
+            return []
+        made = [line.split(" ", 2)[1] for line in lines if line.partition("\t")[2].startswith("commit")]
+        return list(dict.fromkeys(reversed(made)))[:limit]
+
+
+def _skip(receive: IO[bytes], size: int) -> None:
+    while size > 0 and (chunk := receive.read(min(size, 1 << 20))):
+        size -= len(chunk)
+
+
+def _head(line: bytes) -> GitObject | None:
+    """What ``info`` says of an object, without its data; None if there is none."""
+    parts = line.decode("utf-8", "replace").split()
+    if len(parts) == 3 and parts[2].isdigit():
+        return GitObject(parts[0], parts[1], int(parts[2]), None)
+    if not line:
+        raise ValueError("git cat-file ended early")
+    return None
+
+
+def _mark(path: str) -> tuple[int, int, int] | None:
+    """What a file or folder looks like from outside."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _settled(marks: Iterable[tuple[int, int, int] | None]) -> bool:
+    """Whether every mark is old enough that a later change must show."""
+    newest = max((mark[0] for mark in marks if mark), default=0)
+    # Whole seconds: a file system with a coarse clock (2 s on FAT); else the kernel's tick, 10 ms at most.
+    tick = 50_000_000 if newest % 1_000_000_000 else 2_500_000_000
+    return time.time_ns() - newest > tick
+
+
+def _offset(zone: str) -> timedelta:
+    sign = -1 if zone.startswith("-") else 1
+    digits = zone.lstrip("+-")
+    if len(digits) != 4 or not digits.isdigit():
+        return timedelta()
+    return sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    rest = arguments[2:] if arguments[0] == "--git-dir" else arguments
+    return next((argument for argument in rest if not argument.startswith("-")), rest[0])
+
+
+def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
+    text = errors.decode("utf-8", "replace").strip()
+    said = text.splitlines()[-1] if text else f"exit status {status}"
+    return GitError(f"git {_verb(arguments)} failed: {said}", arguments=arguments, stderr=text, status=status)

@@ -1,0 +1,1 @@
+"""Loaders: from verified bytes to an object, one small file per family of formats."""

@@ -1,0 +1,134 @@
+"""Numpy's arrays as pickles hold them, rebuilt without believing what a file says of them.
+
+Numpy takes the state of a dtype or an array from a pickle as it comes: a size, an offset or an object flag
+that lies makes it read and write outside its memory. Here each is checked, or worked out again by numpy's
+own constructors. What is wrong with a file is a `ValueError`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import IO, Any, cast
+
+_ALIGNED = 0x80
+"""The bit in a dtype's flags that says its fields are padded as in C."""
+
+
+class ArrayHere:
+    """Stands for joblib's ``NumpyArrayWrapper``: the bytes of an array come right after its state."""
+
+
+def count(shape: Any) -> int:
+    """The number of elements in an array of that shape."""
+    if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError("an array whose shape is none")
+    return math.prod(shape)
+
+
+def reconstruct(subtype: Any, shape: Any, code: Any) -> Any:
+    """The empty array that a pickle makes before it sets its state."""
+    import numpy as np
+
+    if shape != (0,) or code not in {b"b", "b"} or not issubclass(subtype, np.ndarray):
+        raise ValueError("an array that numpy does not write")
+    return np.ndarray.__new__(subtype, (0,), "b")
+
+
+def scalar(dtype: Any, data: Any = b"") -> Any:
+    """One number, date or text."""
+    import numpy as np
+
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or type(data) is not bytes:
+        raise ValueError("a scalar that numpy does not write")
+    return np.ndarray((), dtype, data)[()] if dtype.itemsize else dtype.type()
+
+
+def from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> Any:
+    """The array over a buffer, as protocol 5 writes it."""
+    import numpy as np
+
+    array = np.frombuffer(buffer, dtype=dtype)
+    if order == "K" and axes is not None:
+        return array.reshape(shape, order="C").transpose(axes)
+    return array.reshape(shape, order=order)
+
+
+def sound_state(target: Any, state: Any) -> Any:
+    """The state that ``target`` may be given in place of ``state``; the same if it is nothing of numpy's."""
+    np = sys.modules.get("numpy")
+    if np is None:
+        return state
+    if isinstance(target, np.dtype):
+        return _dtype_state(target, state)
+    if isinstance(target, np.ndarray) and type(target).__setstate__ is np.ndarray.__setstate__:
+        _, shape, _, _, data = state
+        if target.size:  # a view of the old data would outlive it
+            raise ValueError("an array that is given its state twice")
+        if isinstance(data, list) and len(data) != count(shape):  # numpy would read on past its end
+            raise ValueError("an array of another size than its shape")
+    return state
+
+
+def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
+    import numpy as np
+
+    version, byte_order, subarray, names, fields, _, _, flags, *metadata = state
+    if dtype.names is not None or dtype.subdtype is not None:
+        raise ValueError("a dtype that is given its state twice")
+    if fields is not None:
+        columns = [(*fields[name], None)[:3] for name in names]
+        layout = {
+            "names": list(names),
+            "formats": [column[0] for column in columns],
+            "offsets": [column[1] for column in columns],
+            "titles": [column[2] for column in columns],
+            "itemsize": dtype.itemsize,
+        }
+        rebuilt = np.dtype(cast("Any", layout), align=bool(flags & _ALIGNED))
+    elif subarray is not None:
+        rebuilt = np.dtype((subarray[0], subarray[1]))
+    else:
+        true = (dtype.itemsize, dtype.alignment, dtype.flags)
+        return (version, byte_order, None, None, None, *true, *metadata)
+    # Arrays and other dtypes may hold this one already, so a state never changes its size or adds objects.
+    if rebuilt.itemsize != dtype.itemsize or rebuilt.hasobject:
+        raise ValueError("a structured dtype of another size, or with Python objects in it")
+    return cast("tuple[Any, ...]", cast("tuple[Any, ...]", rebuilt.__reduce__())[2])
+
+
+def announced(source: IO[bytes], state: Any) -> tuple[Any, tuple[int, ...], str]:
+    """The dtype, shape and order of the array whose bytes come next, and the stream moved to the first one."""
+    import numpy as np
+
+    dtype, shape, order = state["dtype"], state["shape"], state["order"]
+    if not isinstance(dtype, np.dtype) or count(shape) * dtype.itemsize > sys.maxsize:
+        raise ValueError("an array that joblib does not write")
+    if state.get("numpy_array_alignment_bytes") is not None and not dtype.hasobject:
+        source.read(source.read(1)[0])
+    return dtype, shape, order
+
+
+def read(source: IO[bytes], dtype: Any, shape: tuple[int, ...], order: str) -> Any:
+    """The array, in the byte order of this machine as joblib has it."""
+    import numpy as np
+
+    array = np.empty(count(shape), dtype)
+    if array.nbytes:
+        view, done = memoryview(cast("Any", array.view("u1"))), 0
+        for chunk in chunks(source, array.nbytes):
+            view[done : done + len(chunk)] = chunk
+            done += len(chunk)
+    if not dtype.isnative:
+        array = array.astype(dtype.newbyteorder("="))
+    return array.reshape(shape[::-1]).transpose() if order == "F" else array.reshape(shape)
+
+
+def chunks(source: IO[bytes], size: int) -> Iterator[bytes]:
+    """The next ``size`` bytes, piece by piece."""
+    while size:
+        if not (chunk := source.read(min(size, 1 << 20))):
+            raise ValueError("the file ends within an array")
+        size -= len(chunk)
+        yield chunk

@@ -1,0 +1,299 @@
+"""The codec between an event and an annotated Git tag, in GTO's grammar.
+
+One event is one tag. Its name is what GTO and DVC read: ``churn@v1.3.0`` registers, ``churn@v1.3.0!#2`` withdraws,
+``churn#current#7`` assigns, ``churn#current!#8`` unassigns, ``churn@deprecated`` deprecates; ``churn@annotate#3`` is
+outside their grammar on purpose. Its message is for people: a subject, the author's words, and last one line
+``Model-Registry: {json}`` with what the name can't say. The grammar and the meaning of tags without that line are
+those of GTO 1.10 (gto/constants.py, gto/tag.py). Parsing is total: a tag is an event, quarantined, or not ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelregistry.errors import InvalidInputError
+from modelregistry.events import (
+    SCHEMA,
+    Annotated,
+    Assigned,
+    Deprecated,
+    Deregistered,
+    Event,
+    Registered,
+    Unassigned,
+    Withdrawn,
+)
+from modelregistry.names import FOLDER, NAME, VERSION
+
+MOST_TRAILER_BYTES = 64 * 1024
+MOST_TAG_BYTES = 1 << 20
+_TRAILER = "Model-Registry: "
+_NAME = re.compile(
+    rf"((?:{FOLDER}=)?{NAME})"
+    rf"(?:#({NAME})(!)?|@({VERSION})(!)?|@(deprecated|created|annotate))(?:#([0-9]{{1,18}}))?"
+)
+# What the tag itself says is not repeated in the trailer.
+_IN_TAG = {"model", "at", "author", "email", "message", "rev", "number", "source"}
+
+
+@dataclass(frozen=True, slots=True)
+class RawTag:
+    """A reference below ``refs/tags/`` and the object it names, unparsed."""
+
+    name: str
+    oid: str
+    kind: str
+    """Git's type of the object: a ``tag``, or what a lightweight tag names."""
+    data: bytes | None
+    """The object; None where it is not a tag, is missing, or is larger than ``MOST_TAG_BYTES``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A tag that looks like an event and can't be one; it counts for nothing but its number."""
+
+    model: str
+    name: str
+    reason: str
+    slot: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagName:
+    """A tag's name, taken apart."""
+
+    model: str
+    slot: str
+    number: int
+    stage: str | None = None
+    version: str | None = None
+    word: str | None = None
+    ends: bool = False
+    """Whether it carries GTO's ``!``."""
+
+
+def tag_prefix(model: str) -> str:
+    """What every tag of the model starts with, before ``@`` or ``#``: Git forbids the colon."""
+    return model.replace(":", "=")
+
+
+def parse_name(name: str) -> TagName | None:
+    """The name taken apart; None if it is none of ours."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    prefix, stage, unassigns, version, deregisters, word, number = match.groups()
+    if stage is not None:
+        slot, ends = f"#{stage}{unassigns or ''}", unassigns is not None
+    elif version is not None:
+        slot, ends = f"@{version}{deregisters or ''}", deregisters is not None
+    else:
+        slot, ends = f"@{word}", False
+    return TagName(prefix.replace("=", ":"), slot, int(number or 0), stage, version, word, ends)
+
+
+def tag_name(event: Event) -> str:
+    """The name of the tag that keeps the event."""
+    return f"{tag_prefix(event.model)}{event.slot}" + (f"#{event.number}" if event.number else "")
+
+
+def first_number(slot: str) -> int:
+    """The number of a slot's first event: GTO writes registrations and deprecations without one (0)."""
+    return 0 if slot == "@deprecated" or (slot.startswith("@v") and not slot.endswith("!")) else 1
+
+
+def render(event: Event) -> bytes:
+    """The tag object that keeps the event, as ``git mktag`` takes it.
+
+    Raises:
+        InvalidInputError: The message can't be in a tag, or the metadata is larger than 64 KiB.
+    """
+    facts = {
+        key: value
+        for key, value in event.model_dump(mode="json", exclude_defaults=True).items()
+        if key not in _IN_TAG
+    }  # fmt: skip
+    facts["kind"] = event.kind
+    try:
+        trailer = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise InvalidInputError(f"metadata that JSON can't hold: {error}") from error
+    if len(trailer) > MOST_TRAILER_BYTES:
+        raise InvalidInputError(
+            f"the metadata of one event is {len(trailer):,} bytes as JSON; {MOST_TRAILER_BYTES:,} is the most: "
+            "keep large things as files in the project"
+        )
+    words = clean_message(event.message)
+    text = subject(event) + "\n\n" + (f"{words}\n\n" if words else "") + _TRAILER + trailer + "\n"
+    seconds = int(event.at.timestamp())
+    header = f"object {event.rev}\ntype commit\ntag {tag_name(event)}\n"
+    tagger = f"tagger {_plain(event.author)} <{_plain(event.email)}> {seconds} {_zone(event)}\n\n"
+    return (header + tagger + text).encode()
+
+
+def clean_message(message: str) -> str:
+    """The author's words as a tag keeps them.
+
+    Raises:
+        InvalidInputError: They hold a NUL, or what can't be UTF-8.
+    """
+    words = message.strip()
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"a message that can't be written as UTF-8: {message!r}") from error
+    if "\0" in words or "-----BEGIN " in words:
+        raise InvalidInputError("a message can't hold a NUL character or the start of a signature ('-----BEGIN ')")
+    return words
+
+
+def subject(event: Event) -> str:
+    """One line that says what happened."""
+    match event:
+        case Registered():
+            return f"Register {event.model} {event.version}"
+        case Withdrawn():
+            return f"Withdraw {event.model} {event.version}"
+        case Deregistered():
+            return f"Deregister {event.model} {event.version}"
+        case Assigned(restores=None):
+            return f"Assign stage {event.stage} to {event.model} {event.version}"
+        case Assigned():
+            return f"Roll back stage {event.stage} of {event.model} to {event.version}"
+        case Unassigned(empties=True):
+            return f"Empty stage {event.stage} of {event.model}: {event.version} leaves it"
+        case Unassigned():
+            return f"Unassign stage {event.stage} from {event.model} {event.version}"
+        case Annotated(version=None):
+            return f"Annotate {event.model}"
+        case Annotated():
+            return f"Annotate {event.model} {event.version}"
+        case _:
+            return f"Deprecate {event.model}"
+
+
+def parse(raw: RawTag) -> Event | Quarantined | None:
+    """The event that the tag keeps; quarantined if it only looks like one; None if its name is none of ours."""
+    name = parse_name(raw.name)
+    if name is None:
+        return None
+    try:
+        return _parse(raw, name)
+    except _OddError as error:
+        return Quarantined(name.model, raw.name, str(error), name.slot, name.number)
+
+
+class _OddError(Exception):
+    """Why a tag is no event."""
+
+
+def _parse(raw: RawTag, name: TagName) -> Event:
+    if name.word == "created":
+        raise _OddError("GTO's grammar has it, and every GTO command fails on it")
+    if raw.kind != "tag":
+        raise _OddError(f"a lightweight tag (of a {raw.kind}) has no author, time or message")
+    if raw.data is None:
+        raise _OddError(f"the tag object is missing, or larger than {MOST_TAG_BYTES:,} bytes")
+    header, _, body = raw.data.partition(b"\n\n")
+    lines = header.split(b"\n")
+    if len(lines) < 4 or not (
+        lines[0].startswith(b"object ") and lines[1].startswith(b"type ") and lines[2].startswith(b"tag ")
+    ):
+        raise _OddError("not a well-formed tag object")
+    if lines[1] != b"type commit":
+        raise _OddError(f"it points at a {lines[1][5:].decode('ascii', 'replace')}, not at a commit")
+    if lines[2][4:] != raw.name.encode("utf-8", "surrogateescape"):
+        raise _OddError(f"the tag object says its name is {lines[2][4:].decode('utf-8', 'replace')!r}")
+    author, email, at = _tagger(lines[3])
+    message, trailer = _split(body.decode("utf-8", "replace"))
+    values: dict[str, Any] = {"id": f"git:{raw.oid}"} if trailer is None else _facts(trailer)
+    written_by_us = trailer is not None
+    kind = _kind(name, written_by_us)
+    if values.get("kind", kind.model_fields["kind"].default) != kind.model_fields["kind"].default:
+        raise _OddError(f"its trailer says {values.get('kind')!r}, its name something else")
+    if name.version is not None:
+        if values.get("version", name.version) != name.version:
+            raise _OddError("its trailer names another version than its name")
+        values["version"] = name.version
+    if name.stage is not None:
+        values["stage"] = name.stage
+    values.update(
+        model=name.model, at=at, author=author, email=email, message=message, rev=lines[0][7:].decode("ascii", "replace"),
+        number=name.number, source=raw.name,
+    )  # fmt: skip
+    try:
+        return kind.model_validate(values)
+    except (ValidationError, RecursionError) as error:
+        raise _OddError("its trailer does not hold what an event needs") from error
+
+
+def _kind(name: TagName, written_by_us: bool) -> type[Event]:
+    if name.stage is not None:
+        return Unassigned if name.ends else Assigned
+    if name.version is not None:
+        if name.ends:
+            return Withdrawn if written_by_us else Deregistered
+        return Registered
+    if name.word == "deprecated":
+        return Deprecated
+    if not written_by_us:
+        raise _OddError("an annotation without its trailer says nothing")
+    return Annotated
+
+
+def _facts(trailer: str) -> dict[str, Any]:
+    if len(trailer) > MOST_TRAILER_BYTES:
+        raise _OddError(f"its trailer is larger than {MOST_TRAILER_BYTES:,} bytes")
+    try:
+        values = json.loads(trailer)
+    except (ValueError, RecursionError) as error:
+        raise _OddError("its trailer is not JSON") from error
+    if not isinstance(values, dict):
+        raise _OddError("its trailer is not a JSON object")
+    schema = values.get("schema_version")
+    if not isinstance(schema, int) or schema < 1:
+        raise _OddError("its trailer has no schema version")
+    if schema > SCHEMA:
+        raise _OddError(f"a newer modelregistry wrote it (schema {schema}, this one knows {SCHEMA}): upgrade")
+    return values
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """The author's words and the JSON of the trailer; None where there is no trailer."""
+    if "-----BEGIN " in text:
+        text = text[: max(text.find("\n-----BEGIN ") + 1, 0)] or text
+    text = text.strip("\n")
+    start = text.rfind(_TRAILER)
+    if start < 0 or (start > 0 and text[start - 1] != "\n") or "\n" in text[start:]:
+        return text.strip(), None
+    words = text[:start].partition("\n\n")[2]
+    return words.strip(), text[start + len(_TRAILER) :]
+
+
+def _tagger(line: bytes) -> tuple[str, str, datetime]:
+    if not line.startswith(b"tagger "):
+        raise _OddError("it has no tagger, so nobody knows who wrote it, or when")
+    who, _, seconds = line[7:].rpartition(b" ")[0].rpartition(b" ")
+    name, _, email = who.decode("utf-8", "replace").rpartition(" <")
+    try:
+        return name.strip(), email.rstrip(">"), datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise _OddError(f"its time can't be read: {seconds[:40].decode('ascii', 'replace')!r}") from error
+
+
+def _zone(event: Event) -> str:
+    offset = event.written_at.utcoffset() if event.written_at else None
+    minutes = int((offset or timedelta()) / timedelta(minutes=1))
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
+
+
+def _plain(text: str) -> str:
+    """A name or e-mail address without what would end it in a tag's header."""
+    return "".join(character for character in text if character.isprintable() and character not in "<>").strip()

@@ -1,0 +1,177 @@
+"""A version of a model: what was true of it when it was read, and verbs that bring its bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from pydantic import JsonValue
+
+from modelregistry.dvcfiles import Declaration
+from modelregistry.events import FileDigest, Registered
+
+Trust = Literal["code"] | Sequence[str] | None
+"""What ``trust=`` takes: None, names and digests, or ``"code"``."""
+Progress = Callable[[int, int | None], None]
+"""Called with (bytes done, bytes in all or None) while bytes move."""
+
+
+class Reader(Protocol):
+    """What a version asks for what the log does not hold."""
+
+    def declaration(self, version: ModelVersion) -> Declaration:
+        """The entry of ``artifacts:`` in ``dvc.yaml`` at the version's commit."""
+
+    def files(self, version: ModelVersion) -> tuple[FileDigest, ...]:
+        """The version's files."""
+
+    def local_path(self, version: ModelVersion, *, progress: Progress | None) -> Path:
+        """A verified file or folder on this machine."""
+
+    def open(self, version: ModelVersion, path: str | None) -> BinaryIO:
+        """One verified file, opened for reading."""
+
+    def load(self, version: ModelVersion, *, trust: Trust, loader: str | None, progress: Progress | None) -> object:
+        """The object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model, as it was when it was read.
+
+    It is a frozen value: ``head`` names the position of the model's log at which it was true. Two are equal when
+    they say the same. Verbs that need the bytes fetch what is missing and verify everything before they hand it out.
+    """
+
+    name: str
+    """The model."""
+    version: str
+    """SemVer with a leading ``v``."""
+    state: str
+    """The highest stage it holds, else ``inactive``, else ``withdrawn``."""
+    stages: tuple[str, ...]
+    """The stages it holds, highest first."""
+    rev: str
+    """The commit it was registered at."""
+    source_rev: str
+    """The commit it was made from; another one than ``rev`` where several versions come from one commit."""
+    digest: str | None
+    """``sha256:…`` of the file, or of the manifest of the folder; None where the registration recorded none."""
+    size: int | None
+    """Bytes in all, if the registration recorded it."""
+    created_at: datetime
+    """When it was registered."""
+    author: str
+    """Who registered it."""
+    message: str
+    """Why, in the author's words."""
+    metadata: Mapping[str, JsonValue] = field(hash=False)
+    """What was said of it, at registration and since."""
+    head: str = field(compare=False)
+    """The position of the model's log at which all this was true."""
+    deprecated: bool = False
+    """Whether the model was deprecated."""
+    registered: Registered = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
+    """The event that registered it."""
+    _reader: Reader = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ModelVersion({self.name!r}, {self.version!r}, state={self.state!r}, rev={self.rev[:10]!r})"
+
+    @property
+    def reference(self) -> str:
+        """``name@version``: names this very version for ever."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def path(self) -> str:
+        """Where the artifact is in the repository, relative to the Git root, as ``dvc.yaml`` says at ``rev``.
+
+        Raises:
+            PathNotFoundError: ``dvc.yaml`` does not declare it there.
+            InvalidFileError: ``dvc.yaml`` can't be read.
+        """
+        return self._reader.declaration(self).path
+
+    @property
+    def type(self) -> str | None:
+        """What ``dvc.yaml`` says it is, such as ``model``; raises as ``path`` does."""
+        return self._reader.declaration(self).type
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in ``dvc.yaml``; raises as ``path`` does."""
+        return self._reader.declaration(self).labels
+
+    @property
+    def description(self) -> str | None:
+        """The description in ``dvc.yaml``; raises as ``path`` does."""
+        return self._reader.declaration(self).description
+
+    def files(self) -> tuple[FileDigest, ...]:
+        """Its files: path inside the artifact, sha256 (where recorded), size in bytes. Fetches nothing.
+
+        Raises:
+            PathNotFoundError: The commit does not have the artifact.
+            InvalidFileError: A metadata file can't be read.
+        """
+        return self._reader.files(self)
+
+    def local_path(self, *, progress: Progress | None = None) -> Path:
+        """The file or folder on this machine, read-only, every byte of it verified by this call.
+
+        Args:
+            progress: Called with (bytes done, bytes in all) while missing bytes are fetched.
+
+        Raises:
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+            PathNotFoundError: The commit does not have the artifact.
+        """
+        return self._reader.local_path(self, progress=progress)
+
+    def open(self, path: str | None = None) -> BinaryIO:
+        """One of its files, verified, opened for reading.
+
+        Args:
+            path: Inside the artifact; may be left out when the version is one file.
+
+        Raises:
+            PathNotFoundError: No such file in it.
+            MissingBytesError: Its bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+        """
+        return self._reader.open(self, path)
+
+    def load(self, *, trust: Trust = None, loader: str | None = None, progress: Progress | None = None) -> object:
+        """The object: verified bytes, through the one loader that fits, within what the caller trusts.
+
+        Args:
+            trust: Names (``["mypkg.Clipper"]``) or digests (``["sha256:…"]``) to trust, or ``"code"`` for anything.
+            loader: The loader to use, such as ``"skops"``; else the one that recognises the file.
+            progress: Called with (bytes done, bytes in all) while missing bytes are fetched.
+
+        Raises:
+            UntrustedModelError: Loading would run code that the caller does not trust; it says which.
+            UnknownFormatError: No loader recognises the file.
+            MissingDependencyError: The library of the format is not installed.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+        """
+        return self._reader.load(self, trust=trust, loader=loader, progress=progress)
+
+    def verify(self) -> None:
+        """Check every byte on this machine against what was registered; fetches what is missing.
+
+        Raises:
+            IntegrityError: They are not the registered bytes.
+            MissingBytesError: They are nowhere to be had.
+        """
+        self._reader.local_path(self, progress=None)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.local_path())

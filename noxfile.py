@@ -1,0 +1,126 @@
+"""Everything that is checked, each in a virtual environment of its own: `python -m nox -l` lists it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+nox.options.default_venv_backend = "venv"  # needs nothing but Python itself
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = False  # only tests-3.x ask for one
+nox.options.sessions = ["lint", "types", "tests", "docs", "demo", "package"]
+
+
+def scratch(session: nox.Session, name: str) -> Path:
+    """A fresh place in the session's environment.
+
+    Not `session.create_tmp()`: it moves TMPDIR into the checkout, and a test's folder must not lie in a repository.
+    """
+    place = Path(session.bin).resolve().parent / "scratch" / name
+    shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
+def isolate(session: nox.Session) -> None:
+    """Keep the developer's own Git and DVC settings out of the session."""
+    session.env.update(
+        DVC_NO_ANALYTICS="1",
+        DVC_SITE_CACHE_DIR=str(scratch(session, "dvc")),
+        GIT_CONFIG_GLOBAL=os.devnull,
+        GIT_CONFIG_NOSYSTEM="1",
+    )
+
+
+def install(session: nox.Session, *groups: str, extras: str = "[sklearn,skops]") -> None:
+    """Install the package, editable, and dependency groups."""
+    session.install("-e", f".{extras}", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+def run_tests(session: nox.Session) -> None:
+    """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
+    isolate(session)
+    install(session, "test")
+    # The pages under tests/docs need the docs tools: the docs session runs them.
+    session.run("pytest", "-n", "2", "--ignore=tests/docs", *session.posargs)
+
+
+nox.session(name="tests")(run_tests)
+for version in nox.project.python_versions(PYPROJECT):
+    nox.session(name=f"tests-{version}", python=version, default=False)(run_tests)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, spelling, declared dependencies and the direction of every import."""
+    # The package too: deptry asks the installed dependencies what they provide.
+    install(session, "lint", extras="")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+    session.run("codespell")
+    session.run("deptry", "modelregistry", silent=True)  # it guesses aloud; a failure is still printed
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy --strict inside, pyright on what a caller sees."""
+    install(session, "types")
+    session.run("mypy")
+    if Path("tests/typing").exists():
+        session.run("mypy", "tests/typing")
+        session.run("pyright")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages, warnings being errors, and run the Python blocks in them."""
+    isolate(session)
+    install(session, "docs")
+    html = str(scratch(session, "html"))
+    session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "docs", html)
+    session.run("pytest", "-n", "2", "tests/docs", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration: a registry from nothing, in a temporary folder."""
+    isolate(session)
+    install(session)
+    session.run("python", "docs/examples/demo.py", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure (arguments go to the benchmark: `nox -s bench -- --quick`)."""
+    isolate(session)
+    install(session, "bench")
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build, check what was built, and import the wheel where no extra is installed."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "package"))
+    dist, fresh = scratch(session, "dist"), scratch(session, "fresh")
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    (wheel,) = dist.glob("*.whl")
+    session.run("check-wheel-contents", str(wheel))
+
+    session.run("python", "-m", "venv", str(fresh))
+    python = str(fresh / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+    check = (
+        "import modelregistry; from importlib.resources import files; "
+        "assert files(modelregistry).joinpath('py.typed').is_file(), 'py.typed is missing'; "
+        "print(f'modelregistry {modelregistry.__version__} imports from {modelregistry.__file__}')"
+    )
+    # Away from the checkout, so that only the wheel can be what is imported.
+    with session.chdir(dist):
+        session.run(python, "-c", check, external=True)

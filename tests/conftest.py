@@ -1,0 +1,34 @@
+"""What every test gets: an environment that nothing of the developer's own reaches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own, where Git knows who is writing; returns it."""
+    home = tmp_path_factory.mktemp("home")
+    settings = home / "gitconfig"
+    settings.write_text(
+        "[user]\n\tname = Ann Author\n\temail = ann@example.com\n"
+        "[init]\n\tdefaultBranch = main\n[commit]\n\tgpgSign = false\n[advice]\n\tdetachedHead = false\n"
+    )
+    for name in [name for name in os.environ if name.startswith(("GIT_", "DVC_", "MODELREGISTRY_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {
+        "HOME": home,
+        "GIT_CONFIG_GLOBAL": settings,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": home / "dvc-site-cache",
+        "DVC_SYSTEM_CONFIG_DIR": home / "dvc-system",
+        "XDG_CACHE_HOME": home / "cache",
+        "XDG_CONFIG_HOME": home / "config",
+        "XDG_DATA_HOME": home / "data",
+    }.items():
+        monkeypatch.setenv(name, os.fspath(value))
+    return home
