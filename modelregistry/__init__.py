@@ -49,9 +49,10 @@ if TYPE_CHECKING:
         WithdrawnError,
         WorkingCopyError,
     )
+    from modelregistry.listing import Model
     from modelregistry.loading import load_model
     from modelregistry.names import Reference
-    from modelregistry.registry import Model, Registry
+    from modelregistry.registry import Registry
     from modelregistry.version import ModelVersion
 
 __version__ = "0.1.0"
@@ -59,7 +60,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "ANY": "changes",
     "EMPTY": "changes",
-    "Model": "registry",
+    "Model": "listing",
     "ModelVersion": "version",
     "Reference": "names",
     "Registry": "registry",

@@ -40,8 +40,16 @@ from modelregistry.events import (
     Withdrawn,
 )
 from modelregistry.history import History, Tenure
-from modelregistry.names import FIRST_VERSION, Bump, bumped, check_model, check_stage, check_version, version_key
-from modelregistry.tags import clean_message, tag_name
+from modelregistry.names import (
+    FIRST_VERSION,
+    Bump,
+    bumped,
+    check_model,
+    check_stage,
+    check_version,
+    version_key,
+)
+from modelregistry.tags import clean_message, numbered
 
 
 class Holder(Enum):
@@ -119,10 +127,11 @@ class _Draft:
             message=clean_message(self._writer.message), rev=rev, schema_version=SCHEMA, registry=self._writer.registry,
             written_at=self._writer.now, prev=self._last.fingerprint() if self._last else None, **facts,
         )  # fmt: skip
-        number = self._taken[event.slot] + 1 if event.slot in self._taken else self._writer.next_number(event.slot)
+        number = (
+            self._taken[event.slot] + 1 if event.slot in self._taken else self._writer.next_number(event.slot)
+        )
         self._taken[event.slot] = number
-        event = event.model_copy(update={"number": number})
-        event = event.model_copy(update={"source": tag_name(event)})
+        event = numbered(event, number)
         self.events.append(event)
         self._last = event
         return event
@@ -190,7 +199,9 @@ def register(
             f"these bytes are {history.model}@{same}, which was withdrawn: they can't be registered again"
         )
     if same is not None and version in (None, same) and history.versions[same].served:
-        return Change(note=f"{history.model}@{same} has these bytes already; nothing was written", version=same)
+        return Change(
+            note=f"{history.model}@{same} has these bytes already; nothing was written", version=same
+        )
     known = history.versions.get(target)
     if known is not None and not (known.hidden and same == target):
         what = "was withdrawn" if known.withdrawn else "exists already"
@@ -209,7 +220,13 @@ def register(
 
 
 def promote(
-    history: History, writer: Writer, version: str, stage: str, *, expected: Expected = ANY, keep: bool = False
+    history: History,
+    writer: Writer,
+    version: str,
+    stage: str,
+    *,
+    expected: Expected = ANY,
+    keep: bool = False,
 ) -> Change:
     """Put the version on the stage; it leaves its other stages unless ``keep``.
 
@@ -224,7 +241,9 @@ def promote(
     _allowed(history, stage)
     _expect(history, stage, expected)
     if version in history.holders(stage):
-        return Change(note=f"{history.model}@{version} holds {stage!r} already; nothing was written", version=version)
+        return Change(
+            note=f"{history.model}@{version} holds {stage!r} already; nothing was written", version=version
+        )
     draft = _Draft(history, writer)
     _move(draft, history, version, stage, keep=keep)
     return draft.change(version)
@@ -276,12 +295,15 @@ def demote(history: History, writer: Writer, stage: str, *, version: str | None 
     check_stage(stage)
     holders = history.holders(stage)
     if version is not None and version not in holders:
-        raise StageEmptyError(f"{history.model}@{version} does not hold {stage!r}; its holders: {_words(holders)}")
+        raise StageEmptyError(
+            f"{history.model}@{version} does not hold {stage!r}; its holders: {_words(holders)}"
+        )
     if not holders:
         raise StageEmptyError(f"no version of {history.model!r} holds {stage!r}: nothing to demote")
     if version is None and len(holders) > 1:
         raise SeveralHoldersError(
-            f"stage {stage!r} of {history.model!r} is shared by {_words(holders)}: say version=", holders=holders
+            f"stage {stage!r} of {history.model!r} is shared by {_words(holders)}: say version=",
+            holders=holders,
         )
     leaving = version or holders[0]
     exclusive = stage not in history.stages.shared
@@ -306,7 +328,9 @@ def withdraw(history: History, writer: Writer, version: str, *, then: Expected |
     """
     record = _known(history, version)
     if record.withdrawn is not None:
-        return Change(note=f"{history.model}@{version} is withdrawn already; nothing was written", version=version)
+        return Change(
+            note=f"{history.model}@{version} is withdrawn already; nothing was written", version=version
+        )
     events: list[Event] = []
     held = [stage for stage in history.stages_of(version) if stage not in history.stages.shared]
     if held and (then is None or then is ANY):
@@ -378,7 +402,9 @@ def check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         InvalidInputError: It can't.
     """
     try:
-        return _METADATA.validate_json(_METADATA.dump_json(_METADATA.validate_python(dict(metadata), strict=True)))
+        return _METADATA.validate_json(
+            _METADATA.dump_json(_METADATA.validate_python(dict(metadata), strict=True))
+        )
     except (ValidationError, TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(
             f"metadata must be a mapping of text to what JSON can hold (text, numbers, true, false, null, lists, "
@@ -428,7 +454,9 @@ def _after(writer: Writer, events: Sequence[Event]) -> Writer:
 
 def _exists(history: History) -> None:
     if not history.events:
-        raise ModelNotFoundError(f"no model {check_model(history.model)!r} in this registry: register it first")
+        raise ModelNotFoundError(
+            f"no model {check_model(history.model)!r} in this registry: register it first"
+        )
 
 
 def _known(history: History, version: str) -> Any:
@@ -476,7 +504,9 @@ def _expect(history: History, stage: str, expected: Expected) -> None:
         return
     believed = "nobody" if expected is EMPTY else str(expected)
     tenure = history.tenure(stage)
-    since = f", put there by {tenure.event.author} at {tenure.event.at:%Y-%m-%d %H:%M:%S} UTC" if tenure else ""
+    since = (
+        f", put there by {tenure.event.author} at {tenure.event.at:%Y-%m-%d %H:%M:%S} UTC" if tenure else ""
+    )
     raise ConflictError(
         f"{history.model}#{stage} is held by {_words(holders)}{since}; you expected {believed}: look again, then decide",
         believed=believed,

@@ -27,7 +27,9 @@ class Problem:
 def problems_in(history: History, quarantined: Iterable[Quarantined]) -> Iterator[Problem]:
     """Everything odd in the log of one model."""
     for tag in quarantined:
-        yield Problem(history.model, tag.name, f"not read as an event: {tag.reason}", "delete the tag, or leave it")
+        yield Problem(
+            history.model, tag.name, f"not read as an event: {tag.reason}", "delete the tag, or leave it"
+        )
     yield from _versions(history)
     yield from _stages(history)
     yield from _gto(history)
@@ -54,7 +56,9 @@ def _versions(history: History) -> Iterator[Problem]:
                         "register further versions here: each gets a commit of its own",
                     )  # fmt: skip
             case Withdrawn() | Deregistered() if event.version not in history.versions:
-                yield Problem(history.model, event.source, f"there is no {event.version} to take away", "nothing")
+                yield Problem(
+                    history.model, event.source, f"there is no {event.version} to take away", "nothing"
+                )
 
 
 def _stages(history: History) -> Iterator[Problem]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from modelregistry.errors import InvalidSettingsError, RegistryError
+from modelregistry.errors import InvalidFileError, InvalidSettingsError, RegistryError
+from modelregistry.gitrepo import GitRepo
 from modelregistry.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
+from modelregistry.yamltext import is_null, parse
 
 SETTINGS_FILE = ".modelregistry.toml"
 GTO_FILE = ".gto"
@@ -81,16 +82,16 @@ def parse_gto_settings(text: bytes) -> Settings:
         InvalidSettingsError: GTO would refuse the file.
     """
     try:
-        values = yaml.load(text, yaml.CBaseLoader) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidSettingsError(f"{GTO_FILE} is not YAML: {error}") from error
+        values = parse(text, GTO_FILE) or {}
+    except InvalidFileError as error:
+        raise InvalidSettingsError(str(error)) from error
     if not isinstance(values, dict):
         raise InvalidSettingsError(f"{GTO_FILE} must hold a mapping such as 'stages: [dev, prod]'")
     lowered = {str(key).lower(): value for key, value in values.items()}
     if unknown := sorted(lowered.keys() - _GTO_KEYS):
         raise InvalidSettingsError(f"{GTO_FILE}: unknown key {unknown[0]!r}: GTO refuses the whole file")
     stages = lowered.get("stages")
-    if stages is None or stages == "":
+    if stages is None or is_null(stages):
         return Settings()
     if not isinstance(stages, list) or not all(isinstance(stage, str) for stage in stages):
         raise InvalidSettingsError(f"{GTO_FILE}: 'stages' must be a list such as [dev, prod]; got {stages!r}")
@@ -108,6 +109,25 @@ def _explain(problem: Any) -> str:
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     return f"unknown key {where!r}; {hint}"
+
+
+def read_stages(repo: GitRepo) -> Stages:
+    """The stages at the head of the default branch: of ``.modelregistry.toml``, else of ``.gto``, else the default ones.
+
+    Raises:
+        InvalidSettingsError: The file can't be read.
+    """
+    branches = repo.default_branches()
+    files = ("", f":{SETTINGS_FILE}", f":{GTO_FILE}")
+    objects = repo.read([f"{branch}{file}" for branch in branches for file in files], limit=1 << 20)
+    for commit, own, gto in zip(objects[::3], objects[1::3], objects[2::3], strict=True):
+        if own is not None and own.data is not None:
+            return parse_settings(own.data).rules
+        if gto is not None and gto.data is not None:
+            return parse_gto_settings(gto.data).rules
+        if commit is not None:
+            break
+    return Settings().rules
 
 
 def choose_target(target: str | os.PathLike[str] | None) -> str:

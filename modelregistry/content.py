@@ -6,15 +6,15 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from modelregistry.artifacts.base import Content, Entry, Storage
 from modelregistry.changes import Bytes
+from modelregistry.declarations import Declarations, declaring_file
 from modelregistry.deserialize import deserialize
-from modelregistry.dvcfiles import Declaration, read_artifacts, resolve
+from modelregistry.dvcfiles import Declaration
 from modelregistry.errors import InvalidFileError, MissingBytesError, PathNotFoundError, WithdrawnError
 from modelregistry.events import FileDigest
 from modelregistry.gitrepo import GitRepo
@@ -31,34 +31,26 @@ MANIFEST = ".modelregistry/manifest.json"
 class ContentReader:
     """Brings and verifies the bytes of versions; the ``Reader`` of every ``ModelVersion`` of one registry."""
 
-    def __init__(self, repo: GitRepo, storages: Sequence[Storage], store: Store) -> None:
+    def __init__(
+        self, repo: GitRepo, declarations: Declarations, storages: Sequence[Storage], store: Store
+    ) -> None:
         self._repo = repo
+        self._declarations = declarations
         self._storages = {storage.name: storage for storage in storages}
         self._store = store
-        self._declare = lru_cache(maxsize=1024)(self._read_declaration)
         self._locate = lru_cache(maxsize=1024)(self._read_content)
 
     # -- what the commit says ------------------------------------------------------------------------------
 
     def declaration(self, version: ModelVersion) -> Declaration:
         """The entry of ``artifacts:`` at the version's commit, its path from the Git root."""
-        found = self._declare(version.rev, version.name)
+        found = self._declarations.at(version.rev, version.name)
         if found is None:
             raise PathNotFoundError(
                 f"{declaring_file(version.name)} at {version.rev[:10]} does not declare {version.name!r} under "
                 f"artifacts:, so nothing says where {version.reference} is; register the next version with it declared"
             )
         return found
-
-    def declared(self, rev: str, model: str) -> Declaration | None:
-        """The same for any commit; None where it is not declared."""
-        return self._declare(rev, model)
-
-    def _read_declaration(self, rev: str, model: str) -> Declaration | None:
-        file = declaring_file(model)
-        text = self._repo.read_file(rev, file)
-        found = read_artifacts(text, file).get(model.rpartition(":")[2]) if text is not None else None
-        return rooted(found, file) if found is not None else None
 
     def _read_content(self, rev: str, path: str) -> Content:
         for storage in self._storages.values():
@@ -82,7 +74,9 @@ class ContentReader:
         """
         content = self._locate(rev, path)
         storage = self._storages[content.storage]
-        missing = storage.missing([entry for entry in content.entries if self._find(content, entry, None) is None])
+        missing = storage.missing(
+            [entry for entry in content.entries if self._find(content, entry, None) is None]
+        )
         if missing:
             names = [entry.path for entry in missing]
             if allow_missing:
@@ -139,7 +133,12 @@ class ContentReader:
         return open(found, "rb")
 
     def load(
-        self, version: ModelVersion, *, trust: Trust = None, loader: str | None = None, progress: Progress | None = None
+        self,
+        version: ModelVersion,
+        *,
+        trust: Trust = None,
+        loader: str | None = None,
+        progress: Progress | None = None,
     ) -> object:
         """The object, through the one choke point."""
         trusted = TrustValue.parse(trust)
@@ -151,7 +150,9 @@ class ContentReader:
 
     # -- bytes ---------------------------------------------------------------------------------------------
 
-    def _verified(self, version: ModelVersion, only: str | None, progress: Progress | None) -> tuple[Path, str]:
+    def _verified(
+        self, version: ModelVersion, only: str | None, progress: Progress | None
+    ) -> tuple[Path, str]:
         """The path of the whole (or of the file ``only``) and the sha256 that stands for the whole version."""
         if version.state == "withdrawn":
             raise WithdrawnError(f"{version.reference} was withdrawn: its bytes are never served again")
@@ -182,7 +183,12 @@ class ContentReader:
         return whole, whole_digest(tuple(found), is_directory=content.is_directory)
 
     def _bring(
-        self, content: Content, entries: Sequence[Entry], recorded: dict[str, str], *, progress: Progress | None
+        self,
+        content: Content,
+        entries: Sequence[Entry],
+        recorded: dict[str, str],
+        *,
+        progress: Progress | None,
     ) -> dict[str, Path]:
         """Where the bytes of each entry lie, by its path; fetches and verifies those that are not here."""
         storage = self._storages[content.storage]
@@ -213,28 +219,9 @@ class ContentReader:
         try:
             return tuple(FileDigest.model_validate(file) for file in json.loads(text or b""))
         except ValueError as error:
-            raise InvalidFileError(f"{path!r} at {version.rev[:10]} is not a manifest: {error}", path=path) from error
-
-
-def declaring_file(model: str) -> str:
-    """The ``dvc.yaml`` that declares the model: ``folder:churn`` is declared in ``folder``."""
-    return posixpath.join(model.rpartition(":")[0], "dvc.yaml")
-
-
-def rooted(declaration: Declaration, file: str) -> Declaration:
-    """The declaration with its path from the Git root instead of from its ``dvc.yaml``.
-
-    Raises:
-        InvalidFileError: The path can't be resolved: it is templated, absolute, a URL, or leaves the repository.
-    """
-    problem = declaration.problem or ("it is templated (${…})" if declaration.templated else None)
-    path = None if problem else resolve(file, declaration.path)
-    if path is None:
-        why = problem or "it leaves the repository"
-        raise InvalidFileError(
-            f"{file}: the path of artifact {declaration.name!r} can't be used: {declaration.path!r}: {why}", path=file
-        )
-    return replace(declaration, path=path)
+            raise InvalidFileError(
+                f"{path!r} at {version.rev[:10]} is not a manifest: {error}", path=path
+            ) from error
 
 
 def manifest_text(files: Sequence[FileDigest]) -> bytes:

@@ -80,7 +80,10 @@ def deserialize(
             try:
                 return chosen.load(path, permit)
             except UntrustedNamesError as error:
-                needed = Inspection(Tier.NAMED, error.names)
+                late = Inspection(Tier.NAMED, error.names)
+                raise _refusal(
+                    late, permit, digest=digest, reference=reference, loader=chosen.name
+                ) from error
         raise _refusal(needed, permit, digest=digest, reference=reference, loader=chosen.name)
     except UntrustedModelError:
         raise
@@ -140,7 +143,7 @@ def _refusal(
     if loader != "skops":
         options.append(('skops.io.dump(model, "model.skops")', "and register that: skops needs fewer names"))
 
-    lines = [f"{reference!r} was not loaded and nothing was run (tier {tier.name.lower()!r}): {found}"]
+    lines = [f"{reference!r} was not loaded and none of this was run (tier {tier.name.lower()!r}): {found}"]
     lines += [f"    {json.dumps(name)[1:-1][:_WIDEST]}" for name in missing[:_SHOWN]]
     if len(missing) > _SHOWN:
         lines.append(f"    and {len(missing) - _SHOWN} more: see .names")

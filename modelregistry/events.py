@@ -61,6 +61,8 @@ class Event(Fact):
     echo_of: str | None = None
     """The id of the event that this one repeats for GTO; an echo changes nothing for us."""
 
+    kind_name: ClassVar[str]
+    """What ``kind`` is."""
     rank: ClassVar[int]
     """GTO's order of kinds within one second."""
 
@@ -88,6 +90,7 @@ class Deprecated(Event):
     """The model is deprecated, until its next event."""
 
     kind: Literal["deprecate"] = "deprecate"
+    kind_name: ClassVar[str] = "deprecate"
     rank: ClassVar[int] = 1
 
     @property
@@ -100,6 +103,7 @@ class Registered(Event):
     """A version was registered: this commit, these bytes."""
 
     kind: Literal["register"] = "register"
+    kind_name: ClassVar[str] = "register"
     version: str
     source_rev: str | None = None
     """The commit the version was made from, where it has a commit of its own."""
@@ -126,6 +130,7 @@ class Deregistered(Event):
     """GTO's deregistration: the version is hidden until it is registered again."""
 
     kind: Literal["deregister"] = "deregister"
+    kind_name: ClassVar[str] = "deregister"
     version: str
     rank: ClassVar[int] = 3
 
@@ -139,12 +144,14 @@ class Withdrawn(Deregistered):
     """A tombstone: the version is never served again."""
 
     kind: Literal["withdraw"] = "withdraw"  # type: ignore[assignment]
+    kind_name: ClassVar[str] = "withdraw"
 
 
 class Assigned(Event):
     """A version was put on a stage."""
 
     kind: Literal["assign"] = "assign"
+    kind_name: ClassVar[str] = "assign"
     stage: str
     version: str | None = None
     """None in GTO's tags, which name a version by its commit."""
@@ -164,6 +171,7 @@ class Unassigned(Event):
     """A version was taken off a stage."""
 
     kind: Literal["unassign"] = "unassign"
+    kind_name: ClassVar[str] = "unassign"
     stage: str
     version: str | None = None
     """None in GTO's tags, which name a version by its commit."""
@@ -181,6 +189,7 @@ class Annotated(Event):
     """Metadata was attached after the fact; a null takes a key away."""
 
     kind: Literal["annotate"] = "annotate"
+    kind_name: ClassVar[str] = "annotate"
     version: str | None = None
     """None for the model as a whole."""
     metadata: dict[str, JsonValue] = {}
@@ -193,7 +202,7 @@ class Annotated(Event):
 
 
 KINDS: dict[str, type[Event]] = {
-    event.model_fields["kind"].default: event
+    event.kind_name: event
     for event in (Deprecated, Registered, Deregistered, Withdrawn, Assigned, Unassigned, Annotated)
 }
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import git.cmd
+import git.exc
 
 from modelregistry.errors import (
     GitError,
@@ -59,7 +60,9 @@ _ENVIRONMENT = {
 }
 _LOCAL_SECONDS = 60.0
 _NETWORK_SECONDS = 600.0
-_PIPE_CHUNK = 400  # requests of under 100 bytes: a chunk always fits into the pipe, so that nobody waits for the other
+_PIPE_CHUNK = (
+    400  # requests of under 100 bytes: a chunk always fits into the pipe, so that nobody waits for the other
+)
 _TAG_FORMAT = (
     "%(objectname) %(objecttype) %(raw:size) %(refname)%0a%(if:equals=tag)%(objecttype)%(then)%(raw)%(end)"
 )
@@ -169,7 +172,9 @@ class GitRepo:
                 return cls._linked(dot_git, folder)
             if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
                 return cls(folder, root=folder.parent if folder.name == ".git" else None)
-        raise RepositoryNotFoundError(f"no Git repository at {os.fspath(path)!r} or above it: run 'git init' there")
+        raise RepositoryNotFoundError(
+            f"no Git repository at {os.fspath(path)!r} or above it: run 'git init' there"
+        )
 
     @classmethod
     def _linked(cls, dot_git: Path, root: Path) -> GitRepo:
@@ -204,7 +209,16 @@ class GitRepo:
                 with tempfile.TemporaryDirectory(dir=directory, prefix="clone-") as folder:
                     clone = Path(folder, "new.git")
                     cls(Path(folder))._call(
-                        ["clone", "--quiet", "--bare", "--no-local", "--template=", "--", url, os.fspath(clone)],
+                        [
+                            "clone",
+                            "--quiet",
+                            "--bare",
+                            "--no-local",
+                            "--template=",
+                            "--",
+                            url,
+                            os.fspath(clone),
+                        ],
                         timeout=_NETWORK_SECONDS,
                     )
                     cls(clone).run("pack-refs", "--all")
@@ -236,7 +250,10 @@ class GitRepo:
             GitTimeoutError: It did not answer within ``timeout`` seconds.
         """
         return self._call(
-            ["--git-dir", os.fspath(self.git_dir), *arguments], stdin=stdin, timeout=timeout, environment=environment
+            ["--git-dir", os.fspath(self.git_dir), *arguments],
+            stdin=stdin,
+            timeout=timeout,
+            environment=environment,
         )
 
     def _call(
@@ -260,13 +277,15 @@ class GitRepo:
             raise _failure(arguments, errors, process.returncode)
         return output
 
-    def _start(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         command = ["git", *_OPTIONS, *arguments]
         try:
             process: Any = self._git.execute(
                 command, as_process=True, istream=subprocess.PIPE, env=_ENVIRONMENT | dict(environment or {})
             )
-        except git.cmd.GitCommandNotFound as error:
+        except git.exc.GitCommandNotFound as error:
             raise GitError("git is not installed, or not on the PATH", arguments=arguments) from error
         # GitPython's wrapper ends the process when it is dropped; we always wait for it ourselves.
         popen: subprocess.Popen[bytes] = process.proc
@@ -326,7 +345,9 @@ class GitRepo:
         while pending:
             folder, name, wanted = pending.pop()
             try:
-                entries = [entry for entry in os.scandir(folder) if entry.name.startswith(wanted) and entry.is_dir()]
+                entries = [
+                    entry for entry in os.scandir(folder) if entry.name.startswith(wanted) and entry.is_dir()
+                ]
             except (FileNotFoundError, NotADirectoryError):
                 continue
             for entry in entries:
@@ -341,7 +362,9 @@ class GitRepo:
 
     def _default_branch(self) -> tuple[str, ...]:
         try:
-            with open(os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"), encoding="utf-8") as file:
+            with open(
+                os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"), encoding="utf-8"
+            ) as file:
                 target = file.read(1000).strip()
         except (OSError, UnicodeDecodeError):
             return ("HEAD",)
@@ -357,12 +380,17 @@ class GitRepo:
             GitError: Git stumbled over a broken object, maybe after some tags were given: ``tags_carefully`` won't.
         """
         arguments = ["--git-dir", os.fspath(self.git_dir), "for-each-ref", f"--format={_TAG_FORMAT}", "--"]
-        with self._conversation([*arguments, *(f"refs/tags/{pattern}" for pattern in patterns)]) as (_, receive):
+        with self._conversation([*arguments, *(f"refs/tags/{pattern}" for pattern in patterns)]) as (
+            _,
+            receive,
+        ):
             while head := receive.readline():
                 oid, kind, size, ref = head.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 3)
                 data = None
-                if kind == "tag":
-                    data = receive.read(int(size)) if int(size) <= MOST_TAG_BYTES else _skip(receive, int(size))
+                if kind == "tag" and int(size) <= MOST_TAG_BYTES:
+                    data = receive.read(int(size))
+                elif kind == "tag":
+                    _skip(receive, int(size))
                 receive.read(1)
                 yield RawTag(ref.removeprefix("refs/tags/"), oid, kind, data)
 
@@ -371,7 +399,9 @@ class GitRepo:
         refs = self.refs(*(f"refs/tags/{pattern}" for pattern in patterns))
         for ref, found in zip(refs, self.read([ref.oid for ref in refs], limit=MOST_TAG_BYTES), strict=True):
             data = found.data if found and found.kind == "tag" else None
-            yield RawTag(ref.name.removeprefix("refs/tags/"), ref.oid, found.kind if found else "missing", data)
+            yield RawTag(
+                ref.name.removeprefix("refs/tags/"), ref.oid, found.kind if found else "missing", data
+            )
 
     # -- objects -------------------------------------------------------------------------------------------
 
@@ -430,7 +460,8 @@ class GitRepo:
             status = process.wait()
             if expired.is_set():
                 raise GitTimeoutError(
-                    f"git {_verb(arguments)} did not answer within {_LOCAL_SECONDS:g} seconds", arguments=arguments
+                    f"git {_verb(arguments)} did not answer within {_LOCAL_SECONDS:g} seconds",
+                    arguments=arguments,
                 ) from error
             raise _failure(arguments, errors, status) from error
         finally:
@@ -466,7 +497,9 @@ class GitRepo:
 
     def list_files(self, rev: str, path: str) -> list[TreeEntry]:
         """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root."""
-        output = self.run("--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", rev, "--", path or ".")
+        output = self.run(
+            "--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", rev, "--", path or "."
+        )
         entries = []
         for record in output.split(b"\0")[:-1]:
             facts, _, name = record.partition(b"\t")
@@ -520,7 +553,9 @@ class GitRepo:
                 self.run("read-tree", rev, environment=index)
                 for path, data in files.items():
                     oid = self.run("hash-object", "-w", "--stdin", stdin=data).decode().strip()
-                    self.run("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}", environment=index)
+                    self.run(
+                        "update-index", "--add", "--cacheinfo", f"100644,{oid},{path}", environment=index
+                    )
                 tree = self.run("write-tree", environment=index).decode().strip()
         else:
             tree = self.run("rev-parse", "--verify", tree).decode().strip()

@@ -99,11 +99,15 @@ class History:
         events: The events that count, in order, echoes among them.
     """
 
-    def __init__(self, model: str, events: Iterable[Event], stages: Stages, *, as_of: datetime | None = None) -> None:
+    def __init__(
+        self, model: str, events: Iterable[Event], stages: Stages, *, as_of: datetime | None = None
+    ) -> None:
         self.model = model
         self.stages = stages
         ordered = sorted(events, key=lambda event: event.order)
-        self.events: Sequence[Event] = ordered if as_of is None else [event for event in ordered if event.at <= as_of]
+        self.events: Sequence[Event] = (
+            ordered if as_of is None else [event for event in ordered if event.at <= as_of]
+        )
         self._records: dict[str, VersionRecord] = {}
         self._by_rev: dict[str, list[str]] = {}
         self._stages: dict[str, _Stage] = {}
@@ -150,7 +154,11 @@ class History:
                     self._settle(stage, hidden)
                 case Registered():
                     record = self._records[event.version]
-                    if event.version in hidden and record.withdrawn is None and record.registered.rev == event.rev:
+                    if (
+                        event.version in hidden
+                        and record.withdrawn is None
+                        and record.registered.rev == event.rev
+                    ):
                         hidden.discard(event.version)
                         self._settle_all(hidden)
                 case Withdrawn() | Deregistered():
@@ -208,7 +216,9 @@ class History:
     @property
     def latest(self) -> str | None:
         """The greatest version that may be handed out; a pre-release only when there is nothing else."""
-        return next((version for version in self.served if not is_prerelease(version)), next(iter(self.served), None))
+        return next(
+            (version for version in self.served if not is_prerelease(version)), next(iter(self.served), None)
+        )
 
     def version_of(self, event: Assigned | Unassigned) -> str | None:
         """The version that a stage event is about; None where its commit has none."""

@@ -81,7 +81,11 @@ def check_version(text: str) -> str:
         InvalidNameError: It is not, or Git would refuse it.
     """
     if not isinstance(text, str) or not _VERSION.fullmatch(text):
-        hint = f"write {'v' + text!r}" if isinstance(text, str) and _VERSION.fullmatch(f"v{text}") else "as in 'v1.2.0'"
+        hint = (
+            f"write {'v' + text!r}"
+            if isinstance(text, str) and _VERSION.fullmatch(f"v{text}")
+            else "as in 'v1.2.0'"
+        )
         raise InvalidNameError(f"not a version: {text!r}; a version is SemVer with a leading 'v': {hint}")
     _check_as_ref("version", text, f"@{text}", _LONGEST_VERSION)
     return text
@@ -151,7 +155,9 @@ class Reference:
             InvalidReferenceError: It is none of them.
         """
         if not isinstance(text, str):
-            raise InvalidReferenceError(f"not a reference: {text!r}; a reference is text such as 'churn#current'")
+            raise InvalidReferenceError(
+                f"not a reference: {text!r}; a reference is text such as 'churn#current'"
+            )
         try:
             if text.startswith("models:/"):
                 return cls._parse_mlflow(text.removeprefix("models:/"))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import random
-import secrets
 import time
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timezone
+from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -18,55 +15,37 @@ from modelregistry import changes, config
 from modelregistry.backends.base import Backend, Log
 from modelregistry.changes import ANY, Bytes, Change, Expected, Writer
 from modelregistry.checks import Problem, problems_in
-from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, declaring_file, manifest_text
-from modelregistry.dvcfiles import Declaration, artifact_entry, declare_artifact, read_artifacts, resolve
+from modelregistry.choice import check_there, choose
+from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
+from modelregistry.declarations import Declarations
 from modelregistry.errors import (
-    ConflictError,
     InvalidInputError,
     InvalidReferenceError,
-    ModelNotFoundError,
-    NotDeclaredError,
     PartialViewWarning,
-    RegistryError,
     RegistryWarning,
-    SeveralHoldersError,
-    StageEmptyError,
-    VersionNotFoundError,
-    WithdrawnError,
     WorkingCopyError,
 )
 from modelregistry.events import Event
 from modelregistry.gitrepo import GitRepo, is_url
 from modelregistry.history import History, Stages
+from modelregistry.listing import (
+    EVENT_COLUMNS,
+    MODEL_COLUMNS,
+    PROBLEM_COLUMNS,
+    VERSION_COLUMNS,
+    Model,
+    model_row,
+    unregistered_row,
+)
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
 from modelregistry.plugins import BACKENDS, STORAGES, load_class
 from modelregistry.store import Store
 from modelregistry.tables import Rows
 from modelregistry.trust import Ledger
 from modelregistry.version import ModelVersion
+from modelregistry.writing import Decide, pinned, write
 
-_log = logging.getLogger("modelregistry")
-_TRIES = 10
 _MAX_AGE = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One line of ``models()``."""
-
-    name: str
-    type: str | None
-    """What ``dvc.yaml`` says; None where it says nothing."""
-    latest: str | None
-    """The latest version; None where none is registered or all are withdrawn."""
-    stages: Mapping[str, tuple[str, ...]]
-    """The stages that have a holder, highest first, with their holders."""
-    registered: bool = True
-    """False for an artifact that ``dvc.yaml`` declares and nobody registered yet."""
-    deprecated: bool = False
-    path: str | None = None
-    description: str | None = None
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -95,7 +74,11 @@ class Registry:
     """
 
     def __init__(
-        self, target: str | os.PathLike[str] | None = None, *, max_age: float = _MAX_AGE, offline: bool = False
+        self,
+        target: str | os.PathLike[str] | None = None,
+        *,
+        max_age: float = _MAX_AGE,
+        offline: bool = False,
     ) -> None:
         self.target = config.choose_target(target)
         self._url = self.target if is_url(self.target) else None
@@ -109,7 +92,8 @@ class Registry:
             load_class(STORAGES["dvc"])(self._repo, home=cache, source=self._url),
             load_class(STORAGES["git"])(self._repo),
         ]
-        self._content = ContentReader(self._repo, storages, Store(cache))
+        self._declarations = Declarations(self._repo)
+        self._content = ContentReader(self._repo, self._declarations, storages, Store(cache))
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
         if self._repo.is_shallow or self._repo.is_tagless:
@@ -159,9 +143,11 @@ class Registry:
             text = f"{wanted.model}#{stage}" if stage is not None else f"{wanted.model}@{version}"
             wanted = Reference.parse(text)
         folded = self._read(wanted.model, as_of)
-        return self._version(folded, _choose(folded.history, wanted, self._hint))
+        return self._version(folded, choose(folded.history, wanted, self._hint))
 
-    def versions(self, model: str, *, stage: str | None = None, as_of: datetime | None = None) -> Rows[ModelVersion]:
+    def versions(
+        self, model: str, *, stage: str | None = None, as_of: datetime | None = None
+    ) -> Rows[ModelVersion]:
         """The versions of a model, greatest first.
 
         Args:
@@ -175,7 +161,7 @@ class Registry:
         """
         folded = self._read(check_model(model), as_of)
         history = folded.history
-        _check_there(history, self._hint)
+        check_there(history, self._hint)
         names: Iterable[str]
         if stage is None:
             names = history.served
@@ -186,7 +172,7 @@ class Registry:
         else:
             names = history.holders(stage)
         ordered = sorted(names, key=version_key, reverse=True)
-        return Rows((self._version(folded, name) for name in ordered), _VERSION_COLUMNS)
+        return Rows((self._version(folded, name) for name in ordered), VERSION_COLUMNS)
 
     def models(self, *, type: str | None = "model", deprecated: bool = False) -> Rows[Model]:  # noqa: A002
         """Every model with its latest version and the holders of its stages, by name.
@@ -197,23 +183,24 @@ class Registry:
             type: Only artifacts whose ``type`` in ``dvc.yaml`` is this, or that have none; None for all.
             deprecated: Deprecated models too.
         """
-        declared = self._declared_at_head()
+        declared = self._declarations.all_at_head()
         stages = self._read_stages()
-        rows: list[Model] = []
-        unknown: list[tuple[History, str]] = []
+        known: list[History] = []
+        elsewhere: list[tuple[History, str]] = []
         for log in self._backend.read_all():
             history = History(log.model, log.events, stages)
-            if not history.events or (history.deprecated and not deprecated):
+            if history.deprecated and not deprecated:
                 declared.pop(log.model, None)
-                continue
-            if log.model not in declared and type is not None and history.latest is not None:
-                unknown.append((history, history.versions[history.latest].registered.rev))
-            else:
-                rows.append(_model(history, declared.pop(log.model, None)))
-        rows += [_model(history, found) for history, found in self._declared_at(unknown)]
-        rows += [_unregistered(name, declaration) for name, declaration in declared.items()]
+            elif history.events:
+                known.append(history)
+                if log.model not in declared and history.latest is not None:
+                    elsewhere.append((history, history.versions[history.latest].registered.rev))
+        found = self._declarations.many_at([(rev, history.model) for history, rev in elsewhere])
+        own = {history.model: entry for (history, _), entry in zip(elsewhere, found, strict=True)}
+        rows = [model_row(history, declared.pop(history.model, own.get(history.model))) for history in known]
+        rows += [unregistered_row(name, entry) for name, entry in declared.items()]
         chosen = [row for row in rows if type is None or row.type in (type, None)]
-        return Rows(sorted(chosen, key=lambda row: row.name), _MODEL_COLUMNS)
+        return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
 
     def history(self, model: str) -> Rows[Event]:
         """What happened to a model, oldest first: who, when, what and why.
@@ -222,25 +209,27 @@ class Registry:
             ModelNotFoundError: No such model.
         """
         found = self._read(check_model(model)).history
-        _check_there(found, self._hint)
-        return Rows((event for event in found.events if event.echo_of is None), _EVENT_COLUMNS)
+        check_there(found, self._hint)
+        return Rows((event for event in found.events if event.echo_of is None), EVENT_COLUMNS)
 
     def events(self) -> Rows[Event]:
         """What happened to all models, oldest first."""
         found = [event for log in self._backend.read_all() for event in log.events if event.echo_of is None]
-        return Rows(sorted(found, key=lambda event: (event.at, event.model, event.order)), _EVENT_COLUMNS)
+        return Rows(sorted(found, key=lambda event: (event.at, event.model, event.order)), EVENT_COLUMNS)
 
     def check(self) -> Rows[Problem]:
         """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone."""
         stages = self._read_stages()
         found: list[Problem] = []
         if self._repo.is_shallow:
-            found.append(Problem("", "clone", "it is shallow: tags are missing", "git fetch --unshallow --tags"))
+            found.append(
+                Problem("", "clone", "it is shallow: tags are missing", "git fetch --unshallow --tags")
+            )
         if self._repo.is_tagless:
             found.append(Problem("", "clone", "it was told to fetch no tags", "git fetch --tags"))
         for log in self._backend.read_all():
             found += problems_in(History(log.model, log.events, stages), log.quarantined)
-        return Rows(found, _PROBLEM_COLUMNS)
+        return Rows(found, PROBLEM_COLUMNS)
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -291,7 +280,9 @@ class Registry:
         check_model(model)
         changes.check_metadata(metadata or {})
         source_rev = self._repo.resolve(rev)
-        source_rev, declaration = self._declare(model, path, rev, source_rev, declare=declare and not dry_run)
+        if declare and path is not None and not dry_run:
+            source_rev = self._declare(model, path, source_rev)
+        declaration = self._declarations.require(source_rev, model, path)
         content, found = self._content.describe(source_rev, declaration.path, allow_missing=allow_missing)
 
         def decide(history: History, writer: Writer) -> Change:
@@ -307,7 +298,7 @@ class Registry:
                 source_rev=source_rev if own != source_rev else None, metadata=metadata,
             )  # fmt: skip
 
-        folded, change = self._write(model, decide, message=message, dry_run=dry_run)
+        folded, change = self._change(model, decide, message=message, dry_run=dry_run)
         if change.note:
             warnings.warn(change.note, RegistryWarning, stacklevel=2)
         if content.digest is not None and not dry_run and self._content.made_here(source_rev, found):
@@ -366,7 +357,7 @@ class Registry:
             StageEmptyError: There is nobody to go back to.
             ConflictError: The stage moved while this was being written.
         """
-        decide = _pinned(stage, lambda history, writer: changes.rollback(history, writer, stage))
+        decide = pinned(_holders(stage), lambda history, writer: changes.rollback(history, writer, stage))
         return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
 
     def demote(
@@ -383,11 +374,19 @@ class Registry:
             SeveralHoldersError: A shared stage has several holders and ``version`` is not given.
             ConflictError: The stage moved while this was being written.
         """
-        decide = _pinned(stage, lambda history, writer: changes.demote(history, writer, stage, version=version))
+        decide = pinned(
+            _holders(stage), lambda history, writer: changes.demote(history, writer, stage, version=version)
+        )
         return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
 
     def withdraw(
-        self, model: str, version: str, *, then: Expected | None = None, message: str = "", dry_run: bool = False
+        self,
+        model: str,
+        version: str,
+        *,
+        then: Expected | None = None,
+        message: str = "",
+        dry_run: bool = False,
     ) -> ModelVersion:
         """Put a tombstone on a version: it is never served, promoted or registered again.
 
@@ -406,14 +405,10 @@ class Registry:
             RefusedError: It holds a stage and ``then`` is not given.
             ConflictError: A stage that it holds moved while this was being written.
         """
-        pinned: list[tuple[str, ...]] = []
-
-        def decide(history: History, writer: Writer) -> Change:
-            held = history.stages_of(version) if version in history.versions else ()
-            pinned.append(held)
-            _check_pin(history.model, ", ".join(pinned[0]) or "no stage", ", ".join(held) or "no stage")
-            return changes.withdraw(history, writer, version, then=then)
-
+        decide = pinned(
+            lambda history: history.stages_of(version) if version in history.versions else (),
+            lambda history, writer: changes.withdraw(history, writer, version, then=then),
+        )
         return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
 
     def annotate(
@@ -476,21 +471,11 @@ class Registry:
         return _Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))
 
     def _read_stages(self) -> Stages:
-        """The stages at the head of the default branch: ``.modelregistry.toml``, else ``.gto``, else the default."""
+        """The team's stages: from memory where nothing changed since."""
         token, settled = self._repo.watch_head()
         if self._stages is not None and settled and self._stages[0] == token:
             return self._stages[1]
-        branches = self._repo.default_branches()
-        names = [f"{branch}{part}" for branch in branches for part in ("", f":{config.SETTINGS_FILE}", f":{config.GTO_FILE}")]
-        objects = self._repo.read(names, limit=1 << 20)
-        stages = config.Settings().rules
-        for branch, own, gto in zip(objects[::3], objects[1::3], objects[2::3], strict=True):
-            if branch is not None:
-                if own is not None and own.data is not None:
-                    stages = config.parse_settings(own.data).rules
-                elif gto is not None and gto.data is not None:
-                    stages = config.parse_gto_settings(gto.data).rules
-                break
+        stages = config.read_stages(self._repo)
         if self._stages is not None and self._stages[1] == stages:
             stages = self._stages[1]  # the same object, so that what was folded with it stays good
         self._stages = (token if settled else None, stages)
@@ -513,31 +498,6 @@ class Registry:
             )  # fmt: skip
         return found
 
-    def _declared_at_head(self) -> dict[str, Declaration]:
-        """Every artifact that some ``dvc.yaml`` declares at HEAD, by model name."""
-        try:
-            head = self._repo.resolve("HEAD")
-        except RegistryError:
-            return {}
-        files = [entry.path for entry in self._repo.list_files(head, "") if _is_dvc_yaml(entry.path)]
-        found: dict[str, Declaration] = {}
-        for path, text in zip(files, self._repo.read([f"{head}:{path}" for path in files]), strict=True):
-            folder = path.rpartition("/")[0]
-            for declaration in _declarations(text.data if text else None, path):
-                name = f"{folder}:{declaration.name}" if folder else declaration.name
-                found[name] = declaration
-        return found
-
-    def _declared_at(self, wanted: list[tuple[History, str]]) -> list[tuple[History, Declaration | None]]:
-        """What the models' own commits declare of them, in one read."""
-        names = [f"{rev}:{declaring_file(history.model)}" for history, rev in wanted]
-        answers: list[tuple[History, Declaration | None]] = []
-        for (history, _), text in zip(wanted, self._repo.read(names), strict=True):
-            entries = _declarations(text.data if text else None, declaring_file(history.model))
-            short = history.model.rpartition(":")[2]
-            answers.append((history, next((entry for entry in entries if entry.name == short), None)))
-        return answers
-
     def _open_mirror(self) -> GitRepo:
         assert self._url is not None
         repo = GitRepo.mirror(self._url, self._mirrors, max_age=self._max_age)
@@ -552,61 +512,17 @@ class Registry:
 
     # -- writing, inside -----------------------------------------------------------------------------------
 
-    def _change(
-        self, model: str, decide: Callable[[History, Writer], Change], *, message: str, dry_run: bool
-    ) -> tuple[_Folded, Change]:
+    def _change(self, model: str, decide: Decide, *, message: str, dry_run: bool) -> tuple[_Folded, Change]:
+        """Write what ``decide`` chooses; returns the model as it is then (or would be), and what was chosen."""
         self._check_writable()
-        return self._write(check_model(model), decide, message=message, dry_run=dry_run)
-
-    def _write(
-        self, model: str, decide: Callable[[History, Writer], Change], *, message: str, dry_run: bool
-    ) -> tuple[_Folded, Change]:
-        """Decide on the log as it is and append; decide anew when another writer was faster."""
-        identity = self._repo.identity()
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # writers that met must not meet again in step
-            stages = self._read_stages()
-            log = self._backend.read(model)
-            history = History(model, log.events, stages)
-            writer = Writer(
-                author=identity.name, email=identity.email, now=datetime.now(timezone(identity.offset)),
-                registry=self._registry_id(log), next_number=log.next_number, message=message,
-            )  # fmt: skip
-            change = decide(history, writer)
-            if dry_run or not change.events:
-                return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change
-            if self._append(change.events):
-                self._folded.pop(model, None)
-                return self._read(model), change
-        raise ConflictError(
-            f"{model!r} was written by others {_TRIES} times in a row while this write was tried: nothing was written; "
-            "try again"
-        )
-
-    def _append(self, events: Iterable[Event]) -> bool:
-        """Append the events in order; False, with nothing but echoes written, when another writer was faster."""
-        for event in events:
-            kept = self._backend.append(event)
-            while kept is None:
-                if event.echo_of is None:
-                    return False
-                event = event.model_copy(update={"number": self._backend.read(event.model).next_number(event.slot)})
-                kept = self._backend.append(event)
-            if event.echo_of is None:
-                _log.info("%s: %s written as %s", event.model, event.kind, kept.source)
-        return True
-
-    def _registry_id(self, log: Log) -> str:
-        """The random id of this registry: the one its events carry, else a new one."""
-        for event in log.events:
-            if event.registry is not None:
-                return event.registry
-        for other in self._backend.read_all():
-            for event in other.events:
-                if event.registry is not None:
-                    return event.registry
-        return secrets.token_hex(16)
+        stages = self._read_stages()
+        log, change = write(
+            self._backend, check_model(model), stages, decide,
+            by=self._repo.identity(), message=message, dry_run=dry_run,
+        )  # fmt: skip
+        if change.events and not dry_run:
+            return self._read(model), change
+        return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change
 
     def _check_writable(self) -> None:
         if self._url is not None:
@@ -615,40 +531,18 @@ class Registry:
                 "('git push origin <tag>')"
             )
 
-    def _declare(
-        self, model: str, path: str | None, rev: str, source_rev: str, *, declare: bool
-    ) -> tuple[str, Declaration]:
-        """What ``dvc.yaml`` says of the model at the commit, written and committed first where that is wanted."""
-        found = self._content.declared(source_rev, model)
-        if found is not None and path in (None, found.path):
-            return source_rev, found
-        file = declaring_file(model)
-        if path is None:
-            raise NotDeclaredError(
-                f"{file} at {source_rev[:10]} does not declare {model!r} under artifacts:, and no path= is given: add "
-                f"an entry such as\n\n{artifact_entry(model.rpartition(':')[2], 'models/model.pkl')}",
-                entry=artifact_entry(model.rpartition(":")[2], "models/model.pkl"),
-            )
-        folder = file.rpartition("/")[0]
-        relative = os.path.relpath(path, folder) if folder else path
-        entry = artifact_entry(model.rpartition(":")[2], relative)
-        if resolve(file, relative) != path:
-            raise InvalidInputError(f"not a path in the repository: {path!r}; write it relative to the Git root")
-        if not declare:
-            what = f"declares it at {found.path!r}, not at {path!r}" if found else "does not declare it"
-            raise NotDeclaredError(
-                f"{model!r} can't be registered: {file} at {source_rev[:10]} {what}. Paste this and commit it, or pass "
-                f"declare=True:\n\n{entry}",
-                entry=entry,
-            )
+    def _declare(self, model: str, path: str, source_rev: str) -> str:
+        """Commit the entry that declares ``path``, if it is missing; returns the commit to register."""
+        found = self._declarations.at(source_rev, model)
+        if found is not None and found.path == path:
+            return source_rev
         if self._repo.resolve("HEAD") != source_rev:
-            raise InvalidInputError(f"declare=True makes a commit on HEAD, and rev={rev!r} is another commit")
-        self._content.describe(source_rev, path, allow_missing=True)  # refuse a wrong path before anything is written
-        text = declare_artifact(self._repo.read_file(source_rev, file), model.rpartition(":")[2], path=relative, type="model")
-        commit = self._repo.commit_file(file, text, f"Declare {model} in {file}")
-        declared = self._content.declared(commit, model)
-        assert declared is not None
-        return commit, declared
+            raise InvalidInputError(
+                f"declare=True makes a commit on HEAD, and rev= is another commit, {source_rev[:10]}"
+            )
+        # A wrong path is refused before anything is written.
+        self._content.describe(source_rev, path, allow_missing=True)
+        return self._declarations.write(source_rev, model, path)
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.
@@ -665,131 +559,9 @@ class Registry:
         return commit, content
 
 
-def _choose(history: History, wanted: Reference, hint: str) -> str:
-    """The version that the reference names."""
-    _check_there(history, hint)
-    model = history.model
-    if wanted.stage is not None:
-        holders = history.holders(wanted.stage)
-        if len(holders) > 1:
-            raise SeveralHoldersError(
-                f"stage {wanted.stage!r} of {model!r} is shared by {', '.join(holders)}: name one of them, or list them "
-                f"with versions({model!r}, stage={wanted.stage!r})",
-                holders=holders,
-            )
-        if not holders:
-            newest = history.latest
-            then = f"the newest is {newest}: registry.promote({model!r}, {newest!r}, {wanted.stage!r})"
-            raise StageEmptyError(
-                f"no version of {model!r} holds stage {wanted.stage!r}; {then if newest else 'it has no version'}{hint}"
-            )
-        return holders[0]
-    if wanted.version is None:
-        if history.latest is None:
-            raise VersionNotFoundError(f"{model!r} has no version that may be served{hint}")
-        return history.latest
-    record = history.versions.get(wanted.version)
-    if record is None or record.hidden:
-        gone = "was deregistered with GTO" if record else "is not there"
-        near = ", ".join(history.served[:5]) or "none"
-        raise VersionNotFoundError(f"{model}@{wanted.version} {gone}; there is {near}{hint}")
-    if record.withdrawn is not None:
-        raise WithdrawnError(
-            f"{model}@{wanted.version} was withdrawn on {record.withdrawn.at:%Y-%m-%d} by {record.withdrawn.author}"
-            f"{': ' + record.withdrawn.message if record.withdrawn.message else ''}; versions({model!r}, "
-            "stage='withdrawn') lists it"
-        )
-    return wanted.version
-
-
-def _check_there(history: History, hint: str) -> None:
-    if not history.events:
-        raise ModelNotFoundError(
-            f"no model {history.model!r} in this registry: registry.models() lists what there is{hint}"
-        )
-
-
 def _latest(history: History, version: str) -> str:
     return history.latest or version if version == LATEST else version
 
 
-def _pinned(stage: str, decide: Callable[[History, Writer], Change]) -> Callable[[History, Writer], Change]:
-    """``decide``, held to the holders that it met first: a changed holder is a conflict, never a second try."""
-    pinned: list[tuple[str, ...]] = []
-
-    def pinning(history: History, writer: Writer) -> Change:
-        holders = history.holders(stage)
-        pinned.append(holders)
-        _check_pin(f"{history.model}#{stage}", ", ".join(pinned[0]) or "nobody", ", ".join(holders) or "nobody")
-        return decide(history, writer)
-
-    return pinning
-
-
-def _check_pin(what: str, believed: str, found: str) -> None:
-    if believed != found:
-        raise ConflictError(
-            f"{what} moved while this was being written: it was {believed}, now it is {found}; nothing was written",
-            believed=believed,
-            found=found,
-        )
-
-
-def _is_dvc_yaml(path: str) -> bool:
-    return path == "dvc.yaml" or path.endswith("/dvc.yaml")
-
-
-def _declarations(text: bytes | None, path: str) -> list[Declaration]:
-    """The declarations of one file; none where it can't be read: a broken file must not hide other models."""
-    try:
-        return list(read_artifacts(text, path).values()) if text is not None else []
-    except RegistryError as error:
-        _log.warning("%s is left out of models(): %s", path, error)
-        return []
-
-
-def _model(history: History, found: Declaration | None) -> Model:
-    return Model(
-        name=history.model, type=found.type if found else None, latest=history.latest, stages=history.assignments,
-        deprecated=history.deprecated is not None, path=found.path if found else None,
-        description=found.description if found else None, labels=found.labels if found else (),
-    )  # fmt: skip
-
-
-def _unregistered(name: str, found: Declaration) -> Model:
-    return Model(
-        name=name, type=found.type, latest=None, stages={}, registered=False, path=found.path,
-        description=found.description, labels=found.labels,
-    )  # fmt: skip
-
-
-_MODEL_COLUMNS: Mapping[str, Callable[[Model], object]] = {
-    "name": lambda row: row.name,
-    "latest": lambda row: row.latest if row.registered else "(not registered)",
-    "stages": lambda row: row.stages,
-    "type": lambda row: row.type,
-    "description": lambda row: row.description,
-}
-_VERSION_COLUMNS: Mapping[str, Callable[[ModelVersion], object]] = {
-    "version": lambda row: row.version,
-    "state": lambda row: row.state,
-    "registered": lambda row: row.created_at,
-    "by": lambda row: row.author,
-    "rev": lambda row: row.rev[:10],
-    "message": lambda row: row.message,
-}
-_EVENT_COLUMNS: Mapping[str, Callable[[Event], object]] = {
-    "at": lambda row: row.at,
-    "model": lambda row: row.model,
-    "event": lambda row: row.kind,
-    "version": lambda row: getattr(row, "version", None),
-    "stage": lambda row: getattr(row, "stage", None),
-    "by": lambda row: row.author,
-    "message": lambda row: row.message,
-}
-_PROBLEM_COLUMNS: Mapping[str, Callable[[Problem], object]] = {
-    "model": lambda row: row.model,
-    "where": lambda row: row.where,
-    "what": lambda row: row.what,
-    "mend": lambda row: row.mend,
-}
+def _holders(stage: str) -> Callable[[History], Sequence[str]]:
+    return lambda history: history.holders(stage)

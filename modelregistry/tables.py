@@ -54,7 +54,10 @@ class Rows(Sequence[Row], Generic[Row]):
             return "(nothing)"
         cells = [list(self._columns), *(self._texts(row) for row in self._rows[:_MOST_ROWS])]
         widths = [max(len(row[position]) for row in cells) for position in range(len(self._columns))]
-        lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+        lines = [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(lines + self._left_out())
 
@@ -80,7 +83,9 @@ class Rows(Sequence[Row], Generic[Row]):
         try:
             import pandas
         except ImportError as error:
-            raise MissingDependencyError("to_pandas() needs pandas: pip install 'modelregistry[pandas]'") from error
+            raise MissingDependencyError(
+                "to_pandas() needs pandas: pip install 'modelregistry[pandas]'"
+            ) from error
         return pandas.DataFrame(self.to_dicts(), columns=list(self._columns))
 
     def _texts(self, row: Row) -> list[str]:

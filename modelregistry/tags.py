@@ -13,9 +13,10 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from modelregistry.errors import InvalidInputError
 from modelregistry.events import (
@@ -33,6 +34,7 @@ from modelregistry.names import FOLDER, NAME, VERSION
 
 MOST_TRAILER_BYTES = 64 * 1024
 MOST_TAG_BYTES = 1 << 20
+_EventType = TypeVar("_EventType", bound=Event)
 _TRAILER = "Model-Registry: "
 _NAME = re.compile(
     rf"((?:{FOLDER}=)?{NAME})"
@@ -42,8 +44,8 @@ _NAME = re.compile(
 _IN_TAG = {"model", "at", "author", "email", "message", "rev", "number", "source"}
 
 
-@dataclass(frozen=True, slots=True)
-class RawTag:
+# Tuples, not dataclasses: a registry of 10,000 events makes as many of each at every full read.
+class RawTag(NamedTuple):
     """A reference below ``refs/tags/`` and the object it names, unparsed."""
 
     name: str
@@ -65,8 +67,7 @@ class Quarantined:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class TagName:
+class TagName(NamedTuple):
     """A tag's name, taken apart."""
 
     model: str
@@ -90,18 +91,25 @@ def parse_name(name: str) -> TagName | None:
     if match is None:
         return None
     prefix, stage, unassigns, version, deregisters, word, number = match.groups()
+    model = prefix.replace("=", ":") if "=" in prefix else prefix
     if stage is not None:
-        slot, ends = f"#{stage}{unassigns or ''}", unassigns is not None
+        slot = f"#{stage}!" if unassigns else f"#{stage}"
     elif version is not None:
-        slot, ends = f"@{version}{deregisters or ''}", deregisters is not None
+        slot = f"@{version}!" if deregisters else f"@{version}"
     else:
-        slot, ends = f"@{word}", False
-    return TagName(prefix.replace("=", ":"), slot, int(number or 0), stage, version, word, ends)
+        slot = f"@{word}"
+    return TagName(model, slot, int(number or 0), stage, version, word, bool(unassigns or deregisters))
 
 
 def tag_name(event: Event) -> str:
     """The name of the tag that keeps the event."""
     return f"{tag_prefix(event.model)}{event.slot}" + (f"#{event.number}" if event.number else "")
+
+
+def numbered(event: _EventType, number: int) -> _EventType:
+    """The event at that position of its slot."""
+    event = event.model_copy(update={"number": number})
+    return event.model_copy(update={"source": tag_name(event)})
 
 
 def first_number(slot: str) -> int:
@@ -150,7 +158,9 @@ def clean_message(message: str) -> str:
     except UnicodeEncodeError as error:
         raise InvalidInputError(f"a message that can't be written as UTF-8: {message!r}") from error
     if "\0" in words or "-----BEGIN " in words:
-        raise InvalidInputError("a message can't hold a NUL character or the start of a signature ('-----BEGIN ')")
+        raise InvalidInputError(
+            "a message can't hold a NUL character or the start of a signature ('-----BEGIN ')"
+        )
     return words
 
 
@@ -201,32 +211,30 @@ def _parse(raw: RawTag, name: TagName) -> Event:
         raise _OddError(f"a lightweight tag (of a {raw.kind}) has no author, time or message")
     if raw.data is None:
         raise _OddError(f"the tag object is missing, or larger than {MOST_TAG_BYTES:,} bytes")
-    header, _, body = raw.data.partition(b"\n\n")
-    lines = header.split(b"\n")
+    header, _, body = raw.data.decode("utf-8", "replace").partition("\n\n")
+    lines = header.split("\n")
     if len(lines) < 4 or not (
-        lines[0].startswith(b"object ") and lines[1].startswith(b"type ") and lines[2].startswith(b"tag ")
+        lines[0].startswith("object ") and lines[1].startswith("type ") and lines[2].startswith("tag ")
     ):
         raise _OddError("not a well-formed tag object")
-    if lines[1] != b"type commit":
-        raise _OddError(f"it points at a {lines[1][5:].decode('ascii', 'replace')}, not at a commit")
-    if lines[2][4:] != raw.name.encode("utf-8", "surrogateescape"):
-        raise _OddError(f"the tag object says its name is {lines[2][4:].decode('utf-8', 'replace')!r}")
+    if lines[1] != "type commit":
+        raise _OddError(f"it points at a {lines[1][5:]}, not at a commit")
+    if lines[2][4:] != raw.name:
+        raise _OddError(f"the tag object says its name is {lines[2][4:]!r}")
     author, email, at = _tagger(lines[3])
-    message, trailer = _split(body.decode("utf-8", "replace"))
+    message, trailer = _split(body)
     values: dict[str, Any] = {"id": f"git:{raw.oid}"} if trailer is None else _facts(trailer)
-    written_by_us = trailer is not None
-    kind = _kind(name, written_by_us)
-    if values.get("kind", kind.model_fields["kind"].default) != kind.model_fields["kind"].default:
+    kind = _kind(name, written_by_us=trailer is not None)
+    if trailer is not None and values.get("kind") != kind.kind_name:
         raise _OddError(f"its trailer says {values.get('kind')!r}, its name something else")
     if name.version is not None:
-        if values.get("version", name.version) != name.version:
+        if values.setdefault("version", name.version) != name.version:
             raise _OddError("its trailer names another version than its name")
-        values["version"] = name.version
-    if name.stage is not None:
-        values["stage"] = name.stage
+    elif name.stage is not None and values.setdefault("stage", name.stage) != name.stage:
+        raise _OddError("its trailer names another stage than its name")
     values.update(
-        model=name.model, at=at, author=author, email=email, message=message, rev=lines[0][7:].decode("ascii", "replace"),
-        number=name.number, source=raw.name,
+        model=name.model, at=at, author=author, email=email, message=message, rev=lines[0][7:], number=name.number,
+        source=raw.name,
     )  # fmt: skip
     try:
         return kind.model_validate(values)
@@ -234,7 +242,7 @@ def _parse(raw: RawTag, name: TagName) -> Event:
         raise _OddError("its trailer does not hold what an event needs") from error
 
 
-def _kind(name: TagName, written_by_us: bool) -> type[Event]:
+def _kind(name: TagName, *, written_by_us: bool) -> type[Event]:
     if name.stage is not None:
         return Unassigned if name.ends else Assigned
     if name.version is not None:
@@ -252,8 +260,8 @@ def _facts(trailer: str) -> dict[str, Any]:
     if len(trailer) > MOST_TRAILER_BYTES:
         raise _OddError(f"its trailer is larger than {MOST_TRAILER_BYTES:,} bytes")
     try:
-        values = json.loads(trailer)
-    except (ValueError, RecursionError) as error:
+        values = from_json(trailer, allow_inf_nan=False)
+    except ValueError as error:
         raise _OddError("its trailer is not JSON") from error
     if not isinstance(values, dict):
         raise _OddError("its trailer is not a JSON object")
@@ -277,15 +285,15 @@ def _split(text: str) -> tuple[str, str | None]:
     return words.strip(), text[start + len(_TRAILER) :]
 
 
-def _tagger(line: bytes) -> tuple[str, str, datetime]:
-    if not line.startswith(b"tagger "):
+def _tagger(line: str) -> tuple[str, str, datetime]:
+    who, end, time = line.rpartition("> ")
+    if not end or not who.startswith("tagger "):
         raise _OddError("it has no tagger, so nobody knows who wrote it, or when")
-    who, _, seconds = line[7:].rpartition(b" ")[0].rpartition(b" ")
-    name, _, email = who.decode("utf-8", "replace").rpartition(" <")
+    name, _, email = who[7:].rpartition("<")
     try:
-        return name.strip(), email.rstrip(">"), datetime.fromtimestamp(int(seconds), UTC)
+        return name.strip(), email, datetime.fromtimestamp(int(time.partition(" ")[0]), UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise _OddError(f"its time can't be read: {seconds[:40].decode('ascii', 'replace')!r}") from error
+        raise _OddError(f"its time can't be read: {time[:40]!r}") from error
 
 
 def _zone(event: Event) -> str:
@@ -296,4 +304,6 @@ def _zone(event: Event) -> str:
 
 def _plain(text: str) -> str:
     """A name or e-mail address without what would end it in a tag's header."""
-    return "".join(character for character in text if character.isprintable() and character not in "<>").strip()
+    return "".join(
+        character for character in text if character.isprintable() and character not in "<>"
+    ).strip()

@@ -35,7 +35,9 @@ class Reader(Protocol):
     def open(self, version: ModelVersion, path: str | None) -> BinaryIO:
         """One verified file, opened for reading."""
 
-    def load(self, version: ModelVersion, *, trust: Trust, loader: str | None, progress: Progress | None) -> object:
+    def load(
+        self, version: ModelVersion, *, trust: Trust, loader: str | None, progress: Progress | None
+    ) -> object:
         """The object."""
 
 
@@ -147,7 +149,9 @@ class ModelVersion:
         """
         return self._reader.open(self, path)
 
-    def load(self, *, trust: Trust = None, loader: str | None = None, progress: Progress | None = None) -> object:
+    def load(
+        self, *, trust: Trust = None, loader: str | None = None, progress: Progress | None = None
+    ) -> object:
         """The object: verified bytes, through the one loader that fits, within what the caller trusts.
 
         Args:

@@ -12,8 +12,9 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -200,7 +201,9 @@ class DvcStorage(Storage):
                 filesystem.get_file(path, os.fspath(part), callback=hook)
                 counter.count(entry, None, part.stat().st_size)
                 part.replace(target)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if not _is_lost(error):
+                    raise
                 return False
             finally:
                 part.unlink(missing_ok=True)
@@ -234,7 +237,9 @@ class DvcStorage(Storage):
         def exists(filesystem: Any, path: str, entry: Entry) -> bool:
             try:
                 size = filesystem.info(path).get("size")
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if not _is_lost(error):
+                    raise
                 return False
             return None in (size, entry.size) or size == entry.size
 
@@ -261,25 +266,29 @@ class DvcStorage(Storage):
             origin = self._origin(group[0])
             name, remotes = _reworded(group, origin.project.remote, origin.remote)
             try:
-                filesystem, top = _open_remote(name, remotes)
-                versioned = remotes[name].get("worktree") == "true"
-                with ThreadPoolExecutor(max_workers=min(filesystem.jobs, len(group), 16)) as pool:
-                    pending = {}
-                    for entry in group:
-                        address = _ADDRESS.fullmatch(entry.address)
-                        if address is None:
-                            lost.append(entry)
-                            continue
-                        parts = (top, ".dvc") if versioned else (top,)
-                        path = filesystem.join(*parts, *_object_path(address).split("/"))
-                        pending[pool.submit(do, filesystem, path, entry)] = entry
-                    try:
-                        lost += [entry for future, entry in pending.items() if not future.result()]
-                    except BaseException:
-                        pool.shutdown(cancel_futures=True)
-                        raise
+                with _opened(name, remotes) as (filesystem, top):
+                    lost += self._visit_group(group, do, filesystem, top)
             except Exception as error:
                 raise _unreachable(group, name, remotes, origin.project, error) from error
+        return lost
+
+    def _visit_group(
+        self, group: Sequence[Entry], do: Callable[[Any, str, Entry], bool], filesystem: Any, top: str
+    ) -> list[Entry]:
+        lost: list[Entry] = []
+        pending = {}
+        with ThreadPoolExecutor(max_workers=min(filesystem.jobs, len(group), 16)) as pool:
+            for entry in group:
+                if address := _ADDRESS.fullmatch(entry.address):
+                    path = filesystem.join(top, *_object_path(address).split("/"))
+                    pending[pool.submit(do, filesystem, path, entry)] = entry
+                else:
+                    lost.append(entry)
+            try:
+                lost += [entry for future, entry in pending.items() if not future.result()]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         return lost
 
     # -- evidence ------------------------------------------------------------------------------------------
@@ -374,8 +383,11 @@ def _folder(source: str | None, git_dir: Path) -> Path | None:
     return Path(source).absolute() if "://" not in source and os.path.isdir(source) else None
 
 
-def _open_remote(name: str, remotes: dict[str, dict[str, str]]) -> tuple[Any, str]:
+@contextmanager
+def _opened(name: str, remotes: dict[str, dict[str, str]]) -> Iterator[tuple[Any, str]]:
     """DVC's file system for a remote, and the path of its top."""
+    from fsspec.asyn import sync
+
     with _importing:
         # Importing DVC puts handlers on its loggers, mutes asyncio's and wraps the standard streams: for a
         # command line that is fine, in a library it would be rude. What the caller imported stays as it is.
@@ -392,7 +404,23 @@ def _open_remote(name: str, remotes: dict[str, dict[str, str]]) -> tuple[Any, st
                 logger.setLevel(level)
                 logger.handlers[:] = handlers
     kind, options, top = get_cloud_fs({"core": {}, "remote": remotes}, name=name)
-    return kind(**options), top
+    # In a worktree remote, what is addressed by its hash is apart from the files themselves.
+    filesystem = kind(**options)
+    try:
+        yield filesystem, filesystem.join(top, ".dvc") if options.get("worktree") else top
+    finally:
+        # DVC leaves it to the garbage collector, which complains of HTTP sessions that are still open.
+        session = getattr(filesystem.fs, "_session", None)
+        if hasattr(session, "close"):
+            with suppress(Exception):
+                sync(filesystem.fs.loop, session.close, timeout=5)
+
+
+def _is_lost(error: FileNotFoundError) -> bool:
+    """Whether it is not there, rather than out of reach: over HTTP both are a FileNotFoundError."""
+    cause = error.__cause__
+    out_of_reach = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    return not out_of_reach and getattr(cause, "status", 404) in (404, 410)
 
 
 def _reworded(

@@ -47,14 +47,17 @@ def was_committed_here(repo: GitRepo, file: str, md5: str) -> bool:
 
 def _run_records(runs: Path) -> Iterator[Path]:
     """The records of DVC's run cache: ``<2>/<64 hex>/<64 hex>``."""
+    for start in _names(runs):
+        for key in filter(_RUN.fullmatch, _names(runs / start)):
+            for record in filter(_RUN.fullmatch, _names(runs / start / key)):
+                yield runs / start / key / record
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        for first in os.scandir(runs):
-            for second in os.scandir(first.path):
-                for record in os.scandir(second.path):
-                    if _RUN.fullmatch(second.name) and _RUN.fullmatch(record.name):
-                        yield Path(record.path)
+        return os.listdir(folder)
     except OSError:
-        return
+        return []
 
 
 def _has_out(lock: bytes, md5: str) -> bool:

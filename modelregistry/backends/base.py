@@ -47,6 +47,10 @@ class Backend(ABC):
         """The logs of all models, by name."""
         return self._read_all()
 
+    def registry(self) -> str | None:
+        """The random id of the registry that its events carry; None while none does."""
+        return self._registry()
+
     def append(self, event: Event) -> Event | None:
         """Append ``event`` if and only if its number in its slot is free; None when it is taken.
 
@@ -67,6 +71,11 @@ class Backend(ABC):
 
     @abstractmethod
     def _read_all(self) -> Iterator[Log]: ...
+
+    def _registry(self) -> str | None:
+        return next(
+            (event.registry for log in self._read_all() for event in log.events if event.registry), None
+        )
 
     @abstractmethod
     def _append(self, event: Event) -> Event | None: ...

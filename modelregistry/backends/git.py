@@ -9,7 +9,7 @@ from modelregistry.backends.base import Backend, Log
 from modelregistry.errors import GitError, RefusedError
 from modelregistry.events import Event
 from modelregistry.gitrepo import GitRepo
-from modelregistry.tags import Quarantined, RawTag, parse, parse_name, render, tag_name, tag_prefix
+from modelregistry.tags import Quarantined, RawTag, parse, render, tag_name, tag_prefix
 
 
 class GitBackend(Backend):
@@ -25,15 +25,19 @@ class GitBackend(Backend):
         # Before the tags, so that a directory that comes in between is missed by the token, not by the reader.
         self._directories[model] = self._find_directories(model)
         prefix = tag_prefix(model)
-        return _log(model, self._tags(f"{prefix}@*", f"{prefix}#*", f"{prefix}#*/**"))
+        logs = self._logs(f"{prefix}@*", f"{prefix}#*", f"{prefix}#*/**")
+        return logs[model].log() if model in logs else Log(model, head="")
 
     def _read_all(self) -> Iterator[Log]:
-        by_model: dict[str, list[RawTag]] = {}
-        for tag in self._tags("**"):
-            name = parse_name(tag.name)
-            if name is not None:
-                by_model.setdefault(name.model, []).append(tag)
-        return (_log(model, by_model[model]) for model in sorted(by_model))
+        logs = self._logs("**")
+        return (logs[model].log() for model in sorted(logs))
+
+    def _registry(self) -> str | None:
+        for tag in self._repo.tags("**"):
+            parsed = parse(tag)
+            if isinstance(parsed, Event) and parsed.registry is not None:
+                return parsed.registry
+        return None
 
     def _append(self, event: Event) -> Event | None:
         text = render(event)
@@ -60,28 +64,46 @@ class GitBackend(Backend):
         parent, _, name = tag_prefix(model).rpartition("/")
         return self._repo.tag_directories(parent, f"{name}#")
 
-    def _tags(self, *patterns: str) -> list[RawTag]:
+    def _logs(self, *patterns: str) -> dict[str, _Gathered]:
+        """The logs of the models whose tags match, parsed while git goes on listing."""
         try:
-            return list(self._repo.tags(*patterns))
+            return _gather(self._repo.tags(*patterns))
         except GitError:
-            return list(self._repo.tags_carefully(*patterns))
+            return _gather(self._repo.tags_carefully(*patterns))
 
 
-def _log(model: str, tags: Iterable[RawTag]) -> Log:
-    """The log that the tags of one model make."""
-    events: list[Event] = []
-    quarantined: list[Quarantined] = []
-    numbers: dict[str, int] = {}
-    head = hashlib.sha256()
+class _Gathered:
+    """One model's log while its tags come in."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.oids: list[str] = []
+        self.events: list[Event] = []
+        self.quarantined: list[Quarantined] = []
+        self.numbers: dict[str, int] = {}
+
+    def log(self) -> Log:
+        head = hashlib.sha256("\n".join(self.oids).encode()).hexdigest()[:32]
+        return Log(self.model, head, tuple(self.events), tuple(self.quarantined), self.numbers)
+
+
+def _gather(tags: Iterable[RawTag]) -> dict[str, _Gathered]:
+    """The tags' events by model, in the order in which git lists them: by name."""
+    found: dict[str, _Gathered] = {}
     for tag in tags:
         parsed = parse(tag)
-        if parsed is None or parsed.model != model:
+        if parsed is None:
             continue
-        head.update(f"{tag.oid} {tag.name}\n".encode("utf-8", "surrogateescape"))
+        log = found.get(parsed.model)
+        if log is None:
+            log = found[parsed.model] = _Gathered(parsed.model)
         if isinstance(parsed, Quarantined):
-            quarantined.append(parsed)
+            log.quarantined.append(parsed)
+            log.oids.append(f"{tag.oid} {tag.name}")
         else:
-            events.append(parsed)
-        number = numbers.get(parsed.slot, 0)
-        numbers[parsed.slot] = max(parsed.number, number)
-    return Log(model, head.hexdigest()[:32], tuple(events), tuple(quarantined), numbers)
+            log.events.append(parsed)
+            log.oids.append(tag.oid)
+        slot = parsed.slot
+        if parsed.number >= log.numbers.get(slot, 0):
+            log.numbers[slot] = parsed.number
+    return found

@@ -111,7 +111,7 @@ def announced(source: IO[bytes], state: Any) -> tuple[Any, tuple[int, ...], str]
 
 
 def read(source: IO[bytes], dtype: Any, shape: tuple[int, ...], order: str) -> Any:
-    """The array, in the byte order of this machine as joblib has it."""
+    """The array, in the byte order of this machine where joblib would bring it there."""
     import numpy as np
 
     array = np.empty(count(shape), dtype)
@@ -120,7 +120,9 @@ def read(source: IO[bytes], dtype: Any, shape: tuple[int, ...], order: str) -> A
         for chunk in chunks(source, array.nbytes):
             view[done : done + len(chunk)] = chunk
             done += len(chunk)
-    if not dtype.isnative:
+    foreign = ">" if sys.byteorder == "little" else "<"
+    columns = [field[0] for field in (dtype.fields or {}).values()] or [dtype]
+    if all(column.byteorder == foreign for column in columns):
         array = array.astype(dtype.newbyteorder("="))
     return array.reshape(shape[::-1]).transpose() if order == "F" else array.reshape(shape)
 

@@ -1,0 +1,80 @@
+"""What the lists of a registry show: their rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from modelregistry.checks import Problem
+from modelregistry.dvcfiles import Declaration
+from modelregistry.events import Event
+from modelregistry.history import History
+from modelregistry.version import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One line of ``models()``."""
+
+    name: str
+    type: str | None
+    """What ``dvc.yaml`` says; None where it says nothing."""
+    latest: str | None
+    """The latest version; None where none is registered or all are withdrawn."""
+    stages: Mapping[str, tuple[str, ...]]
+    """The stages that have a holder, highest first, with their holders."""
+    registered: bool = True
+    """False for an artifact that ``dvc.yaml`` declares and nobody registered yet."""
+    deprecated: bool = False
+    path: str | None = None
+    description: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+def model_row(history: History, found: Declaration | None) -> Model:
+    """The line of a model that has a log, and of which ``dvc.yaml`` may say more."""
+    return Model(
+        name=history.model, type=found.type if found else None, latest=history.latest, stages=history.assignments,
+        deprecated=history.deprecated is not None, path=found.path if found else None,
+        description=found.description if found else None, labels=found.labels if found else (),
+    )  # fmt: skip
+
+
+def unregistered_row(name: str, found: Declaration) -> Model:
+    """The line of an artifact that nobody registered yet."""
+    return Model(
+        name=name, type=found.type, latest=None, stages={}, registered=False, path=found.path,
+        description=found.description, labels=found.labels,
+    )  # fmt: skip
+
+
+MODEL_COLUMNS: Mapping[str, Callable[[Model], object]] = {
+    "name": lambda row: row.name,
+    "latest": lambda row: row.latest if row.registered else "(not registered)",
+    "stages": lambda row: row.stages,
+    "type": lambda row: row.type,
+    "description": lambda row: row.description,
+}
+VERSION_COLUMNS: Mapping[str, Callable[[ModelVersion], object]] = {
+    "version": lambda row: row.version,
+    "state": lambda row: row.state,
+    "registered": lambda row: row.created_at,
+    "by": lambda row: row.author,
+    "rev": lambda row: row.rev[:10],
+    "message": lambda row: row.message,
+}
+EVENT_COLUMNS: Mapping[str, Callable[[Event], object]] = {
+    "at": lambda row: row.at,
+    "model": lambda row: row.model,
+    "event": lambda row: row.kind,
+    "version": lambda row: getattr(row, "version", None),
+    "stage": lambda row: getattr(row, "stage", None),
+    "by": lambda row: row.author,
+    "message": lambda row: row.message,
+}
+PROBLEM_COLUMNS: Mapping[str, Callable[[Problem], object]] = {
+    "model": lambda row: row.model,
+    "where": lambda row: row.where,
+    "what": lambda row: row.what,
+    "mend": lambda row: row.mend,
+}

@@ -1,0 +1,93 @@
+"""One write: decide on the log as it is, append, and decide anew when another writer was faster."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+from modelregistry.backends.base import Backend, Log
+from modelregistry.changes import Change, Writer
+from modelregistry.errors import ConflictError
+from modelregistry.events import Event
+from modelregistry.gitrepo import Identity
+from modelregistry.history import History, Stages
+from modelregistry.tags import numbered
+
+Decide = Callable[[History, Writer], Change]
+
+_log = logging.getLogger("modelregistry")
+_TRIES = 10
+
+
+def write(
+    backend: Backend, model: str, stages: Stages, decide: Decide, *, by: Identity, message: str, dry_run: bool
+) -> tuple[Log, Change]:
+    """Let ``decide`` choose the events and append them; returns the log it was decided on, and what it chose.
+
+    Raises:
+        ConflictError: Others wrote first, again and again.
+        RegistryError: Whatever ``decide`` refuses.
+    """
+    for attempt in range(_TRIES):
+        if attempt:
+            # Writers that met must not meet again in step.
+            time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+        log = backend.read(model)
+        writer = Writer(
+            author=by.name, email=by.email, now=datetime.now(timezone(by.offset)),
+            registry=_registry_id(backend, log), next_number=log.next_number, message=message,
+        )  # fmt: skip
+        change = decide(History(model, log.events, stages), writer)
+        if dry_run or _append(backend, change.events):
+            return log, change
+    raise ConflictError(
+        f"{model!r} was written by others {_TRIES} times in a row while this write was tried: nothing was written; try "
+        "again"
+    )
+
+
+def pinned(what: Callable[[History], Sequence[str]], decide: Decide) -> Decide:
+    """``decide``, held to what it met first: what moved since is a conflict, never a second try.
+
+    Args:
+        what: What must stay as it is, such as the holders of a stage.
+        decide: The rule.
+    """
+    met: list[str] = []
+
+    def pinning(history: History, writer: Writer) -> Change:
+        now = ", ".join(what(history)) or "nothing"
+        met.append(now)
+        if now != met[0]:
+            raise ConflictError(
+                f"{history.model!r} moved while this was being written: it was {met[0]}, now it is {now}; nothing was "
+                "written: look again, then decide",
+                believed=met[0],
+                found=now,
+            )
+        return decide(history, writer)
+
+    return pinning
+
+
+def _append(backend: Backend, events: Sequence[Event]) -> bool:
+    """Append the events in order; False, with nothing but echoes written, when another writer was faster."""
+    for event in events:
+        kept = backend.append(event)
+        while kept is None and event.echo_of is not None:  # its place in the log does not matter to anyone
+            kept = backend.append(numbered(event, backend.read(event.model).next_number(event.slot)))
+        if kept is None:
+            return False
+        if kept.echo_of is None:
+            _log.info("%s: %s written as %s", kept.model, kept.kind, kept.source)
+    return True
+
+
+def _registry_id(backend: Backend, log: Log) -> str:
+    """The random id of the registry: the one that events carry, else a new one."""
+    own = next((event.registry for event in log.events if event.registry is not None), None)
+    return own or backend.registry() or secrets.token_hex(16)

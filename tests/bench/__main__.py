@@ -1,0 +1,114 @@
+"""The command: measure, print the table, and fail where a budget is broken."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench.measure import Row, table
+from tests.bench.registries import git, isolate, make_dvc_project, make_registry
+
+PAGE = """\
+# Benchmarks
+
+What a call costs, measured beside the least that the same work can cost: git itself, a bare script; and beside GTO
+and DVC, which answer the same questions. Both sides of a row ran in turn, in one run, on one machine; the times are
+medians, "kept" says whether the budget was. Look at the ratios: the times depend on the machine.
+
+Each model has 20 tags, made by the library's own writer. `Registry(…)` means a new object for each call, in a process
+that has imported everything; "the whole process" starts with the interpreter. `git …` is one `subprocess.run` for
+each git command, and reads or writes the same contents. To promote means to wait until the disk has it, on both sides.
+
+To measure here, and to write this page:
+
+```console
+$ python -m nox -s bench
+$ python -m nox -s bench -- --write docs/reference/benchmarks.md
+```
+
+`--quick` takes smaller registries and fewer repeats, and fails only where twice a budget is needed.
+
+## Measured
+
+{machine}
+
+{table}"""
+
+
+def main() -> int:
+    """Measure everything; 1 if a budget is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller, fewer; only twice a budget fails")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page with the table")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        rows = measure(Path(folder), quick=arguments.quick)
+    page = PAGE.format(machine=machine(), table=table(rows))
+    if arguments.write:
+        arguments.write.write_text(page, encoding="utf-8")
+    print(machine(), table(rows), sep="\n\n")
+    broken = [row.what for row in rows if row.breaks_budget(slack=2 if arguments.quick else 1)]
+    for what in broken:
+        print(f"over its budget: {what}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def measure(folder: Path, *, quick: bool) -> list[Row]:
+    """Every row; the registries are made in ``folder``."""
+    isolate(folder)
+    from tests.bench import logs, processes  # these import DVC and GTO, which read the environment
+
+    small, large = 1_000, 10_000 if quick else 100_000
+    loose, megabytes = (1_000, 20) if quick else (10_000, 100)
+    asked = 1_000 if quick else 10_000
+    promoted = (100, 10_000) if quick else (100, 10_000, 100_000)
+    repeats = 7 if quick else 25
+    say("building registries")
+    sizes = sorted({small, large, asked, *promoted})
+    packed = {tags: make_registry(folder / f"packed-{tags}", tags) for tags in sizes}
+    scattered = make_registry(folder / f"loose-{loose}", loose, loose=True)
+    rows: list[Row] = []
+    say("reading")
+    rows += logs.first_get(
+        packed[small], packed[large], scattered, sizes=(small, large, loose), repeats=repeats
+    )
+    rows += logs.next_get(packed[large], large)
+    say("listing")
+    rows += logs.listing(folder, asked, repeats=max(5, repeats // 3))
+    for tags in promoted:
+        say(f"promoting among {tags:,}")
+        rows += logs.promoting(packed[tags], tags, repeats=repeats)
+    say("importing")
+    rows += processes.importing(repeats=repeats)
+    say("loading")
+    project = make_dvc_project(folder / "project", megabytes)
+    rows += processes.loading(project, megabytes, repeats=max(5, repeats // 2))
+    say("asking GTO and DVC")
+    rows += logs.others(packed[asked], asked, repeats=3)
+    return rows
+
+
+def machine() -> str:
+    """What the numbers depend on."""
+    tools = ", ".join(
+        f"{name} {version(name)}" for name in ("gto", "dvc", "pydantic", "scikit-learn", "joblib")
+    )
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{git(Path(), '--version').decode().strip().replace('version ', '')}; {tools}."
+    )
+
+
+def say(what: str) -> None:
+    """Tell someone who waits."""
+    print(f"{time.strftime('%H:%M:%S')} {what} …", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

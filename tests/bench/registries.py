@@ -1,0 +1,168 @@
+"""Builds what is measured: Git repositories with as many tags as asked for, and a DVC project with model files.
+
+The tags are what this library writes: events made by its own rules and rendered by its own codec. A model has 20:
+five versions are registered, put on the stage "shadow" and moved on to "current", which takes two tags. The
+events of one model are made; the others have copies under their own names, which differ in nothing that is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from modelregistry import changes
+from modelregistry.backends.memory import MemoryBackend
+from modelregistry.events import FileDigest
+from modelregistry.history import History, Stages
+from modelregistry.tags import render
+
+EVENTS_PER_MODEL = 20
+VERSIONS = [f"v0.1.{number}" for number in range(EVENTS_PER_MODEL // 4)]
+
+
+def model_name(number: int) -> str:
+    """The name of a model: all have the same length, so that a tag can be copied by replacing it."""
+    return f"m{number:05}"
+
+
+def isolate(folder: Path) -> None:
+    """Give this process and its children a home of their own, where Git knows who is writing."""
+    for name in [name for name in os.environ if name.startswith(("GIT_", "DVC_", "MODELREGISTRY_", "XDG_"))]:
+        del os.environ[name]
+    home = folder / "home"
+    home.mkdir()
+    settings = home / "gitconfig"
+    settings.write_text(
+        "[user]\n\tname = Ann Author\n\temail = ann@example.com\n[init]\n\tdefaultBranch = main\n"
+    )
+    for name, value in {
+        "HOME": home,
+        "GIT_CONFIG_GLOBAL": settings,
+        "DVC_SITE_CACHE_DIR": home / "dvc-site-cache",
+        "DVC_SYSTEM_CONFIG_DIR": home / "dvc-system",
+        "XDG_CACHE_HOME": home / "cache",
+        "XDG_CONFIG_HOME": home / "config",
+        "XDG_DATA_HOME": home / "data",
+    }.items():
+        os.environ[name] = os.fspath(value)
+    os.environ.update(GIT_CONFIG_NOSYSTEM="1", DVC_NO_ANALYTICS="1")
+
+
+def git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    """What git prints: the peer of most rows."""
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, input=stdin, capture_output=True, check=True
+    ).stdout
+
+
+def commit(folder: Path, message: str) -> str:
+    """Commit everything; the id of the commit."""
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", f"--message={message}")
+    return git(folder, "rev-parse", "HEAD").decode().strip()
+
+
+def make_registry(folder: Path, tags: int, *, declared: int = 1, loose: bool = False) -> Path:
+    """A repository with so many tags; ``dvc.yaml`` declares the first ``declared`` models."""
+    models = tags // EVENTS_PER_MODEL
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / ".dvc" / "config").touch()
+    entries = (
+        f"  {model_name(number)}:\n    path: model.bin\n    type: model\n" for number in range(declared)
+    )
+    (folder / "dvc.yaml").write_text("artifacts:\n" + "".join(entries))
+    git(folder, "init", "--quiet")
+    revs = []
+    for version in VERSIONS:
+        (folder / "model.bin").write_text(version)
+        revs.append(commit(folder, version))
+    texts = _tags_of_first_model(revs)
+    stream = b"".join(
+        _for_fast_import(text.replace(model_name(0).encode(), model_name(number).encode()))
+        for number in range(models)
+        for text in texts
+    )
+    git(folder, "fast-import", "--quiet", stdin=stream)
+    name = texts[-1].split(b"\n")[2].removeprefix(b"tag ").decode()
+    found = git(folder, "rev-parse", f"refs/tags/{name}").decode().strip()
+    assert found == hashlib.sha1(b"tag %d\0" % len(texts[-1]) + texts[-1]).hexdigest(), "not the rendered tag"
+    if not loose:
+        git(folder, "pack-refs", "--all", "--prune")
+    return folder
+
+
+def _tags_of_first_model(revs: list[str]) -> list[bytes]:
+    """The tag objects of one model, the oldest first."""
+    log, model = MemoryBackend(), model_name(0)
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
+
+    def state() -> tuple[History, changes.Writer]:
+        read = log.read(model)
+        writer = changes.Writer(
+            author="Ann Author", email="ann@example.com", now=start + timedelta(hours=len(read.events)),
+            registry="5b0e9e4b2bd04f9a8d1c5a4d5f6e7a80", next_number=read.next_number,
+            message="Trained on the customers of last month; better on the held-out quarter.",
+        )  # fmt: skip
+        return History(model, read.events, Stages()), writer
+
+    def append(change: changes.Change) -> None:
+        for event in change.events:
+            assert log.append(event) is not None
+
+    for version, rev in zip(VERSIONS, revs, strict=True):
+        file = FileDigest(
+            path="model.bin", sha256=hashlib.sha256(version.encode()).hexdigest(), size=len(version)
+        )
+        content = changes.Bytes(f"sha256:{file.sha256}", f"git:{rev}", file.size, (file,))
+        metadata = {"accuracy": 0.93, "dataset": "customers-2026-10", "features": ["age", "tenure", "plan"]}
+        append(changes.register(*state(), rev=rev, content=content, version=version, metadata=metadata))
+        append(changes.promote(*state(), version, "shadow"))
+        append(changes.promote(*state(), version, "current"))
+    events = log.read(model).events
+    assert len(events) == EVENTS_PER_MODEL
+    return [render(event) for event in events]
+
+
+def _for_fast_import(tag: bytes) -> bytes:
+    """A tag object as a command for ``git fast-import``."""
+    header, _, body = tag.partition(b"\n\n")
+    oid, _, name, tagger = (line.partition(b" ")[2] for line in header.split(b"\n"))
+    return b"tag %s\nfrom %s\ntagger %s\ndata %d\n%s\n" % (name, oid, tagger, len(body), body)
+
+
+def make_dvc_project(folder: Path, megabytes: int) -> Path:
+    """A project with a large and a small scikit-learn model, added to DVC, registered and current."""
+    import joblib
+    import numpy
+    from sklearn.neighbors import KNeighborsClassifier
+
+    from modelregistry import Registry
+
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, check=True)
+    entries = ""
+    for name, rows in (("large", megabytes * 12_500), ("small", 100)):
+        features = numpy.random.default_rng(0).random((rows, 9))  # with the label, 80 bytes a row
+        model = KNeighborsClassifier(algorithm="brute").fit(features, features[:, 0] > 0.5)
+        joblib.dump(model, folder / f"{name}.joblib")
+        entries += f"  {name}:\n    path: {name}.joblib\n    type: model\n"
+    (folder / "dvc.yaml").write_text(f"artifacts:\n{entries}")
+    files = ["large.joblib", "small.joblib"]
+    subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", *files], cwd=folder, check=True)
+    commit(folder, "Two models")
+    registry = Registry(folder)
+    for name in ("large", "small"):
+        version = registry.register(name, message="measured").version
+        registry.promote(name, version, "current", message="measured")
+    return folder
+
+
+def copy(folder: Path, name: str) -> Path:
+    """A twin of the repository beside it."""
+    return shutil.copytree(folder, folder.with_name(name), symlinks=True)
