@@ -579,7 +579,7 @@ class GitRepo:
             ) from error
         head = self.resolve("HEAD")
         target = self.root / path
-        staged = self.run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", f":/{path}"[2:]).decode()
+        staged = self.run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", path).decode()
         known = self.read([f"{head}:{path}"])[0]
         lying = target.read_bytes() if target.is_file() else None
         if lying != (known.data if known else None) or (known and known.oid not in staged):

@@ -410,7 +410,7 @@ def _opened(name: str, remotes: dict[str, dict[str, str]]) -> Iterator[tuple[Any
         yield filesystem, filesystem.join(top, ".dvc") if options.get("worktree") else top
     finally:
         # DVC leaves it to the garbage collector, which complains of HTTP sessions that are still open.
-        session = getattr(filesystem.fs, "_session", None)
+        session: Any = getattr(filesystem.fs, "_session", None)
         if hasattr(session, "close"):
             with suppress(Exception):
                 sync(filesystem.fs.loop, session.close, timeout=5)

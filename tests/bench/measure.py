@@ -21,7 +21,7 @@ class Budget:
     def __str__(self) -> str:
         match self.of:
             case "times":
-                return f"≤ {self.most:g} ×"
+                return f"≤ {self.most:g} times"
             case "beyond":
                 return f"≤ peer + {seconds(self.most)}"
         return f"≤ {seconds(self.most)}"

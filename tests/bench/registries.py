@@ -67,7 +67,7 @@ def commit(folder: Path, message: str) -> str:
     return git(folder, "rev-parse", "HEAD").decode().strip()
 
 
-def make_registry(folder: Path, tags: int, *, declared: int = 1, loose: bool = False) -> Path:
+def make_registry(folder: Path, tags: int, *, declared: int = 5, loose: bool = False) -> Path:
     """A repository with so many tags; ``dvc.yaml`` declares the first ``declared`` models."""
     models = tags // EVENTS_PER_MODEL
     (folder / ".dvc").mkdir(parents=True)

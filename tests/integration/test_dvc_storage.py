@@ -97,7 +97,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, value in {
             "HOME": top, "GIT_CONFIG_GLOBAL": settings, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": top / "site",
         }.items():  # fmt: skip
-            patch.setenv(name, os.fspath(value))
+            patch.setenv(name, str(value))
         project = init(top / "project")
         write(project / "params.txt", "run")
         write(project / "work" / "params.txt", "one")
@@ -379,7 +379,7 @@ def test_bytes_missing_everywhere_are_named_with_what_to_do(project: Path, tmp_p
     (project.parent / "remote" / "files" / "md5" / lost[:2] / lost[2:]).unlink()
     assert [entry.path for entry in storage.missing(tree.entries)] == ["y/z.bin"]
     (tmp_path / "into").mkdir()
-    with pytest.raises(MissingBytesError, match="'y/z.bin'.*'dvc push'") as caught:
+    with pytest.raises(MissingBytesError, match=r"'y/z\.bin'.*'dvc push'") as caught:
         storage.fetch(tree.entries, tmp_path / "into")
     assert caught.value.paths == ("y/z.bin",)
     assert [path.name for path in (tmp_path / "into").iterdir()] == [f"md5-{md5('x')}"]
@@ -406,6 +406,21 @@ def test_without_a_remote_what_is_not_here_is_missing(project: Path, tmp_path: P
     assert storage.missing(content.entries) == content.entries
     with pytest.raises(MissingBytesError, match="dvc remote add"):
         storage.fetch(content.entries, tmp_path)
+
+
+def test_imported_bytes_are_said_to_come_from_their_source(project: Path, tmp_path: Path) -> None:
+    other = init(project.parent / "other", "../../empty")
+    dvc(other, "import", "-q", str(project), "single/added.pkl")
+    commit(other)
+    shutil.rmtree(other / ".dvc" / "cache")
+    storage = fresh(other, tmp_path / "home")
+    content = storage.locate("HEAD", "added.pkl")
+    assert content is not None
+    assert storage.missing(content.entries) == content.entries
+    with pytest.raises(MissingBytesError, match="it was imported from .*'dvc pull' brings it"):
+        storage.fetch(content.entries, tmp_path)
+    dvc(other, "fetch", "-q")
+    assert storage.find(content.entries[0]) is not None
 
 
 def test_a_remote_of_another_kind_without_its_package_says_which(project: Path, tmp_path: Path) -> None:

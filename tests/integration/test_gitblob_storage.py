@@ -104,7 +104,7 @@ def test_bytes_are_brought_as_committed_and_progress_is_told(
 def test_a_blob_this_clone_lacks_is_missing_and_leaves_no_file(
     storage: GitBlobStorage, tmp_path: Path
 ) -> None:
-    with pytest.raises(MissingBytesError, match="'m.bin'.*git fetch --refetch"):
+    with pytest.raises(MissingBytesError, match=r"'m\.bin'.*git fetch --refetch"):
         storage.fetch([Entry("m.bin", f"git:{'1' * 40}", 3)], tmp_path)
     assert not list(tmp_path.glob("git-*"))
 

@@ -1,0 +1,46 @@
+"""The public face as a type checker sees it: checked by ``nox -s types``, never run."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, assert_type
+
+import modelregistry as mr
+
+registry = mr.Registry(Path("."))
+mr.Registry()
+mr.Registry("https://example.org/team/models.git", max_age=0, offline=True)
+
+registered = registry.register("churn", path="models/churn.skops", rev="HEAD", bump="minor", metadata={"auc": 0.9})
+assert_type(registered, mr.ModelVersion)
+assert_type(registry.promote("churn", "v1.3.0", "current", expected=mr.EMPTY), mr.ModelVersion)
+assert_type(registry.promote("churn", "v1.3.0", "current", expected="v1.2.0", keep=True), mr.ModelVersion)
+assert_type(registry.rollback("churn", "current", message="worse in production"), mr.ModelVersion)
+assert_type(registry.demote("churn", "current", dry_run=True), mr.ModelVersion)
+assert_type(registry.withdraw("churn", "v1.1.0", then="v1.0.0"), mr.ModelVersion)
+assert_type(registry.deprecate("churn"), None)
+metadata = registry.annotate("churn", "v1.3.0", {"owner": "risk", "limits": ["not for minors"], "old": None})
+print(metadata["owner"])
+
+version = registry.get("churn", stage="current", as_of=datetime.now(UTC))
+assert_type(version, mr.ModelVersion)
+assert_type(version.version, str)
+assert_type(version.stages, tuple[str, ...])
+assert_type(version.digest, str | None)
+assert_type(version.local_path(), Path)
+assert_type(version.open("weights.bin"), BinaryIO)
+assert_type(version.load(trust=["mypkg.Clipper"]), object)
+
+for model in registry.models(type=None):
+    assert_type(model, mr.Model)
+    assert_type(model.stages, Mapping[str, tuple[str, ...]])
+first: mr.ModelVersion = registry.versions("churn", stage="inactive")[0]
+assert_type(registry.history("churn").to_dicts(), list[dict[str, Any]])
+
+assert_type(mr.load_model("churn", stage="current"), object)
+try:
+    mr.load_model("churn#current", registry=registry, trust="code")
+except mr.ConflictError as error:
+    assert_type(error.found, str | None)
+except mr.UntrustedModelError as error:
+    assert_type(error.names, tuple[str, ...])
