@@ -53,10 +53,14 @@ class Declarations:
 
     def many_at(self, wanted: Sequence[tuple[str, str]]) -> list[Declaration | None]:
         """What each commit declares of each model, for (commit, model) pairs, in one read; None where it can't be read."""
-        texts = self._repo.read([f"{rev}:{declaring_file(model)}" for rev, model in wanted])
+        files = [declaring_file(model) for _, model in wanted]
+        blobs = self._repo.read([f"{rev}:{file}" for (rev, _), file in zip(wanted, files, strict=True)])
+        # Most models are declared by one file that seldom changes: each text is parsed once.
+        texts = {(blob.oid, file): blob.data for blob, file in zip(blobs, files, strict=True) if blob}
+        parsed = {key: _lenient(text, key[1]) for key, text in texts.items()}
         return [
-            _lenient(text.data if text else None, declaring_file(model)).get(short_name(model))
-            for (_, model), text in zip(wanted, texts, strict=True)
+            parsed[blob.oid, file].get(short_name(model)) if blob else None
+            for (_, model), blob, file in zip(wanted, blobs, files, strict=True)
         ]
 
     def require(self, rev: str, model: str, path: str | None) -> Declaration:

@@ -239,10 +239,21 @@ def declare_artifact(
         except (InvalidFileError, AttributeError, TypeError, ValueError, LookupError, RecursionError):
             continue
         mine = after.pop(name, None)
-        if mine is not None and not mine.problem and mine.path == path and after == others:
+        if mine is not None and after == others and _says(mine, given):
             return (result.replace("\n", "\r\n") if "\r\n" in source else result).encode()
     entry = artifact_entry(name, path, type)
     raise InvalidFileError(f"{file!r} can't be edited safely: add this to it yourself\n\n{entry}", path=file)
+
+
+def _says(declaration: Declaration, entry: Mapping[str, object]) -> bool:
+    found = {
+        "path": declaration.path,
+        "type": declaration.type,
+        "desc": declaration.description,
+        "labels": list(declaration.labels),
+        "meta": declaration.meta,
+    }
+    return declaration.problem is None and all(found[key] == value for key, value in entry.items())
 
 
 def _append(source: str, name: str, entry: Mapping[str, object]) -> str:

@@ -1,10 +1,7 @@
 """The one door to Git: references, objects, exclusive creation of a reference, one-file commits, mirrors.
 
-Git is called through ``git.cmd.Git.execute`` with an argument list and nothing else of GitPython: its option
-block-lists have been bypassed again and again. Every call names the repository by ``--git-dir``, switches off
-what a hostile repository could make run (hooks, fsmonitor, pagers, helpers named by its own configuration),
-puts ``--`` or ``--end-of-options`` before operands and has a timeout. Only plumbing is used on a user's
-repository: ``status``, ``diff`` and ``checkout`` run filters.
+Every call names the repository by ``--git-dir`` and puts ``--`` or ``--end-of-options`` before operands. Only
+plumbing is used on a user's repository: ``status``, ``diff`` and ``checkout`` run filters.
 """
 
 from __future__ import annotations
@@ -12,60 +9,31 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
+import shutil
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-
-import git.cmd
-import git.exc
+from typing import IO, NamedTuple
 
 from modelregistry.errors import (
     GitError,
-    GitTimeoutError,
     InvalidInputError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
     WorkingCopyError,
 )
+from modelregistry.gitcall import LOCAL_SECONDS, NETWORK_SECONDS, GitCall
 from modelregistry.tags import MOST_TAG_BYTES, RawTag
 
-_HARDENED = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.pager=cat",
-    "core.alternateRefsCommand=",
-    "gpg.program=gpg",
-    "commit.gpgSign=false",
-    "tag.gpgSign=false",
-    "protocol.ext.allow=never",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    # Git flushes neither loose objects nor references by default; an acknowledged event must survive a power cut.
-    "core.fsync=committed,loose-object,reference",
-)
-_OPTIONS = [part for setting in _HARDENED for part in ("-c", setting)]
-_ENVIRONMENT = {
-    "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-}
-_LOCAL_SECONDS = 60.0
-_NETWORK_SECONDS = 600.0
-_PIPE_CHUNK = (
-    400  # requests of under 100 bytes: a chunk always fits into the pipe, so that nobody waits for the other
-)
+# Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
+_PIPE_CHUNK = 400
 _TAG_FORMAT = (
     "%(objectname) %(objecttype) %(raw:size) %(refname)%0a%(if:equals=tag)%(objecttype)%(then)%(raw)%(end)"
 )
+_COMMITTED = ("commit: ", "commit (initial): ")
 _SCP_URL = re.compile(r"(?:[^/@:]+@)?[^/@:]{2,}:(?!//)")
 
 
@@ -145,7 +113,7 @@ class GitRepo:
         self.git_dir = git_dir
         self.common_dir = common_dir or git_dir
         self.root = root
-        self._git = git.cmd.Git(os.fspath(root or git_dir))
+        self._git = GitCall(git_dir, root or git_dir)
         self._tags = os.path.join(self.common_dir, "refs", "tags")
         self._packed = os.path.join(self.common_dir, "packed-refs")
         tables = os.path.join(self.common_dir, "reftable", "tables.list")
@@ -208,7 +176,7 @@ class GitRepo:
             if not place.exists():
                 with tempfile.TemporaryDirectory(dir=directory, prefix="clone-") as folder:
                     clone = Path(folder, "new.git")
-                    cls(Path(folder))._call(
+                    GitCall(None, Path(folder)).run(
                         [
                             "clone",
                             "--quiet",
@@ -219,7 +187,7 @@ class GitRepo:
                             url,
                             os.fspath(clone),
                         ],
-                        timeout=_NETWORK_SECONDS,
+                        timeout=NETWORK_SECONDS,
                     )
                     cls(clone).run("pack-refs", "--all")
                     Path(clone, "fetched").touch()
@@ -228,69 +196,21 @@ class GitRepo:
                 repo.run(
                     "fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--end-of-options", url,
                     "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-                    timeout=_NETWORK_SECONDS,
+                    timeout=NETWORK_SECONDS,
                 )  # fmt: skip
                 repo.run("pack-refs", "--all")
                 stamp.touch()
         return repo
 
-    # -- calling git ---------------------------------------------------------------------------------------
-
     def run(
         self,
         *arguments: str,
         stdin: bytes = b"",
-        timeout: float = _LOCAL_SECONDS,
+        timeout: float = LOCAL_SECONDS,
         environment: Mapping[str, str] | None = None,
     ) -> bytes:
-        """What git prints when called with ``arguments`` on this repository.
-
-        Raises:
-            GitError: Git exits with another status than 0.
-            GitTimeoutError: It did not answer within ``timeout`` seconds.
-        """
-        return self._call(
-            ["--git-dir", os.fspath(self.git_dir), *arguments],
-            stdin=stdin,
-            timeout=timeout,
-            environment=environment,
-        )
-
-    def _call(
-        self,
-        arguments: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout: float = _LOCAL_SECONDS,
-        environment: Mapping[str, str] | None = None,
-    ) -> bytes:
-        process = self._start(arguments, environment)
-        try:
-            output, errors = process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            process.communicate()
-            raise GitTimeoutError(
-                f"git {_verb(arguments)} did not answer within {timeout:g} seconds", arguments=arguments
-            ) from error
-        if process.returncode:
-            raise _failure(arguments, errors, process.returncode)
-        return output
-
-    def _start(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        command = ["git", *_OPTIONS, *arguments]
-        try:
-            process: Any = self._git.execute(
-                command, as_process=True, istream=subprocess.PIPE, env=_ENVIRONMENT | dict(environment or {})
-            )
-        except git.exc.GitCommandNotFound as error:
-            raise GitError("git is not installed, or not on the PATH", arguments=arguments) from error
-        # GitPython's wrapper ends the process when it is dropped; we always wait for it ourselves.
-        popen: subprocess.Popen[bytes] = process.proc
-        process.proc = None
-        return popen
+        """What git prints when called with ``arguments`` on this repository; raises as ``GitCall.run`` does."""
+        return self._git.run(arguments, stdin=stdin, timeout=timeout, environment=environment)
 
     # -- references ----------------------------------------------------------------------------------------
 
@@ -298,10 +218,8 @@ class GitRepo:
         """The references that match one of the ``for-each-ref`` patterns, by name."""
         # Asking for no more than name and object id opens no object, so a broken one can't fail the listing.
         output = self.run("for-each-ref", "--format=%(objectname) %(refname)", "--", *patterns)
-        return [
-            Ref(line[41:] if line[40:41] == " " else line.partition(" ")[2], line.partition(" ")[0])
-            for line in output.decode("utf-8", "surrogateescape").splitlines()
-        ]
+        pairs = (line.split(" ", 1) for line in output.decode("utf-8", "surrogateescape").splitlines())
+        return [Ref(name, oid) for oid, name in pairs]
 
     def create_ref(self, name: str, oid: str) -> bool:
         """Create ``name`` at ``oid`` if and only if it does not exist; False when it does.
@@ -379,8 +297,8 @@ class GitRepo:
         Raises:
             GitError: Git stumbled over a broken object, maybe after some tags were given: ``tags_carefully`` won't.
         """
-        arguments = ["--git-dir", os.fspath(self.git_dir), "for-each-ref", f"--format={_TAG_FORMAT}", "--"]
-        with self._conversation([*arguments, *(f"refs/tags/{pattern}" for pattern in patterns)]) as (
+        arguments = ["for-each-ref", f"--format={_TAG_FORMAT}", "--"]
+        with self._git.conversation([*arguments, *(f"refs/tags/{pattern}" for pattern in patterns)]) as (
             _,
             receive,
         ):
@@ -412,8 +330,7 @@ class GitRepo:
         """
         found: list[GitObject | None] = []
         asked = [name if name.isprintable() else "" for name in names]
-        arguments = ["--git-dir", os.fspath(self.git_dir), "cat-file", "--batch-command", "--buffer"]
-        with self._conversation(arguments) as (send, receive):
+        with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, receive):
             for start in range(0, len(asked), _PIPE_CHUNK):
                 chunk = asked[start : start + _PIPE_CHUNK]
                 send(b"".join(b"info %s\n" % (name.encode() or b"?") for name in chunk) + b"flush\n")
@@ -429,50 +346,6 @@ class GitRepo:
                     receive.read(1)
                     found.append(GitObject(head.oid, head.kind, head.size, data))
         return found
-
-    @contextmanager
-    def _conversation(self, arguments: Sequence[str]) -> Iterator[tuple[Callable[[bytes], None], IO[bytes]]]:
-        """A running git: a function that sends to it, and what it prints."""
-        process = self._start(arguments)
-        assert process.stdin and process.stdout and process.stderr
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            process.kill()
-
-        timer = threading.Timer(_LOCAL_SECONDS, expire)
-        timer.start()
-        stdin = process.stdin
-
-        def send(data: bytes) -> None:
-            stdin.write(data)
-            stdin.flush()
-
-        try:
-            yield send, process.stdout
-            stdin.close()
-            errors = process.stderr.read()
-            status = process.wait()
-        except (OSError, ValueError, IndexError) as error:
-            process.kill()
-            errors = process.stderr.read()
-            status = process.wait()
-            if expired.is_set():
-                raise GitTimeoutError(
-                    f"git {_verb(arguments)} did not answer within {_LOCAL_SECONDS:g} seconds",
-                    arguments=arguments,
-                ) from error
-            raise _failure(arguments, errors, status) from error
-        finally:
-            timer.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            for stream in (process.stdin, process.stdout, process.stderr):
-                stream.close()
-        if status:
-            raise _failure(arguments, errors, status)
 
     def read_file(self, rev: str, path: str, *, limit: int = 1 << 24) -> bytes | None:
         """The content of the file ``path`` at commit ``rev``; None if there is none (or it is a folder)."""
@@ -510,16 +383,8 @@ class GitRepo:
 
     def export(self, oid: str, target: Path) -> None:
         """Write the content of blob ``oid`` to ``target``, whatever its size."""
-        arguments = ["--git-dir", os.fspath(self.git_dir), "cat-file", "blob", oid]
-        process = self._start(arguments)
-        assert process.stdin and process.stdout and process.stderr
-        process.stdin.close()
-        with process.stdout, process.stderr, open(target, "wb") as file:
-            while chunk := process.stdout.read(1 << 20):
-                file.write(chunk)
-            errors = process.stderr.read()
-        if process.wait():
-            raise _failure(arguments, errors, process.returncode)
+        with self._git.conversation(["cat-file", "blob", oid]) as (_, receive), open(target, "wb") as file:
+            shutil.copyfileobj(receive, file, 1 << 20)
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -614,13 +479,16 @@ class GitRepo:
         return " (this clone is shallow: 'git fetch --unshallow --tags')" if self.is_shallow else ""
 
     def commits_made_here(self, limit: int = 500) -> list[str]:
-        """Commits that were made in this very clone, newest first, as its private reflog tells."""
+        """Commits that were made in this very clone, newest first, as its private reflog tells.
+
+        Amended and merged ones are left out: they carry what others made.
+        """
         try:
             with open(os.path.join(self.git_dir, "logs", "HEAD"), encoding="utf-8", errors="replace") as file:
                 lines = file.readlines()
         except OSError:
             return []
-        made = [line.split(" ", 2)[1] for line in lines if line.partition("\t")[2].startswith("commit")]
+        made = [line.split(" ", 2)[1] for line in lines if line.partition("\t")[2].startswith(_COMMITTED)]
         return list(dict.fromkeys(reversed(made)))[:limit]
 
 
@@ -662,14 +530,3 @@ def _offset(zone: str) -> timedelta:
     if len(digits) != 4 or not digits.isdigit():
         return timedelta()
     return sign * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-
-
-def _verb(arguments: Sequence[str]) -> str:
-    rest = arguments[2:] if arguments[0] == "--git-dir" else arguments
-    return next((argument for argument in rest if not argument.startswith("-")), rest[0])
-
-
-def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
-    text = errors.decode("utf-8", "replace").strip()
-    said = text.splitlines()[-1] if text else f"exit status {status}"
-    return GitError(f"git {_verb(arguments)} failed: {said}", arguments=arguments, stderr=text, status=status)

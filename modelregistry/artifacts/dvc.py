@@ -245,10 +245,13 @@ class DvcStorage(Storage):
 
         lost = set()
         for group in self._groups(absent):
-            if self._origin(group[0]).project.has_remote:
-                lost |= {entry.address for entry in self._visit(group, exists)}
+            origin = self._origin(group[0])
+            try:
+                origin.project.remote(origin.remote)
+            except MissingBytesError:
+                lost |= {entry.address for entry in group}  # there is nowhere to fetch them from
             else:
-                lost |= {entry.address for entry in group}
+                lost |= {entry.address for entry in self._visit(group, exists)}
         return tuple(entry for entry in entries if entry.address in lost)
 
     def _groups(self, entries: Sequence[Entry]) -> Iterable[list[Entry]]:

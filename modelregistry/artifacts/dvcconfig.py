@@ -88,15 +88,6 @@ class Project:
             return None
         return Path(folder) if folder else self.base / ".dvc" / "cache"
 
-    @property
-    def has_remote(self) -> bool:
-        """Whether there is any remote.
-
-        Raises:
-            InvalidFileError: A layer can't be read.
-        """
-        return any(section.startswith("remote.") for section in self.settings)
-
     def remote(self, name: str | None = None) -> tuple[str, dict[str, dict[str, str]]]:
         """The name of a remote, and the options of every remote by name (one can refer to another).
 

@@ -12,7 +12,6 @@ import importlib
 import io
 import mmap
 import pickle
-import sys
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -156,10 +155,7 @@ class _Machine(pickle._Unpickler):
     def load_bytearray8(self) -> None:
         # The stock opcode fills the claimed length with zeros before it reads a byte.
         length = int.from_bytes(self.read(8), "little")
-        data = self.read(length) if length <= sys.maxsize else b""
-        if len(data) != length:
-            raise pickle.UnpicklingError("the file ends within a bytearray")
-        self.append(bytearray(data))
+        self.append(bytearray(self.read(length)))  # where fewer are left, the stream ends without a STOP
 
     def measure(self, made: tuple[Any, ...]) -> None:
         depth = 1 + max((self._depths.get(id(item), 1) for item in made if type(item) is tuple), default=0)

@@ -417,7 +417,7 @@ def test_imported_bytes_are_said_to_come_from_their_source(project: Path, tmp_pa
     content = storage.locate("HEAD", "added.pkl")
     assert content is not None
     assert storage.missing(content.entries) == content.entries
-    with pytest.raises(MissingBytesError, match="it was imported from .*'dvc pull' brings it"):
+    with pytest.raises(MissingBytesError, match=r"it was imported from .*'dvc pull' brings it"):
         storage.fetch(content.entries, tmp_path)
     dvc(other, "fetch", "-q")
     assert storage.find(content.entries[0]) is not None

@@ -217,11 +217,13 @@ def test_what_cannot_be_edited_is_refused(text: bytes) -> None:
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20), st.text(max_size=20))
 @example("true", "1e-3", "null")
 @example("a: b", "- x", "'")
+@example("a", "b", "\x85")
 def test_what_is_declared_reads_back(name: str, path: str, description: str) -> None:
     try:
         text = declare_artifact(PROJECT, name, path=path, type="model", description=description)
     except InvalidFileError:
-        return  # control characters have no place in YAML
+        assert not (name + path + description).isprintable()
+        return
     found = read_artifacts(text, "dvc.yaml")[name]
     assert found.path == path
     assert found.description == (description or ("Who leaves?" if name == "churn" else None))

@@ -1,0 +1,162 @@
+"""Calling git: an argument list, nothing a hostile repository could make run, and a time limit.
+
+Git is called through ``git.cmd.Git.execute`` with an argument list and nothing else of GitPython: its option
+block-lists have been bypassed again and again. Hooks, fsmonitor, pagers and helpers that a repository's own
+configuration names are switched off; which transports may be used is said outright; nothing asks for a password.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import git.cmd
+import git.exc
+
+from modelregistry.errors import GitError, GitTimeoutError
+
+_HARDENED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.alternateRefsCommand=",
+    "gpg.program=gpg",
+    "commit.gpgSign=false",
+    "tag.gpgSign=false",
+    "protocol.ext.allow=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    # Git flushes neither loose objects nor references by default; an acknowledged event must survive a power cut.
+    "core.fsync=committed,loose-object,reference",
+)
+_OPTIONS = [part for setting in _HARDENED for part in ("-c", setting)]
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+LOCAL_SECONDS = 60.0
+NETWORK_SECONDS = 600.0
+
+
+class GitCall:
+    """Calls git on one repository; on none, in ``folder``, where ``git_dir`` is None."""
+
+    def __init__(self, git_dir: Path | None, folder: Path) -> None:
+        self._prefix = ["--git-dir", os.fspath(git_dir)] if git_dir else []
+        self._git = git.cmd.Git(os.fspath(folder))
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = LOCAL_SECONDS,
+        environment: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """What git prints when called with ``arguments``.
+
+        Raises:
+            GitError: Git exits with another status than 0.
+            GitTimeoutError: It did not answer within ``timeout`` seconds.
+        """
+        process = self._start(arguments, environment)
+        try:
+            output, errors = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.communicate()
+            raise _late(arguments, timeout) from error
+        if process.returncode:
+            raise _failure(arguments, errors, process.returncode)
+        return output
+
+    @contextmanager
+    def conversation(
+        self, arguments: Sequence[str], *, timeout: float = LOCAL_SECONDS
+    ) -> Iterator[tuple[Callable[[bytes], None], IO[bytes]]]:
+        """A running git: a function that sends to it, and what it prints.
+
+        Raises:
+            GitError: It exits with another status than 0, or stops in the middle.
+            GitTimeoutError: The conversation took more than ``timeout`` seconds.
+        """
+        process = self._start(arguments)
+        assert process.stdin and process.stdout and process.stderr
+        stdin = process.stdin
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            process.kill()
+
+        def send(data: bytes) -> None:
+            stdin.write(data)
+            stdin.flush()
+
+        errors: list[bytes] = []
+        complaints = process.stderr
+        # Read all along, or git would wait for ever once a thousand broken references filled the pipe.
+        listener = threading.Thread(target=lambda: errors.append(complaints.read()), daemon=True)
+        timer = threading.Timer(timeout, expire)
+        listener.start()
+        timer.start()
+        failure: Exception | None = None
+        try:
+            yield send, process.stdout
+            stdin.close()
+            status = process.wait()
+        except (OSError, ValueError, IndexError) as error:  # it stopped talking, or not to the point
+            failure = error
+            process.kill()
+            status = process.wait()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            listener.join()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                stream.close()
+        if expired.is_set():
+            raise _late(arguments, timeout) from failure
+        if status or failure:
+            raise _failure(arguments, b"".join(errors), status) from failure
+
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        try:
+            process: Any = self._git.execute(
+                ["git", *_OPTIONS, *self._prefix, *arguments],
+                as_process=True, istream=subprocess.PIPE, env=_ENVIRONMENT | dict(environment or {}),
+            )  # fmt: skip
+        except git.exc.GitCommandNotFound as error:
+            raise GitError("git is not installed, or not on the PATH", arguments=arguments) from error
+        # GitPython's wrapper ends the process when it is dropped; we always wait for it ourselves.
+        popen: subprocess.Popen[bytes] = process.proc
+        process.proc = None
+        return popen
+
+
+def _late(arguments: Sequence[str], timeout: float) -> GitTimeoutError:
+    return GitTimeoutError(
+        f"git {_verb(arguments)} did not answer within {timeout:g} seconds", arguments=arguments
+    )
+
+
+def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
+    text = errors.decode("utf-8", "replace").strip()
+    said = text.splitlines()[-1] if text else f"exit status {status}"
+    return GitError(f"git {_verb(arguments)} failed: {said}", arguments=arguments, stderr=text, status=status)
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
