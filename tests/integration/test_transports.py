@@ -1,0 +1,136 @@
+"""A registry opened by its URL: through https' younger sister on loopback, through ssh, and without the network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import modelregistry as mr
+from tests.integration.projects import git, python
+
+
+class _SmartHttp(BaseHTTPRequestHandler):
+    """Hands every request to ``git http-backend``, as a web server does."""
+
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
+        path, _, query = self.path.partition("?")
+        environment = os.environ | {
+            "GIT_PROJECT_ROOT": self.server.root,  # type: ignore[attr-defined]
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": self.headers.get("Content-Length", "0"),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        body = self.rfile.read(int(environment["CONTENT_LENGTH"]))
+        output = subprocess.run(
+            ["git", "http-backend"], input=body, env=environment, capture_output=True, check=True
+        ).stdout
+        head, _, content = output.partition(b"\r\n\r\n")
+        lines = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(lines.pop("Status", "200 OK").split()[0]))
+        for name, value in lines.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
+        pass
+
+
+@pytest.fixture
+def hub(plain: Path, tmp_path: Path) -> Path:
+    """A bare repository with a registry in it."""
+    registry = mr.Registry(plain)
+    registry.register("churn", message="first")
+    registry.promote("churn", "v0.1.0", "current")
+    git(tmp_path, "clone", "--quiet", "--bare", os.fspath(plain), "hub.git")
+    return tmp_path / "hub.git"
+
+
+@pytest.fixture
+def web(hub: Path) -> Iterator[str]:
+    """The URL of the hub on loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _SmartHttp)
+    server.root = os.fspath(hub.parent)  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/{hub.name}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_registry_is_read_over_http(web: str) -> None:
+    version = mr.Registry(web).get("churn#current")
+    assert version.version == "v0.1.0"
+    with version.open() as file:
+        assert file.read()
+
+
+def test_a_registry_is_read_over_ssh(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The outer wall: what stands for ssh runs the command on this very machine.
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+    ssh.chmod(0o700)
+    monkeypatch.setenv("GIT_SSH", os.fspath(ssh))
+    monkeypatch.setenv("GIT_SSH_VARIANT", "ssh")
+    assert mr.Registry(f"ssh://host.example{hub}").get("churn").version == "v0.1.0"
+    assert mr.Registry(f"user@host.example:{hub}").get("churn").version == "v0.1.0"
+
+
+def test_a_url_is_read_anew_once_its_mirror_is_older_than_max_age(hub: Path, plain: Path) -> None:
+    url = f"file://{hub}"
+    fresh, patient = mr.Registry(url, max_age=0), mr.Registry(url, max_age=3600)
+    mr.Registry(plain).promote("churn", "v0.1.0", "shadow")
+    git(plain, "push", "--quiet", os.fspath(hub), "--tags")
+    assert patient.get("churn").stages == ("current",)
+    assert fresh.get("churn").stages == ("shadow",)
+
+
+def test_offline_the_mirror_answers_when_the_remote_is_gone(hub: Path) -> None:
+    url = f"file://{hub}"
+    assert mr.Registry(url).get("churn#current").version == "v0.1.0"
+    hub.rename(hub.with_name("gone.git"))
+    assert mr.Registry(url, offline=True).get("churn#current").version == "v0.1.0"
+    with pytest.raises(mr.GitError, match="fetch"):
+        mr.Registry(url, max_age=0)
+
+
+def test_a_url_that_leads_nowhere_is_one_error_and_leaves_no_mirror(tmp_path: Path, environment: Path) -> None:
+    with pytest.raises(mr.GitError, match="clone"):
+        mr.Registry(f"file://{tmp_path}/nothing.git")
+    assert not list((environment / "cache").rglob("*.git"))
+
+
+def test_a_registry_opened_by_its_url_is_only_read(hub: Path) -> None:
+    with pytest.raises(mr.WorkingCopyError, match="clone it"):
+        mr.Registry(f"file://{hub}").promote("churn", "v0.1.0", "shadow")
+
+
+def test_bytes_that_are_here_are_read_without_dvc(plain: Path) -> None:
+    mr.Registry(plain).register("churn")
+    code = (
+        "import json, sys, modelregistry as mr\n"
+        "mr.Registry('.').get('churn').local_path()\n"
+        "print(json.dumps([name for name in ('dvc', 'fsspec', 'pandas', 'sklearn', 'joblib') if name in sys.modules]))"
+    )
+    assert python(plain, code) == []
