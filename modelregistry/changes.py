@@ -249,7 +249,7 @@ def promote(
     return draft.change(version)
 
 
-def rollback(history: History, writer: Writer, stage: str) -> Change:
+def rollback(history: History, writer: Writer, stage: str, *, keep: bool = False) -> Change:
     """Give the stage back to the holder before the present one's tenure, withdrawn ones skipped.
 
     Assignments made since that tenure end. On an empty stage the last holder comes back.
@@ -279,7 +279,7 @@ def rollback(history: History, writer: Writer, stage: str) -> Change:
     event_id = writer.new_id()
     for other in undone:
         _echo(draft, history, other, stage, event_id)
-    _move(draft, history, target.version, stage, restores=target.event.id, event_id=event_id)
+    _move(draft, history, target.version, stage, keep=keep, restores=target.event.id, event_id=event_id)
     return draft.change(target.version)
 
 

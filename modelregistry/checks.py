@@ -47,6 +47,13 @@ def _versions(history: History) -> Iterator[Problem]:
                         f"{event.version} is registered at {event.rev[:10]} and at {kept.rev[:10]}, which counts",
                         f"register the bytes of {event.rev[:10]} as a version of their own",
                     )  # fmt: skip
+                gone = history.versions[event.version].withdrawn
+                if gone is not None and event.order > gone.order:
+                    yield Problem(
+                        history.model, event.source,
+                        f"GTO registered {event.version} again after it was withdrawn: it serves it, this registry does not",
+                        f"gto deprecate {history.model} {event.version}",
+                    )  # fmt: skip
                 other = at_rev.setdefault(event.rev, event.version)
                 if other != event.version:
                     yield Problem(
@@ -84,7 +91,7 @@ def _gto(history: History) -> Iterator[Problem]:
             if version not in ours and history.versions[version].served:
                 yield Problem(
                     history.model, event.source, f"GTO still counts {version} as a holder of {stage!r}; it left",
-                    f"gto unassign {history.model} --version {version} --stage {stage}",
+                    f"gto deprecate {history.model} {version} {stage}",
                 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from modelregistry.errors import InvalidFileError, InvalidSettingsError, RegistryError
+from modelregistry.errors import InvalidFileError, InvalidSettingsError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
@@ -69,8 +69,6 @@ def parse_settings(text: bytes) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidSettingsError(f"{SETTINGS_FILE}: {_explain(first)}") from error
-    except RegistryError as error:
-        raise InvalidSettingsError(f"{SETTINGS_FILE}: {error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidSettingsError(f"{SETTINGS_FILE} is not TOML: {error}") from error
 
@@ -97,8 +95,8 @@ def parse_gto_settings(text: bytes) -> Settings:
         raise InvalidSettingsError(f"{GTO_FILE}: 'stages' must be a list such as [dev, prod]; got {stages!r}")
     try:
         return Settings(stages={stage: StageSettings() for stage in stages})
-    except RegistryError as error:
-        raise InvalidSettingsError(f"{GTO_FILE}: {error}") from error
+    except ValidationError as error:
+        raise InvalidSettingsError(f"{GTO_FILE}: {_explain(error.errors()[0])}") from error
 
 
 def _explain(problem: Any) -> str:

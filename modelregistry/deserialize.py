@@ -105,7 +105,7 @@ def _choose(path: Path, name: str, loaders: Sequence[Loader], *, wanted: str | N
         case []:
             problem = "no loader recognises"
         case several:
-            problem = f"{' and '.join(repr(each.name) for each in several)} both recognise"
+            problem = f"{' and '.join(repr(each.name) for each in several)} each recognise"
     raise UnknownFormatError(
         f"{problem} {name!r}, which {_looks_like(path)}; loaders: {known}; "
         f'if one of them fits, name it: loader="{loaders[0].name if loaders else "…"}"'

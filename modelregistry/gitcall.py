@@ -154,7 +154,8 @@ def _late(arguments: Sequence[str], timeout: float) -> GitTimeoutError:
 
 def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
     text = errors.decode("utf-8", "replace").strip()
-    said = text.splitlines()[-1] if text else f"exit status {status}"
+    lines = text.splitlines() or [f"exit status {status}"]
+    said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
     return GitError(f"git {_verb(arguments)} failed: {said}", arguments=arguments, stderr=text, status=status)
 
 

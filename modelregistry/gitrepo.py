@@ -12,6 +12,7 @@ import re
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ from typing import IO, NamedTuple
 from modelregistry.errors import (
     GitError,
     InvalidInputError,
+    PartialViewWarning,
     RepositoryNotFoundError,
     RevisionNotFoundError,
     WorkingCopyError,
@@ -118,6 +120,12 @@ class GitRepo:
         self._packed = os.path.join(self.common_dir, "packed-refs")
         tables = os.path.join(self.common_dir, "reftable", "tables.list")
         self._reftable = tables if os.path.exists(tables) else None
+        # What names the branch that is checked out, and the default branch of where this was cloned from.
+        self._pointers = (
+            os.path.join(self.git_dir, "HEAD"),
+            os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"),
+        )
+        self._heads: tuple[object, tuple[str, ...]] = (None, ())
 
     def __repr__(self) -> str:
         return f"GitRepo({os.fspath(self.root or self.git_dir)!r})"
@@ -159,7 +167,8 @@ class GitRepo:
     def mirror(cls, url: str, directory: Path, *, max_age: float) -> GitRepo:
         """A bare clone of ``url`` in ``directory``, fetched anew when older than ``max_age`` seconds.
 
-        Processes share it: one clones or fetches at a time, and a clone appears whole or not at all.
+        Processes share it: one clones or fetches at a time, and a clone appears whole or not at all. What can't be
+        fetched anew is read as it is, with a warning, unless ``max_age`` is 0.
 
         Raises:
             InvalidInputError: See ``check_url``.
@@ -192,14 +201,23 @@ class GitRepo:
                     cls(clone).run("pack-refs", "--all")
                     Path(clone, "fetched").touch()
                     clone.rename(place)
-            elif time.time() - stamp.stat().st_mtime > max_age:
-                repo.run(
-                    "fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--end-of-options", url,
-                    "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-                    timeout=NETWORK_SECONDS,
-                )  # fmt: skip
-                repo.run("pack-refs", "--all")
-                stamp.touch()
+            elif (age := time.time() - stamp.stat().st_mtime) > max_age:
+                try:
+                    repo.run(
+                        "fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--end-of-options",
+                        url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+                        timeout=NETWORK_SECONDS,
+                    )  # fmt: skip
+                    repo.run("pack-refs", "--all")
+                    stamp.touch()
+                except GitError as error:
+                    if max_age <= 0:
+                        raise
+                    warnings.warn(
+                        f"{url!r} can't be reached; reading it as it was {age / 60:.0f} minutes ago ({error})",
+                        PartialViewWarning,
+                        stacklevel=4,
+                    )
         return repo
 
     def run(
@@ -248,10 +266,13 @@ class GitRepo:
         return tuple(marks), _settled(marks)
 
     def watch_head(self) -> tuple[tuple[object, ...], bool]:
-        """The same for the commit that ``default_branches`` name first."""
-        paths = [os.path.join(self.git_dir, "HEAD"), self._reftable or self._packed]
-        paths += [os.path.join(self.common_dir, name) for name in self._default_branch() if name != "HEAD"]
-        marks = [_mark(path) for path in paths]
+        """The same for the commits that ``default_branches`` name."""
+        pointers = [_mark(path) for path in self._pointers]
+        if pointers != self._heads[0]:
+            self._heads = pointers, self._read_branches()
+        files = [self._reftable or self._packed]
+        files += [os.path.join(self.common_dir, name) for name in self._heads[1] if name != "HEAD"]
+        marks = [*pointers, *(_mark(path) for path in files)]
         return (*marks,), _settled(marks)
 
     def tag_directories(self, parent: str, prefix: str) -> list[str]:
@@ -276,20 +297,12 @@ class GitRepo:
 
     def default_branches(self) -> tuple[str, ...]:
         """Where to look for the head of the default branch, best first."""
-        return self._default_branch()
+        return self._read_branches()
 
-    def _default_branch(self) -> tuple[str, ...]:
-        try:
-            with open(
-                os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"), encoding="utf-8"
-            ) as file:
-                target = file.read(1000).strip()
-        except (OSError, UnicodeDecodeError):
-            return ("HEAD",)
-        branch = target.removeprefix("ref: refs/remotes/origin/")
-        if branch == target:
-            return ("HEAD",)
-        return f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD"
+    def _read_branches(self) -> tuple[str, ...]:
+        here, origin = (_read_pointer(path) for path in self._pointers)
+        branches = [f"refs/heads/{origin.removeprefix('refs/remotes/origin/')}", origin] if origin else []
+        return (*branches, here or "HEAD")
 
     def tags(self, *patterns: str) -> Iterator[RawTag]:
         """The tags that match one of the patterns (below ``refs/tags``), with their objects, as git comes upon them.
@@ -514,6 +527,16 @@ def _mark(path: str) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _read_pointer(path: str) -> str | None:
+    """The reference that a symbolic one names; None where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(1000).strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text.removeprefix("ref: ") if text.startswith("ref: refs/") else None
 
 
 def _settled(marks: Iterable[tuple[int, int, int] | None]) -> bool:

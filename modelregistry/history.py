@@ -3,8 +3,8 @@
 The rules, in one place:
 
 * Events count in the order of their time; within one second in GTO's order of kinds, then by number, then by name.
-* A version is what its first registration says. GTO's deregistration hides it until GTO registers it again at the
-  same commit; a withdrawal of ours is final.
+* A version is what its first registration says. GTO's deregistration hides it until GTO registers it again: at the
+  same commit with its stages, at another one as another version. A withdrawal of ours is final.
 * An assignment stands until its version is unassigned from that stage, leaves it, is withdrawn, or the stage is
   emptied. An exclusive stage is held by the version of the last standing assignment, a shared one by all of them.
 * A stage tag without a version (GTO writes none) means the version registered at its commit, whenever that was
@@ -123,7 +123,10 @@ class History:
             match event:
                 case Registered():
                     record = self._records.get(event.version)
-                    if record is None or (record.hidden and record.registered.rev != event.rev):
+                    if record is not None and record.hidden and record.registered.rev != event.rev:
+                        self._by_rev[record.registered.rev].remove(event.version)  # it is another one now
+                        record = None
+                    if record is None:
                         self._records[event.version] = VersionRecord(event)
                         self._by_rev.setdefault(event.rev, []).append(event.version)
                     elif record.registered.rev == event.rev:
@@ -224,7 +227,8 @@ class History:
         """The version that a stage event is about; None where its commit has none."""
         if event.version is not None:
             return event.version if event.version in self._records else None
-        return self._by_rev[event.rev][-1] if event.rev in self._by_rev else None
+        found = self._by_rev.get(event.rev)
+        return found[-1] if found else None
 
     def versions_at(self, rev: str) -> tuple[str, ...]:
         """The versions registered at that very commit."""

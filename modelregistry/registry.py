@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
@@ -202,15 +202,19 @@ class Registry:
         chosen = [row for row in rows if type is None or row.type in (type, None)]
         return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
 
-    def history(self, model: str) -> Rows[Event]:
+    def history(self, model: str, *, echoes: bool = False) -> Rows[Event]:
         """What happened to a model, oldest first: who, when, what and why.
+
+        Args:
+            model: Its name.
+            echoes: Also what was written only for GTO to agree.
 
         Raises:
             ModelNotFoundError: No such model.
         """
         found = self._read(check_model(model)).history
         check_there(found, self._hint)
-        return Rows((event for event in found.events if event.echo_of is None), EVENT_COLUMNS)
+        return Rows((event for event in found.events if echoes or event.echo_of is None), EVENT_COLUMNS)
 
     def events(self) -> Rows[Event]:
         """What happened to all models, oldest first."""
@@ -288,7 +292,8 @@ class Registry:
         def decide(history: History, writer: Writer) -> Change:
             same = changes.same_bytes(history, rev=source_rev, content=content)
             target = changes.plan_version(history, version=version, bump=bump)
-            is_new = same is None or (version is not None and version not in history.versions)
+            there = same is not None and version in (None, same) and history.versions[same].served
+            is_new = target not in history.versions and not there
             own = source_rev
             bytes_ = content
             if is_new and not dry_run:
@@ -347,17 +352,28 @@ class Registry:
         )
         return self._version(*change)
 
-    def rollback(self, model: str, stage: str, *, message: str = "", dry_run: bool = False) -> ModelVersion:
+    def rollback(
+        self, model: str, stage: str, *, message: str = "", keep: bool = False, dry_run: bool = False
+    ) -> ModelVersion:
         """Give the stage back to the holder before the present one; again, to the one before that.
 
         Withdrawn versions are skipped. On an empty stage the last holder comes back. DVC and GTO see it too.
+
+        Args:
+            model: Its name.
+            stage: The stage.
+            message: Why, for people.
+            keep: Leave the version that comes back on its other stages too; else it moves.
+            dry_run: Write nothing; the version comes back as it would be.
 
         Raises:
             ModelNotFoundError: No such model.
             StageEmptyError: There is nobody to go back to.
             ConflictError: The stage moved while this was being written.
         """
-        decide = pinned(_holders(stage), lambda history, writer: changes.rollback(history, writer, stage))
+        decide = pinned(
+            _holders(stage), lambda history, writer: changes.rollback(history, writer, stage, keep=keep)
+        )
         return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
 
     def demote(
@@ -405,10 +421,17 @@ class Registry:
             RefusedError: It holds a stage and ``then`` is not given.
             ConflictError: A stage that it holds moved while this was being written.
         """
-        decide = pinned(
+        held = pinned(
             lambda history: history.stages_of(version) if version in history.versions else (),
             lambda history, writer: changes.withdraw(history, writer, version, then=then),
         )
+
+        def decide(history: History, writer: Writer) -> Change:
+            record = history.versions.get(version)
+            if record is not None and record.withdrawn is not None:  # done, whoever did it
+                return changes.withdraw(history, writer, version, then=then)
+            return held(history, writer)
+
         return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
 
     def annotate(
@@ -468,6 +491,8 @@ class Registry:
             return known
         if as_of.tzinfo is None:
             raise InvalidInputError(f"as_of={as_of!r} has no time zone: datetime(…, tzinfo=UTC), for one")
+        if as_of >= datetime.now(UTC):  # events written in quick succession are dated some seconds ahead
+            return known
         return _Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))
 
     def _read_stages(self) -> Stages:

@@ -35,10 +35,14 @@ from modelregistry.names import FOLDER, NAME, VERSION
 MOST_TRAILER_BYTES = 64 * 1024
 MOST_TAG_BYTES = 1 << 20
 _EventType = TypeVar("_EventType", bound=Event)
+_LONGEST_VERSION = 250  # what a file system takes for a name; Python refuses to read numbers of 5,000 digits
 _TRAILER = "Model-Registry: "
 _NAME = re.compile(
     rf"((?:{FOLDER}=)?{NAME})"
-    rf"(?:#({NAME})(!)?|@({VERSION})(!)?|@(deprecated|created|annotate))(?:#([0-9]{{1,18}}))?"
+    rf"(?:#({NAME})(!)?|@({VERSION})(!)?|@(deprecated|created|annotate))(?:#([0-9]{{1,4000}}))?"
+)
+_HEADER = re.compile(
+    r"object ([0-9a-f]{40,64})\ntype commit\ntag ([^\n]*)\ntagger ([^\n<]*?) ?<([^\n>]*)> (-?[0-9]+)[^\n]*\n(?:[^\n]+\n)*\n?"
 )
 # What the tag itself says is not repeated in the trailer.
 _IN_TAG = {"model", "at", "author", "email", "message", "rev", "number", "source"}
@@ -207,22 +211,24 @@ class _OddError(Exception):
 def _parse(raw: RawTag, name: TagName) -> Event:
     if name.word == "created":
         raise _OddError("GTO's grammar has it, and every GTO command fails on it")
+    if name.version is not None and len(name.version) > _LONGEST_VERSION:
+        raise _OddError(f"a version of {len(name.version):,} characters")
     if raw.kind != "tag":
         raise _OddError(f"a lightweight tag (of a {raw.kind}) has no author, time or message")
     if raw.data is None:
         raise _OddError(f"the tag object is missing, or larger than {MOST_TAG_BYTES:,} bytes")
-    header, _, body = raw.data.decode("utf-8", "replace").partition("\n\n")
-    lines = header.split("\n")
-    if len(lines) < 4 or not (
-        lines[0].startswith("object ") and lines[1].startswith("type ") and lines[2].startswith("tag ")
-    ):
-        raise _OddError("not a well-formed tag object")
-    if lines[1] != "type commit":
-        raise _OddError(f"it points at a {lines[1][5:]}, not at a commit")
-    if lines[2][4:] != raw.name:
-        raise _OddError(f"the tag object says its name is {lines[2][4:]!r}")
-    author, email, at = _tagger(lines[3])
-    message, trailer = _split(body)
+    text = raw.data.decode("utf-8", "replace")
+    header = _HEADER.match(text)
+    if header is None:
+        raise _OddError(_oddity(text))
+    rev, tag, author, email, seconds = header.groups()
+    if tag != raw.name:
+        raise _OddError(f"the tag object says its name is {tag!r}")
+    try:
+        at = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise _OddError(f"its time can't be read: {seconds[:40]!r}") from error
+    message, trailer = _split(text[header.end() :])
     values: dict[str, Any] = {"id": f"git:{raw.oid}"} if trailer is None else _facts(trailer)
     kind = _kind(name, written_by_us=trailer is not None)
     if trailer is not None and values.get("kind") != kind.kind_name:
@@ -233,7 +239,7 @@ def _parse(raw: RawTag, name: TagName) -> Event:
     elif name.stage is not None and values.setdefault("stage", name.stage) != name.stage:
         raise _OddError("its trailer names another stage than its name")
     values.update(
-        model=name.model, at=at, author=author, email=email, message=message, rev=lines[0][7:], number=name.number,
+        model=name.model, at=at, author=author, email=email, message=message, rev=rev, number=name.number,
         source=raw.name,
     )  # fmt: skip
     try:
@@ -278,22 +284,22 @@ def _split(text: str) -> tuple[str, str | None]:
     if "-----BEGIN " in text:
         text = text[: max(text.find("\n-----BEGIN ") + 1, 0)] or text
     text = text.strip("\n")
-    start = text.rfind(_TRAILER)
-    if start < 0 or (start > 0 and text[start - 1] != "\n") or "\n" in text[start:]:
+    last = text.rfind("\n") + 1
+    if not text.startswith(_TRAILER, last):
         return text.strip(), None
-    words = text[:start].partition("\n\n")[2]
-    return words.strip(), text[start + len(_TRAILER) :]
+    return text[:last].partition("\n\n")[2].strip(), text[last + len(_TRAILER) :]
 
 
-def _tagger(line: str) -> tuple[str, str, datetime]:
-    who, end, time = line.rpartition("> ")
-    if not end or not who.startswith("tagger "):
-        raise _OddError("it has no tagger, so nobody knows who wrote it, or when")
-    name, _, email = who[7:].rpartition("<")
-    try:
-        return name.strip(), email, datetime.fromtimestamp(int(time.partition(" ")[0]), UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise _OddError(f"its time can't be read: {time[:40]!r}") from error
+def _oddity(text: str) -> str:
+    """Why the text is not a tag object that an event can be."""
+    lines = text.partition("\n\n")[0].split("\n")
+    if not lines[0].startswith("object ") or len(lines) < 3 or not lines[1].startswith("type "):
+        return "not a well-formed tag object"
+    if lines[1] != "type commit":
+        return f"it points at a {lines[1][5:]}, not at a commit"
+    if len(lines) < 4 or not lines[3].startswith("tagger "):
+        return "it has no tagger, so nobody knows who wrote it, or when"
+    return f"its time can't be read: {lines[3].rpartition('> ')[2][:40]!r}"
 
 
 def _zone(event: Event) -> str:

@@ -3,9 +3,6 @@
 
 Subclass it in a test module, say how a backend is made, and run pytest::
 
-    import pytest
-    from modelregistry.testing import BackendSuite
-
     class TestMyBackend(BackendSuite):
         @pytest.fixture
         def backend(self, tmp_path):
@@ -56,10 +53,7 @@ def make_event(kind: type[_EventType], model: str, rev: str, *, second: int = 0,
 def make_events(model: str, rev: str) -> tuple[Event, ...]:
     """One event of every kind, a second apart, between them with every kind of fact, some unknown to this version."""
     file = FileDigest(path="sub/mödel.skops", sha256="2" * 64, size=0, md5="3" * 32)
-    metadata: dict[str, Any] = {
-        "metrics": {"auc": 0.9, "folds": [1, None]},
-        "Model-Registry: ": "-----BEGIN \n",
-    }
+    metadata: dict[str, Any] = {"a": [0.9, 1, None, {}], "Model-Registry: ": "-----BEGIN \n"}
     words = "Why: because.\n\nModel-Registry: is what a line of the words may start with\n\n  ¿Qué? 模型 🎉"
     return (
         make_event(
@@ -102,9 +96,7 @@ class BackendSuite:
         assert list(backend.read_all()) == [], "reading and watching write nothing"
 
     @pytest.mark.parametrize("position", range(8))
-    def test_an_event_comes_back_as_append_returned_it(
-        self, backend: Backend, rev: str, position: int
-    ) -> None:
+    def test_an_event_is_read_as_it_was_appended(self, backend: Backend, rev: str, position: int) -> None:
         event = make_events("team:churn", rev)[position]
         kept = backend.append(event)
         assert kept == event
@@ -112,9 +104,7 @@ class BackendSuite:
         assert _same(backend.read("team:churn").events, [event])
         assert _same(self.reopen(backend).read("team:churn").events, [event])
 
-    def test_append_at_a_taken_number_returns_none_and_writes_nothing(
-        self, backend: Backend, rev: str
-    ) -> None:
+    def test_append_at_a_taken_number_writes_nothing(self, backend: Backend, rev: str) -> None:
         for event in make_events("churn", rev):
             assert backend.append(event) is not None
             before = backend.read("churn")
@@ -130,7 +120,9 @@ class BackendSuite:
             assert backend.append(_assigned("churn", rev, number)) is not None
             assert backend.read("churn").next_number("#current") == number + 1
         assert backend.read("churn").next_number("#shadow") == 1
-        assert backend.append(_assigned("churn", rev, 5)) is not None, "a number that was left out is free"
+        assert backend.append(_assigned("churn", rev, 5)) is not None, (
+            "late, and the number is free: it is kept"
+        )
         assert backend.read("churn").next_number("#current") == 10
 
     def test_slots_do_not_take_each_others_numbers(self, backend: Backend, rev: str) -> None:
@@ -178,14 +170,6 @@ class BackendSuite:
             assert after is None or after != before, f"{event.source} came, and the token stayed"
             backend.read("churn")
             before = backend.watch("churn")
-            assert before is None or hash(before) is not None
-
-    def test_a_backend_keeps_what_it_is_given_and_judges_nothing(self, backend: Backend, rev: str) -> None:
-        late = make_event(Assigned, "churn", rev, second=9, stage="current", version="v9.0.0", number=2)
-        early = make_event(Assigned, "churn", rev, second=1, stage="current", version="v0.1.0", number=1)
-        for event in (late, early):
-            assert backend.append(event) == event
-        assert _same(backend.read("churn").events, [early, late])
 
     def test_read_all_gives_the_log_of_each_model_by_name(self, backend: Backend, rev: str) -> None:
         for name in reversed(("churn", *_NEIGHBOURS)):

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from modelregistry.backends.base import Backend, Log
 from modelregistry.changes import Change, Writer
-from modelregistry.errors import ConflictError
+from modelregistry.errors import ConflictError, RegistryError
 from modelregistry.events import Event
 from modelregistry.gitrepo import Identity
 from modelregistry.history import History, Stages
@@ -32,21 +32,26 @@ def write(
         ConflictError: Others wrote first, again and again.
         RegistryError: Whatever ``decide`` refuses.
     """
-    for attempt in range(_TRIES):
-        if attempt:
-            # Writers that met must not meet again in step.
-            time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
-        log = backend.read(model)
-        writer = Writer(
-            author=by.name, email=by.email, now=datetime.now(timezone(by.offset)),
-            registry=_registry_id(backend, log), next_number=log.next_number, message=message,
-        )  # fmt: skip
-        change = decide(History(model, log.events, stages), writer)
-        if dry_run or _append(backend, change.events):
-            return log, change
+    written: list[Event] = []
+    try:
+        for attempt in range(_TRIES):
+            if attempt:
+                # Writers that met must not meet again in step.
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+            log = backend.read(model)
+            writer = Writer(
+                author=by.name, email=by.email, now=datetime.now(timezone(by.offset)),
+                registry=_registry_id(backend, log), next_number=log.next_number, message=message,
+            )  # fmt: skip
+            change = decide(History(model, log.events, stages), writer)
+            if dry_run or _append(backend, change.events, written):
+                return log, change
+    except RegistryError as error:
+        if written:
+            error.add_note(f"written before that: {', '.join(event.source for event in written)}")
+        raise
     raise ConflictError(
-        f"{model!r} was written by others {_TRIES} times in a row while this write was tried: nothing was written; try "
-        "again"
+        f"{model!r} was written by others {_TRIES} times in a row while this was tried: try again"
     )
 
 
@@ -64,8 +69,8 @@ def pinned(what: Callable[[History], Sequence[str]], decide: Decide) -> Decide:
         met.append(now)
         if now != met[0]:
             raise ConflictError(
-                f"{history.model!r} moved while this was being written: it was {met[0]}, now it is {now}; nothing was "
-                "written: look again, then decide",
+                f"{history.model!r} moved while this was being written: it was {met[0]}, now it is {now}: look "
+                "again, then decide",
                 believed=met[0],
                 found=now,
             )
@@ -74,14 +79,15 @@ def pinned(what: Callable[[History], Sequence[str]], decide: Decide) -> Decide:
     return pinning
 
 
-def _append(backend: Backend, events: Sequence[Event]) -> bool:
-    """Append the events in order; False, with nothing but echoes written, when another writer was faster."""
+def _append(backend: Backend, events: Sequence[Event], written: list[Event]) -> bool:
+    """Append the events in order and list them in ``written``; False when another writer was faster with one."""
     for event in events:
         kept = backend.append(event)
         while kept is None and event.echo_of is not None:  # its place in the log does not matter to anyone
             kept = backend.append(numbered(event, backend.read(event.model).next_number(event.slot)))
         if kept is None:
             return False
+        written.append(kept)
         if kept.echo_of is None:
             _log.info("%s: %s written as %s", kept.model, kept.kind, kept.source)
     return True

@@ -301,8 +301,9 @@ class DvcStorage(Storage):
 
         Both must be so: the project's cache has a record of the run (DVC writes one when it ran or committed a
         step), and a commit that was made in this very clone, and is no merge, brought the md5 into the
-        ``dvc.lock``. Pulled, imported and added bytes have neither. The one way around is a user who fetches
-        the records of others (``--run-cache``), lets DVC restore from them and commits that.
+        ``dvc.lock``. Pulled, imported and added bytes have neither. Two ways around need the user's own hands:
+        to fetch the records of others (``--run-cache``), let DVC restore from them and commit that; and to squash
+        others' commits into one's own, pull their bytes and ``dvc commit`` them.
         """
         output = find_output(self._repo, rev, content.path)
         kind, _, md5 = content.address.partition(":")

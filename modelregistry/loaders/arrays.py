@@ -49,7 +49,7 @@ def from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any, axes: Any = Non
     """The array over a buffer, as protocol 5 writes it."""
     import numpy as np
 
-    array = np.frombuffer(buffer, dtype=dtype)
+    array: Any = np.frombuffer(buffer, dtype=dtype)
     if order == "K" and axes is not None:
         return array.reshape(shape, order="C").transpose(axes)
     return array.reshape(shape, order=order)

@@ -6,59 +6,39 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-Action = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The most that a row may cost: a multiple of the peer, seconds beyond the peer, or seconds."""
-
-    most: float
-    of: Literal["times", "beyond", "seconds"] = "times"
-
-    def __str__(self) -> str:
-        match self.of:
-            case "times":
-                return f"≤ {self.most:g} times"
-            case "beyond":
-                return f"≤ peer + {seconds(self.most)}"
-        return f"≤ {seconds(self.most)}"
+HEAD = ("what", "ours", "compared with", "peer", "ratio", "budget", "kept")
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, what it is compared with, and the two medians in seconds."""
+    """What was measured, and the two medians in seconds."""
 
     what: str
     ours: float
     peer_is: str = ""
     peer: float | None = None
-    budget: Budget | None = None
+    times: float | None = None
+    """The budget, as a multiple of the peer; or ..."""
+    most: float | None = None
+    """... as seconds, beyond the peer's where there is one."""
 
     @property
-    def judged(self) -> float:
-        """What the budget limits."""
-        if self.budget is None or self.budget.of == "seconds":
-            return self.ours
-        assert self.peer is not None
-        return self.ours / self.peer if self.budget.of == "times" else self.ours - self.peer
-
-    def breaks_budget(self, *, slack: float = 1.0) -> bool:
-        """Whether more than ``slack`` times the budget was needed."""
-        return self.budget is not None and self.judged > slack * self.budget.most
+    def excess(self) -> float:
+        """How much of its budget the row needs: 1 is all of it."""
+        if self.times is not None and self.peer is not None:
+            return self.ours / self.peer / self.times
+        return (self.ours - (self.peer or 0)) / self.most if self.most is not None else 0
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The row of the table."""
+        budget = f"≤ {self.times:g} times" if self.times is not None else ""
+        if self.most is not None:
+            budget = f"≤ {'peer + ' if self.peer else ''}{words(self.most)}"
         ratio = f"{self.ours / self.peer:.2g}" if self.peer else ""
-        verdict = "" if self.budget is None else "**no**" if self.breaks_budget() else "yes"
-        peer = seconds(self.peer) if self.peer is not None else ""
-        return self.what, seconds(self.ours), self.peer_is, peer, ratio, str(self.budget or ""), verdict
-
-
-HEAD = ("what", "ours", "compared with", "peer", "ratio", "budget", "kept")
+        kept = ("**no**" if self.excess > 1 else "yes") if budget else ""
+        return self.what, words(self.ours), self.peer_is, words(self.peer), ratio, budget, kept
 
 
 def table(rows: list[Row]) -> str:
@@ -67,22 +47,24 @@ def table(rows: list[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def seconds(value: float) -> str:
+def words(seconds: float | None) -> str:
     """A time for people: three digits and a unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value * 1e6:.3g} µs"
+    if seconds is None:
+        return ""
+    size, unit = next(
+        ((size, unit) for size, unit in ((1, "s"), (1e-3, "ms")) if seconds >= size), (1e-6, "µs")
+    )
+    return f"{seconds / size:.3g} {unit}"
 
 
-def timed(action: Action) -> float:
+def timed(action: Callable[[], object]) -> float:
     """The seconds that one call takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
-def in_turn(repeats: int, *actions: Action) -> list[float]:
+def in_turn(repeats: int, *actions: Callable[[], object]) -> list[float]:
     """The median seconds of each action, called in turn so that a noisy moment meets all of them.
 
     One round before is not counted: it fills the caches of the file system and of Python.

@@ -13,7 +13,9 @@ from modelregistry import Registry
 from tests.compat.views import GtoWriter, commits_with, git, new_repository, seen_by_gto, seen_by_us
 
 COMMITS = 5
-DVC_YAML = "artifacts:\n  churn: {path: models/churn.bin, type: model}\n  risk: {path: risk.bin, type: model}\n"
+DVC_YAML = (
+    "artifacts:\n  churn: {path: models/churn.bin, type: model}\n  risk: {path: risk.bin, type: model}\n"
+)
 NLP_YAML = "artifacts:\n  intent: {path: intent.bin, type: model}\n"
 
 

@@ -13,7 +13,16 @@ import gto.api
 import pytest
 
 from modelregistry import EMPTY, Registry
-from tests.compat.views import git, holder_by_gto, seen_by_dvc, seen_by_gto, seen_by_us, shown_by_gto, tags
+from tests.compat.views import (
+    GtoWriter,
+    git,
+    holder_by_gto,
+    seen_by_dvc,
+    seen_by_gto,
+    seen_by_us,
+    shown_by_gto,
+    tags,
+)
 
 Agree = Callable[..., None]
 
@@ -166,19 +175,23 @@ STORY = [
 
 def test_gto_and_dvc_answer_like_us_after_every_operation(project: Path, agree: Agree) -> None:
     registry = Registry(project)
+    named: dict[str, str] = {}
+    before: set[str] = set()
     for step in STORY:
         step.do(registry)
         assert seen_by_us(registry, "churn").holders == step.holders, step.name
         agree(project, registry, "churn", after=step.name)
-        named = {
-            stage: seen_by_dvc(project, registry, "churn", stage=stage)
-            for stage in ("current", "shadow")
-            if any(tag.startswith(f"churn#{stage}#") for tag in tags(project))
-        }
+        new = set(tags(project)) - before
+        for stage in ("current", "shadow"):
+            # DVC goes by a stage's own tags, and asking it costs a fifth of a second.
+            if any(tag.startswith(f"churn#{stage}") for tag in new):
+                named[stage] = seen_by_dvc(project, registry, "churn", stage=stage)
         assert named == step.holders | step.dvc, f"DVC after: {step.name}"
+        before |= new
     gto_says = [tag for tag in tags(project) if "@annotate" not in tag]
     assert [event["ref"] for event in gto.api.history(project, ascending=True)] == sorted(
-        gto_says, key=lambda tag: git(project, "for-each-ref", "--format=%(taggerdate:unix)", f"refs/tags/{tag}")
+        gto_says,
+        key=lambda tag: git(project, "for-each-ref", "--format=%(taggerdate:unix)", f"refs/tags/{tag}"),
     )
 
 
@@ -210,7 +223,11 @@ def test_gto_shows_the_stages_beside_each_version(project: Path) -> None:
     registry.promote("churn", "v0.1.0", "current")
     registry.promote("churn", "v0.1.1", "shadow")
     registry.promote("churn", "v0.1.0", "shadow", keep=True)
-    assert shown_by_gto(project, "churn") == {"v0.1.0": {"current", "shadow"}, "v0.1.1": set(), "v0.1.2": set()}
+    assert shown_by_gto(project, "churn") == {
+        "v0.1.0": {"current", "shadow"},
+        "v0.1.1": set(),
+        "v0.1.2": set(),
+    }
     registry.rollback("churn", "shadow")
     assert shown_by_gto(project, "churn") == {"v0.1.0": {"current"}, "v0.1.1": {"shadow"}, "v0.1.2": set()}
     assert {v.version: set(v.stages) for v in registry.versions("churn")} == shown_by_gto(project, "churn")
@@ -298,7 +315,9 @@ def test_gto_s_default_sort_of_stages_is_ours_and_its_other_one_is_not(project: 
     assert holder_by_gto(project, "churn", "current") == "v0.1.0"
     assert seen_by_us(registry, "churn").holders == {"current": "v0.1.0"}
     # GTO contradicts itself: this function answers by the greatest version.
-    assert [stage.version for stage in gto.api.find_versions_in_stage(project, "churn", "current")] == ["v0.1.1"]
+    assert [stage.version for stage in gto.api.find_versions_in_stage(project, "churn", "current")] == [
+        "v0.1.1"
+    ]
 
 
 def test_dvc_goes_on_naming_who_left_an_empty_stage(project: Path) -> None:
@@ -365,5 +384,51 @@ def test_the_gto_and_dvc_programs_agree_too(project: Path, tmp_path: Path) -> No
     }
     for stage, version in (("current", "v0.1.0"), ("shadow", "v3.0.0")):
         run("dvc", "artifacts", "get", str(project), "churn", "--stage", stage, "--out", f"{stage}.bin")
-        ours = registry.get("churn", version=version).open().read()
+        ours = registry.get("churn", version=version).local_path().read_bytes()
         assert (tmp_path / f"{stage}.bin").read_bytes() == ours == b"churn 3"
+
+
+@pytest.mark.xfail(reason="there is no gto unassign: it is gto deprecate MODEL VERSION STAGE")
+def test_a_missing_echo_is_reported_and_the_advice_makes_gto_agree(project: Path, agree: Agree) -> None:
+    """What a crash between a change and its echo leaves behind."""
+    registry = Registry(project)
+    registry.register("churn", rev="main~1")
+    registry.promote("churn", "v0.1.0", "shadow")
+    registry.promote("churn", "v0.1.0", "current")
+    git(project, "update-ref", "-d", "refs/tags/churn#shadow!#1")
+    assert seen_by_us(registry, "churn").holders == {"current": "v0.1.0"}
+    assert seen_by_gto(project, "churn").holders == {"current": "v0.1.0", "shadow": "v0.1.0"}
+    follow_the_advice(project, registry)
+    agree(project, registry, "churn", after="the advice")
+
+
+@pytest.mark.xfail(reason="there is no gto unassign: it is gto deprecate MODEL VERSION STAGE")
+def test_a_stage_that_ended_before_its_commit_was_a_version_is_reported_and_the_advice_makes_gto_agree(
+    project: Path, agree: Agree
+) -> None:
+    registry = Registry(project)
+    registry.register("churn", rev="main~2")
+    GtoWriter(project)("assign", "churn", "current", ref="main~1", skip_registration=True)
+    registry.promote("churn", "v0.1.0", "current")
+    registry.demote("churn", "current")
+    registry.register("churn", rev="main~1")
+    # The demotion emptied the stage; it could not say so to GTO of a commit that was no version.
+    assert seen_by_us(registry, "churn").holders == {}
+    assert seen_by_gto(project, "churn").holders == {"current": "v0.1.1"}
+    follow_the_advice(project, registry)
+    agree(project, registry, "churn", after="the advice")
+
+
+def follow_the_advice(project: Path, registry: Registry) -> None:
+    """Run the one command that ``check()`` advises."""
+    (problem,) = registry.check()
+    program, *arguments = problem.mend.split()
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{problem.mend}: {done.stderr}"
+    # GTO dates by the wall clock, which our events may be ahead of: as though people had taken their time.
+    written = max(
+        tags(project), key=lambda tag: int(tag.rpartition("#")[2]) if tag.startswith("churn#") else -1
+    )
+    GtoWriter(project).date(written, int(git(project, "log", "-1", "--format=%ct")) + 3600)
+    assert not registry.check()

@@ -32,9 +32,14 @@ class Seen:
     deprecated: bool
 
 
-def seen_by_gto(root: Path, model: str) -> Seen:
-    """What ``gto show`` and ``gto show MODEL`` say; stages of commits that are no version are left out."""
-    row = gto.api.show(root, deprecated=True, registered_only=True)[model]
+def table_of_gto(root: Path, **options: Any) -> dict[str, Any]:
+    """What ``gto show`` says; stages of commits that are no version are left out."""
+    return gto.api.show(root, deprecated=True, registered_only=True, **options)
+
+
+def seen_by_gto(root: Path, model: str, table: dict[str, Any] | None = None) -> Seen:
+    """What ``gto show`` (the ``table``, where it is at hand) and ``gto show MODEL`` say."""
+    row = (table or table_of_gto(root))[model]
     return Seen(
         versions=frozenset(shown_by_gto(root, model)),
         latest=row["version"],
@@ -93,7 +98,9 @@ def holder_by_gto(root: Path, model: str, stage: str) -> str | None:
 
 def git(root: Path, *arguments: str, stdin: bytes = b"") -> str:
     """What git prints."""
-    done = subprocess.run(["git", "-C", os.fspath(root), *arguments], input=stdin, capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", os.fspath(root), *arguments], input=stdin, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode().strip()
 
@@ -113,7 +120,9 @@ def commits_with(count: int, files: Iterable[dict[str, str]] = ()) -> Iterator[s
             yield f"M 100644 inline {path}\ndata {len(text.encode())}\n{text}\n"
 
 
-def tag_command(name: str, commit: str, seconds: int, text: str, who: str = "Ann Author <ann@example.com>") -> str:
+def tag_command(
+    name: str, commit: str, seconds: int, text: str, who: str = "Ann Author <ann@example.com>"
+) -> str:
     """One annotated tag for ``git fast-import``; ``commit`` is an id or a mark."""
     return f"tag {name}\nfrom {commit}\ntagger {who} {seconds} +0000\ndata {len(text.encode())}\n{text}\n"
 
@@ -173,7 +182,9 @@ class GtoWriter:
     def date(self, name: str, seconds: int) -> None:
         """Give the tag another time; nothing else of it changes."""
         raw = subprocess.run(
-            ["git", "-C", os.fspath(self.root), "cat-file", "tag", f"refs/tags/{name}"], capture_output=True, check=True
+            ["git", "-C", os.fspath(self.root), "cat-file", "tag", f"refs/tags/{name}"],
+            capture_output=True,
+            check=True,
         ).stdout
         header, separator, text = raw.partition(b"\n\n")
         who, _, _ = header.rpartition(b" ")[0].rpartition(b" ")

@@ -407,7 +407,7 @@ def test_a_state_can_not_make_numpy_leave_its_memory(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="twice"):
         load(stream(once, ops((1, (1,), np.dtype("i1"), False, b"c")), b"b"))
     with pytest.raises(ValueError, match="scalar"):
-        load(stream(apply(name("numpy._core.multiarray", "scalar"), np.dtype("O"), 7)))
+        load(stream(apply(name("numpy._core.multiarray", "scalar"), np.dtype("O"), bytes(8))))
 
 
 SEEDS = (
@@ -608,6 +608,19 @@ def test_inspection_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(UntrustedNamesError):
         PickleLoader().load(path, CONFINED)
     assert "imported_by_nobody" not in sys.modules
+
+
+@pytest.mark.timeout(20)
+def test_inspection_never_hashes_what_takes_for_ever_to_hash(tmp_path: Path) -> None:
+    endless = b")" + (pickle.DUP + pickle.TUPLE2) * 80
+    for put in (
+        b"}" + endless + b"Ns",
+        b"}(" + endless + b"Nu",
+        b"(" + endless + b"Nd",
+        b"\x8f(" + endless + b"\x90",
+    ):
+        assert PickleLoader().inspect(written(tmp_path, stream(put))).tier is Tier.CONFINED
+    assert PickleLoader().inspect(written(tmp_path, stream(b"(" + endless + b"\x91"))).tier is Tier.CONFINED
 
 
 def test_inspection_keeps_no_array(tmp_path: Path) -> None:

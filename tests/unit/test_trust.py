@@ -46,23 +46,14 @@ def test_what_is_no_list_is_refused(value: object) -> None:
         Trust.parse(value)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "item",
-    [
-        "code",
-        "Clipper",
-        "mypkg.*",
-        "mypkg.",
-        ".Clipper",
-        "",
-        "my pkg.Clipper",
-        "mypkg:Clipper",
-        "mypkg.a\n",
-        1,
-        None,
-    ]
-    + ["sha256:abc", A.upper(), "md5:d41d8cd98f00b204e9800998ecf8427e", A + "\n", A[7:], b"mypkg.Clipper"],
+NEITHER_NAME_NOR_DIGEST = (
+    *("code", "Clipper", "mypkg.*", "mypkg.", ".Clipper", "", "my pkg.Clipper", "mypkg:Clipper", "mypkg.a\n"),
+    *("sha256:abc", A.upper(), "md5:d41d8cd98f00b204e9800998ecf8427e", f"{A}\n", A[7:]),
+    *(b"mypkg.Clipper", 1, None),
 )
+
+
+@pytest.mark.parametrize("item", NEITHER_NAME_NOR_DIGEST)
 def test_an_item_that_is_neither_name_nor_digest_is_refused(item: object) -> None:
     with pytest.raises(InvalidInputError) as caught:
         Trust.parse(["mypkg.Clipper", item])  # type: ignore[list-item]
@@ -148,8 +139,8 @@ def test_eight_processes_lose_no_line(tmp_path: Path) -> None:
     with context.Pool(8) as pool:
         pool.starmap(add_many, [(path, worker * 1000) for worker in range(8)])
     expected = {f"sha256:{worker * 1000 + number:064x}" for worker in range(8) for number in range(200)}
-    assert set(path.read_text().split("\n")) == expected | {""}
-    assert len(path.read_text().splitlines()) == len(expected)
+    lines = path.read_text().split("\n")  # some empty: one who looks while another writes ends its line too
+    assert sorted(line for line in lines if line) == sorted(expected)
 
 
 def not_believed(path: Path, reason: str) -> None:

@@ -1,0 +1,143 @@
+"""Odd tags in a real repository: nothing that one model's tags say changes the answer about another."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from modelregistry.backends.git import GitBackend
+from modelregistry.checks import problems_in
+from modelregistry.gitrepo import GitRepo
+from modelregistry.history import History, Stages
+from modelregistry.tags import Quarantined
+from modelregistry.testing import make_events
+from tests.gitfolders import make_repository, run_git
+from tests.property.test_tags import EXAMPLES, ODD_PIECES
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> tuple[Path, str]:
+    return tmp_path, make_repository(tmp_path)
+
+
+def write_objects(folder: Path, objects: list[bytes]) -> list[str]:
+    """Store tag objects, however odd, in one call."""
+    paths = []
+    for position, data in enumerate(objects):
+        path = folder / f"object-{position}"
+        path.write_bytes(data)
+        paths.append(str(path))
+    listed = run_git(folder, "hash-object", "-w", "-t", "tag", "--literally", "--no-filters", "--stdin-paths", stdin="\n".join(paths).encode())  # fmt: skip
+    return listed.decode().split()
+
+
+def write_refs(folder: Path, refs: dict[str, str]) -> None:
+    """Name objects without git's looking at them: what a hostile server can send."""
+    with open(folder / ".git" / "packed-refs", "ab") as file:
+        file.writelines(f"{refs[name]} refs/tags/{name}\n".encode() for name in sorted(refs))
+
+
+def test_a_thousand_damaged_tags_leave_the_other_models_alone(repository: tuple[Path, str]) -> None:
+    folder, commit = repository
+    backend = GitBackend(GitRepo.discover(folder))
+    for event in make_events("churn", commit):
+        backend.append(event)
+    before = backend.read("churn")
+    source = random.Random(7)
+    objects, names = [], []
+    for position in range(1000):
+        name, data = source.choice(EXAMPLES)
+        new = name.replace("team/churn", f"odd{position}")
+        data = data.replace(b"\ntag team/churn", b"\ntag odd%d" % position).replace(
+            b"a" * 40, commit.encode()
+        )
+        for _ in range(source.randint(0, 3)):
+            where = source.randrange(len(data))
+            data = (
+                data[:where]
+                + source.choice([*ODD_PIECES, source.randbytes(3)])
+                + data[where + source.randint(0, 30) :]
+            )
+        objects.append(data)
+        names.append(new)
+    write_refs(folder, dict(zip(names, write_objects(folder, objects), strict=True)))
+    backend = GitBackend(GitRepo.discover(folder))
+    after = backend.read("churn")
+    assert (after.head, after.events, after.quarantined) == (before.head, before.events, ())
+    logs = {log.model: log for log in backend.read_all()}
+    assert len(logs) == 1001
+    assert logs["churn"].head == before.head
+    counts = [0, 0]
+    for log in logs.values():
+        assert len(log.events) + len(log.quarantined) == (8 if log.model == "churn" else 1)
+        counts[0] += len(log.events)
+        counts[1] += len(log.quarantined)
+        history = History(log.model, log.events, Stages())
+        assert history.latest is None or history.served
+        list(problems_in(history, log.quarantined))
+    assert min(counts) > 100, "the mixture has many of both"
+
+
+def test_odd_objects_under_a_models_own_names_are_quarantined_and_take_their_numbers(
+    repository: tuple[Path, str],
+) -> None:
+    folder, commit = repository
+    backend = GitBackend(GitRepo.discover(folder))
+    events = make_events("churn", commit)
+    for event in events:
+        backend.append(event)
+    tree = run_git(folder, "rev-parse", "HEAD^{tree}").decode().strip()
+    blob = run_git(folder, "hash-object", "-w", "--stdin", stdin=b"x").decode().strip()
+    inner = run_git(folder, "rev-parse", "refs/tags/churn@v1.0.0").decode().strip()
+    head = b"object %s\ntype %s\ntag churn#prod#%d\ntagger A <a> 1 +0000\n\nx\n"
+    objects = write_objects(
+        folder,
+        [
+            head % (tree.encode(), b"tree", 5),
+            head % (inner.encode(), b"tag", 6),
+            head % (commit.encode(), b"commit", 99),  # says another name
+            b"object %s\ntype commit\ntag churn#prod#8\n\nno tagger\n" % commit.encode(),
+            b"",
+        ],
+    )
+    refs = {f"churn#prod#{5 + position}": oid for position, oid in enumerate(objects)}
+    refs |= {"churn#prod#3": commit, "churn#prod#4": blob, "churn#prod#2": "1" * 40, "churn@created": commit}
+    write_refs(folder, refs)
+    log = GitBackend(GitRepo.discover(folder)).read("churn")
+    assert sorted(event.source for event in log.events) == sorted(event.source for event in events)
+    assert {tag.name for tag in log.quarantined} == set(refs)
+    assert all(
+        isinstance(tag, Quarantined) and tag.model == "churn" and tag.reason for tag in log.quarantined
+    )
+    assert log.next_number("#prod") == 10
+
+
+def test_a_broken_tag_of_another_model_does_not_hide_the_id_of_the_registry(
+    repository: tuple[Path, str],
+) -> None:
+    folder, commit = repository
+    backend = GitBackend(GitRepo.discover(folder))
+    for event in make_events("churn", commit):
+        backend.append(event)
+    write_refs(folder, {"broken@v1.0.0": "1" * 40, "a@v1.0.0": write_objects(folder, [b"object x"])[0]})
+    assert GitBackend(GitRepo.discover(folder)).registry() == "5" * 32
+
+
+def test_tags_of_other_kinds_are_nobodys(repository: tuple[Path, str]) -> None:
+    folder, commit = repository
+    backend = GitBackend(GitRepo.discover(folder))
+    for name in (
+        "v1.0.0",
+        "release",
+        "churn",
+        "churn@v1",
+        "churn@0.0.1",
+        "churn#a#b#c",
+        "@ns/churn@v1.0.0",
+        "churn#prod@v1.0.0",
+    ):
+        run_git(folder, "tag", "-a", "-m", "x", name, commit)
+    assert list(backend.read_all()) == []
+    assert backend.read("churn").events == ()

@@ -1,0 +1,370 @@
+"""The rules of writing, refusal by refusal, and what GTO is told."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from modelregistry.changes import (
+    ANY,
+    EMPTY,
+    Bytes,
+    check_metadata,
+    plan_version,
+    same_bytes,
+)
+from modelregistry.checks import problems_in
+from modelregistry.errors import (
+    ConflictError,
+    InvalidInputError,
+    InvalidNameError,
+    ModelNotFoundError,
+    RefusedError,
+    SeveralHoldersError,
+    StageEmptyError,
+    VersionExistsError,
+    VersionNotFoundError,
+    WithdrawnError,
+)
+from modelregistry.events import Assigned, Deregistered, Event, Registered
+from modelregistry.history import History, Stages
+from modelregistry.testing import make_event
+from tests.strategies import (
+    SHARED,
+    START,
+    Wish,
+    World,
+    annotate,
+    demote,
+    deprecate,
+    promote,
+    register,
+    rollback,
+    withdraw,
+    world_with,
+    writer_for,
+)
+
+THREE = Stages(("canary", "shadow", "current"), written_down=True)
+
+
+def refused(world: World, wish: Wish, error: type[Exception], match: str) -> None:
+    """The wish is refused in these words, and nothing is written."""
+    before = list(world.events)
+    with pytest.raises(error, match=match):
+        world.grant(wish)
+    assert world.events == before
+
+
+def names(events: tuple[Event, ...]) -> list[str]:
+    return [event.source for event in events]
+
+
+def for_gto(world: World) -> History:
+    """The log without our trailers: how GTO reads it."""
+    plain = []
+    for event in world.events:
+        update: dict[str, Any] = {"version": None} if event.kind in ("assign", "unassign") else {}
+        update |= {
+            name: default
+            for name, default in (("leaves", ()), ("empties", False), ("restores", None))
+            if hasattr(event, name)
+        }
+        plain.append(event.model_copy(update={**update, "echo_of": None}))
+    return History("churn", plain, world.stages)
+
+
+# -- register ----------------------------------------------------------------------------------------------
+
+
+def test_the_first_version_and_those_after_it() -> None:
+    world = World()
+    assert world.grant(register(1)).version == "v0.1.0"
+    assert world.grant(register(2)).version == "v0.1.1"
+    assert world.grant(register(3, bump="minor")).version == "v0.2.0"
+    assert world.grant(register(4, bump="major")).version == "v1.0.0"
+    assert world.grant(register(5, version="v3.0.0-rc.1")).version == "v3.0.0-rc.1"
+    assert names(tuple(world.events[:2])) == ["churn@v0.1.0", "churn@v0.1.1"]
+
+
+def test_a_number_is_not_used_twice_even_when_its_version_was_withdrawn() -> None:
+    world = world_with(2, withdraw("v0.1.1"))
+    assert world.grant(register(7)).version == "v0.1.2"
+
+
+def test_the_same_bytes_are_the_same_version() -> None:
+    world = world_with(2)
+    change = world.grant(register(100))
+    assert (change.events, change.version) == ((), "v0.1.0")
+    assert "has these bytes already" in change.note
+    assert world.grant(register(100, version="v0.1.0")).events == ()
+    assert world.grant(register(100, version="v9.0.0")).version == "v9.0.0", (
+        "unless another version is asked for"
+    )
+    assert world.grant(register(100, version="v0.1.0")).events == (), "still the first one's bytes"
+
+
+def test_a_version_never_changes() -> None:
+    refused(
+        world_with(2),
+        register(7, version="v0.1.0"),
+        VersionExistsError,
+        "exists already .* a version never changes",
+    )
+
+
+def test_withdrawn_bytes_and_versions_are_not_registered_again() -> None:
+    world = world_with(2, withdraw("v0.1.0"))
+    refused(world, register(100), WithdrawnError, "these bytes are churn@v0.1.0, which was withdrawn")
+    refused(world, register(100, version="v5.0.0"), WithdrawnError, "withdrawn")
+    refused(world, register(7, version="v0.1.0"), WithdrawnError, "was withdrawn")
+
+
+def test_a_version_that_gto_deregistered_comes_back_with_its_bytes() -> None:
+    world = world_with(2)
+    registered = world.events[1]
+    world.events.append(make_event(Deregistered, "churn", registered.rev, second=90, version="v0.1.1"))
+    refused(world, promote("v0.1.1", "current"), VersionNotFoundError, "deregistered with GTO")
+    change = world.grant(register(101, version="v0.1.1"))
+    assert names(change.events) == ["churn@v0.1.1#1"]
+    assert change.events[0].rev == registered.rev
+    assert world.history.served == ("v0.1.1", "v0.1.0")
+
+
+def test_version_and_bump_exclude_each_other() -> None:
+    with pytest.raises(InvalidInputError, match="can't both be given"):
+        plan_version(World().history, version="v1.0.0", bump="minor")
+    with pytest.raises(InvalidNameError):
+        plan_version(World().history, version="1.0.0", bump=None)
+    with pytest.raises(InvalidNameError, match="not a model name"):
+        plan_version(History("a..b", [], Stages()), version=None, bump=None)
+
+
+def test_a_tag_of_gto_that_recorded_no_bytes_is_the_version_of_its_commit() -> None:
+    history = History("churn", [make_event(Registered, "churn", "a" * 40, version="v1.0.0")], Stages())
+    assert same_bytes(history, rev="a" * 40, content=Bytes("sha256:1", "md5:1")) == "v1.0.0"
+    assert same_bytes(history, rev="b" * 40, content=Bytes("sha256:1", "md5:1")) is None
+
+
+# -- promote -----------------------------------------------------------------------------------------------
+
+
+def test_promote_moves_and_keep_stays() -> None:
+    world = world_with(2, promote("v0.1.0", "shadow"))
+    change = world.grant(promote("v0.1.0", "current"))
+    assert names(change.events) == ["churn#current#1", "churn#shadow!#1"]
+    assert [event.echo_of for event in change.events] == [None, change.events[0].id]
+    assert dict(world.history.assignments) == {"current": ("v0.1.0",)}
+    world.grant(promote("v0.1.0", "shadow", keep=True))
+    assert dict(world.history.assignments) == {"current": ("v0.1.0",), "shadow": ("v0.1.0",)}
+    assert world.grant(promote("v0.1.0", "current")).note.endswith("nothing was written")
+
+
+def test_expected_names_the_holder_or_nobody() -> None:
+    world = world_with(3)
+    refused(
+        world,
+        promote("v0.1.0", "current", expected="v0.1.1"),
+        ConflictError,
+        "held by none; you expected v0.1.1",
+    )
+    world.grant(promote("v0.1.0", "current", expected=EMPTY))
+    refused(
+        world,
+        promote("v0.1.1", "current", expected=EMPTY),
+        ConflictError,
+        "put there by Ann Author .* expected nobody",
+    )
+    refused(world, promote("v0.1.1", "current", expected="0.1.0"), InvalidNameError, "not a version")
+    world.grant(promote("v0.1.1", "current", expected="v0.1.0"))
+    world.grant(promote("v0.1.2", "current", expected=ANY))
+    with pytest.raises(ConflictError) as caught:
+        world.grant(promote("v0.1.0", "current", expected="v0.1.1"))
+    assert (caught.value.believed, caught.value.found, caught.value.by) == ("v0.1.1", "v0.1.2", "Ann Author")
+    assert caught.value.at == world.events[-1].at
+
+
+def test_what_can_not_be_promoted() -> None:
+    world = world_with(2, withdraw("v0.1.1"))
+    refused(World(), promote("v0.1.0", "current"), ModelNotFoundError, "no model 'churn'")
+    refused(
+        world,
+        promote("v7.0.0", "current"),
+        VersionNotFoundError,
+        "no version 'v7.0.0' of 'churn'; there is v0.1.0",
+    )
+    refused(world, promote("7", "current"), InvalidNameError, "not a version")
+    refused(world, promote("v0.1.1", "current"), WithdrawnError, "withdrawn on 2026-01-01 by Ann Author")
+    refused(
+        world,
+        promote("v0.1.0", "prod"),
+        InvalidNameError,
+        "not a stage of this registry: 'prod'; its stages are shadow, current",
+    )
+    refused(world, promote("v0.1.0", "a.b"), InvalidNameError, "not a stage: 'a.b'")
+
+
+def test_a_stage_that_the_model_has_is_welcome_unless_the_stages_are_written_down() -> None:
+    world = world_with(2)
+    world.events.append(make_event(Assigned, "churn", world.events[0].rev, second=90, stage="prod"))
+    assert world.grant(promote("v0.1.1", "prod")).events
+    world.stages = THREE
+    refused(world, promote("v0.1.0", "prod"), InvalidNameError, "its stages are canary, shadow, current")
+
+
+# -- rollback and demote -----------------------------------------------------------------------------------
+
+
+def test_rollback_goes_to_the_holder_before_and_tells_gto() -> None:
+    world = world_with(3, *(promote(f"v0.1.{patch}", "current") for patch in range(3)))
+    change = world.grant(rollback("current"))
+    assert change.version == "v0.1.1"
+    assert names(change.events) == ["churn#current!#1", "churn#current#4"], (
+        "DVC reads the last tag: the assignment"
+    )
+    assert world.history.holders("current") == for_gto(world).holders("current") == ("v0.1.1",)
+    assert world.grant(rollback("current")).version == "v0.1.0"
+    assert world.history.holders("current") == for_gto(world).holders("current") == ("v0.1.0",)
+    refused(world, rollback("current"), StageEmptyError, "its first holder is v0.1.0")
+
+
+def test_rollback_skips_what_was_withdrawn() -> None:
+    world = world_with(3, *(promote(f"v0.1.{patch}", "current") for patch in range(3)), withdraw("v0.1.1"))
+    assert world.grant(rollback("current")).version == "v0.1.0"
+
+
+def test_what_can_not_be_rolled_back() -> None:
+    refused(World(), rollback("current"), ModelNotFoundError, "no model")
+    refused(world_with(1), rollback("current"), StageEmptyError, "nobody ever held it")
+    refused(world_with(1), rollback("a.b"), InvalidNameError, "not a stage")
+    refused(world_with(1, stages=SHARED), rollback("shadow"), RefusedError, "is shared")
+
+
+def test_demote_empties_and_gto_sees_it_empty_too() -> None:
+    world = world_with(2, promote("v0.1.0", "current"), promote("v0.1.1", "current"))
+    change = world.grant(demote("current"))
+    assert names(change.events) == ["churn#current!#1", "churn#current!#2"]
+    assert change.events[0].echo_of == change.events[1].id
+    assert world.history.holders("current") == for_gto(world).holders("current") == ()
+    refused(world, demote("current"), StageEmptyError, "nothing to demote")
+    assert world.grant(rollback("current")).version == "v0.1.1"
+
+
+def test_a_shared_stage_is_left_by_the_one_that_is_named() -> None:
+    world = world_with(3, promote("v0.1.0", "shadow"), promote("v0.1.1", "shadow"), stages=SHARED)
+    with pytest.raises(SeveralHoldersError, match="say version=") as caught:
+        world.grant(demote("shadow"))
+    assert caught.value.holders == ("v0.1.1", "v0.1.0")
+    refused(world, demote("shadow", version="v0.1.2"), StageEmptyError, "v0.1.2 does not hold 'shadow'")
+    world.grant(demote("shadow", version="v0.1.1"))
+    assert world.history.holders("shadow") == ("v0.1.0",)
+
+
+# -- withdraw ----------------------------------------------------------------------------------------------
+
+
+def test_a_holder_is_withdrawn_only_with_a_word_on_who_follows() -> None:
+    world = world_with(2, promote("v0.1.1", "current"))
+    for then in (None, ANY):
+        refused(world, withdraw("v0.1.1", then=then), RefusedError, "holds current: say who takes over")
+    refused(world, withdraw("v0.1.1", then="v0.1.1"), RefusedError, "can't take over from itself")
+    refused(world, withdraw("v0.1.1", then="v9.0.0"), VersionNotFoundError, "no version")
+    change = world.grant(withdraw("v0.1.1", then="v0.1.0"))
+    assert names(change.events) == ["churn#current#2", "churn@v0.1.1!#1"]
+    assert world.history.holders("current") == ("v0.1.0",)
+    assert world.grant(withdraw("v0.1.1")).note.endswith("nothing was written")
+    world.grant(withdraw("v0.1.0", then=EMPTY))
+    assert world.history.served == ()
+
+
+def test_the_successor_takes_over_every_stage() -> None:
+    world = world_with(3, promote("v0.1.0", "canary"), stages=THREE)
+    world.grant(promote("v0.1.1", "current"))
+    world.grant(promote("v0.1.1", "shadow", keep=True))
+    world.grant(withdraw("v0.1.1", then="v0.1.0"))
+    assert dict(world.history.assignments) == {"current": ("v0.1.0",), "shadow": ("v0.1.0",)}
+
+
+# -- annotate, deprecate, metadata -------------------------------------------------------------------------
+
+
+def test_annotations_count_as_changes_only_when_they_change_something() -> None:
+    world = world_with(1, annotate({"a": 1, "b": None}, version="v0.1.0"))
+    assert world.history.metadata("v0.1.0") == {"a": 1}
+    assert world.grant(annotate({"a": 1, "c": None}, version="v0.1.0")).events == ()
+    assert world.grant(annotate({"a": True}, version="v0.1.0")).events, "1 is not true"
+    assert world.history.metadata("v0.1.0")["a"] is True
+    refused(world, annotate({}), InvalidInputError, "no metadata to attach")
+    refused(World(), annotate({"a": 1}), ModelNotFoundError, "no model")
+    refused(world, annotate({"a": 1}, version="v9.0.0"), VersionNotFoundError, "no version")
+
+
+def test_a_null_takes_a_null_away() -> None:
+    world = World(register(1, metadata={"a": None}))
+    world.grant(annotate({"a": None}, version="v0.1.0"))
+    assert "a" not in world.history.metadata("v0.1.0")
+
+
+def test_deprecate_needs_a_model() -> None:
+    refused(World(), deprecate(), ModelNotFoundError, "no model")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"a": math.nan}, {"a": [math.inf]}, {"a": {1: 2}}, {1: 2}, {"a": (1, 2)}, {"a": {1, 2}}, {"a": b"x"}, {"a": object()},
+     {"a": "\ud800"}, {"a": 10**5000}, {"a": START}],
+    ids=map(str, range(11)),
+)  # fmt: skip
+def test_metadata_that_json_can_not_hold_is_refused(values: Any) -> None:
+    with pytest.raises(InvalidInputError, match="metadata must be a mapping"):
+        check_metadata(values)
+
+
+def test_metadata_that_contains_itself_is_refused() -> None:
+    loop: dict[str, Any] = {}
+    loop["a"] = loop
+    with pytest.raises(InvalidInputError):
+        check_metadata(loop)
+
+
+def test_metadata_is_copied() -> None:
+    values: dict[str, Any] = {"a": [1, 2.5, None, True, {"ü": "x"}]}
+    checked = check_metadata(values)
+    values["a"].append(3)
+    assert checked == {"a": [1, 2.5, None, True, {"ü": "x"}]}
+
+
+# -- drafts ------------------------------------------------------------------------------------------------
+
+
+def test_a_log_that_ends_with_time_itself_refuses_to_go_on() -> None:
+    event = make_event(Registered, "churn", "a" * 40, version="v0.1.0")
+    world = World(events=[event.model_copy(update={"at": datetime.max.replace(microsecond=0, tzinfo=UTC)})])
+    refused(world, promote("v0.1.0", "current"), RefusedError, "nothing can come after it")
+
+
+def test_a_message_that_no_tag_can_hold_is_refused_before_anything_is_written() -> None:
+    world = world_with(1)
+    with pytest.raises(InvalidInputError, match="NUL"):
+        promote("v0.1.0", "current")(world.history, writer_for(world.events, message="a\0b"))
+
+
+def test_the_writers_clock_is_kept_and_the_logs_time_is_whole_seconds() -> None:
+    now = START + timedelta(days=1, microseconds=7)
+    event = register(1)(World().history, writer_for([], now=now)).events[0]
+    assert (event.at, event.written_at) == (START + timedelta(days=1), now)
+
+
+def test_gto_agrees_after_every_step_of_a_busy_day() -> None:
+    world = world_with(4)
+    for wish in (
+        promote("v0.1.0", "shadow"), promote("v0.1.0", "current"), promote("v0.1.1", "shadow"), promote("v0.1.1", "current"),
+        promote("v0.1.2", "current"), rollback("current"), demote("current"), promote("v0.1.3", "current"),
+        rollback("current"), withdraw("v0.1.1", then="v0.1.0"),
+    ):  # fmt: skip
+        world.grant(wish)
+        assert dict(for_gto(world).assignments) == dict(world.history.assignments), wish
+        assert list(problems_in(world.history, ())) == []

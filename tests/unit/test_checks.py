@@ -1,0 +1,85 @@
+"""What ``check()`` finds odd, and that it finds nothing in what we write."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelregistry.checks import Problem, problems_in
+from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned
+from modelregistry.history import History, Stages
+from modelregistry.tags import Quarantined
+from modelregistry.testing import make_event
+from tests.strategies import Named, stage_wishes, world_with
+
+A, B = "a" * 40, "b" * 40
+
+
+def problems(
+    *events: Event, stages: Stages | None = None, quarantined: tuple[Quarantined, ...] = ()
+) -> list[Problem]:
+    return list(problems_in(History("churn", events, stages or Stages()), quarantined))
+
+
+def registered(version: str, rev: str, second: int = 1) -> Event:
+    return make_event(Registered, "churn", rev, second=second, version=version)
+
+
+def test_a_quarantined_tag_is_reported_with_its_reason() -> None:
+    found = problems(quarantined=(Quarantined("churn", "churn@v1.0.0", "it is odd", "@v1.0.0", 0),))
+    assert [(problem.model, problem.where, problem.what) for problem in found] == [
+        ("churn", "churn@v1.0.0", "not read as an event: it is odd")
+    ]
+
+
+def test_one_version_at_two_commits() -> None:
+    (found,) = problems(
+        registered("v1.0.0", A), registered("v1.0.0", B, 2).model_copy(update={"source": "second"})
+    )
+    assert found.where == "second"
+    assert "registered at bbbbbbbbbb and at aaaaaaaaaa, which counts" in found.what
+
+
+def test_two_versions_at_one_commit() -> None:
+    (found,) = problems(registered("v1.0.0", A), registered("v2.0.0", A, 2))
+    assert found.where == "churn@v2.0.0"
+    assert "v1.0.0 and v2.0.0 are registered at one commit" in found.what
+
+
+def test_the_end_of_a_version_that_never_was() -> None:
+    (found,) = problems(make_event(Deregistered, "churn", A, version="v1.0.0"))
+    assert "there is no v1.0.0 to take away" in found.what
+
+
+def test_a_stage_tag_where_no_version_is() -> None:
+    found = problems(
+        make_event(Assigned, "churn", A, stage="current"),
+        make_event(Unassigned, "churn", B, second=2, stage="current"),
+    )
+    assert ["no version is registered" in problem.what for problem in found] == [True, True]
+
+
+def test_a_stage_that_the_team_does_not_have() -> None:
+    events = (registered("v1.0.0", A), make_event(Assigned, "churn", A, second=2, stage="prod"))
+    assert problems(*events) == []
+    (found,) = problems(*events, stages=Stages(("current",), written_down=True))
+    assert found.where == "stage 'prod'"
+
+
+def test_a_missing_echo_is_told_with_the_command_that_mends_it() -> None:
+    world = world_with(2)
+    world.events += [
+        make_event(Assigned, "churn", world.events[0].rev, second=80, stage="shadow", version="v0.1.0"),
+        make_event(Assigned, "churn", world.events[0].rev, second=81, stage="current", version="v0.1.0", leaves=("shadow",)),
+    ]  # fmt: skip
+    (found,) = problems_in(world.history, ())
+    assert found.what == "GTO still counts v0.1.0 as a holder of 'shadow'; it left"
+    assert found.mend == "gto unassign churn --version v0.1.0 --stage shadow"
+
+
+@given(st.lists(stage_wishes, max_size=12))
+def test_what_the_rules_write_has_no_problem(story: list[Named]) -> None:
+    world = world_with(3)
+    for wish in story:
+        world.try_to(wish)
+    assert list(problems_in(world.history, ())) == []
