@@ -7,6 +7,7 @@ tag of a stage, whatever it says; so an echo on the stage that is assigned alway
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ from modelregistry.names import (
     check_version,
     version_key,
 )
-from modelregistry.tags import clean_message, numbered
+from modelregistry.tags import clean_message, clean_person, numbered
 
 
 class Holder(Enum):
@@ -120,10 +121,17 @@ class _Draft:
         """The next event of the change."""
         at = self._writer.now.astimezone(UTC).replace(microsecond=0)
         if self._last is not None:
-            at = max(at, self._last.at + timedelta(seconds=1))
+            try:
+                at = max(at, self._last.at + timedelta(seconds=1))
+            except OverflowError as error:
+                raise RefusedError(
+                    f"the last event of {self._model!r} is dated {self._last.at}, and nothing can come after it: "
+                    f"delete the tag {self._last.source!r}"
+                ) from error
         facts.setdefault("id", self._writer.new_id())
         event = kind(
-            model=self._model, at=at, author=self._writer.author, email=self._writer.email,
+            model=self._model, at=at, author=clean_person(self._writer.author),
+            email=clean_person(self._writer.email),
             message=clean_message(self._writer.message), rev=rev, schema_version=SCHEMA, registry=self._writer.registry,
             written_at=self._writer.now, prev=self._last.fingerprint() if self._last else None, **facts,
         )  # fmt: skip
@@ -158,8 +166,8 @@ def plan_version(history: History, *, version: str | None, bump: Bump | None) ->
     return following if greatest else FIRST_VERSION
 
 
-def same_bytes(history: History, *, rev: str, content: Bytes) -> str | None:
-    """The version that has these very bytes already, a withdrawn one before others."""
+def same_bytes(history: History, *, rev: str, content: Bytes, asked: str | None = None) -> str | None:
+    """The version that has these very bytes already: a withdrawn one before the ``asked`` one, that before others."""
     found = None
     for version, record in history.versions.items():
         known = record.registered
@@ -169,7 +177,8 @@ def same_bytes(history: History, *, rev: str, content: Bytes) -> str | None:
         if same_digest or same_address or (not recorded and rev in (known.rev, known.source_rev)):
             if record.withdrawn is not None:
                 return version
-            found = version
+            if found is None or found != asked:
+                found = version
     return found
 
 
@@ -193,7 +202,7 @@ def register(
         InvalidInputError: Metadata that is not JSON.
     """
     target = plan_version(history, version=version, bump=bump)
-    same = same_bytes(history, rev=source_rev or rev, content=content)
+    same = same_bytes(history, rev=source_rev or rev, content=content, asked=version)
     if same is not None and history.versions[same].withdrawn:
         raise WithdrawnError(
             f"these bytes are {history.model}@{same}, which was withdrawn: they can't be registered again"
@@ -344,7 +353,7 @@ def withdraw(history: History, writer: Writer, version: str, *, then: Expected |
         if then is EMPTY:
             change = demote(history, _after(writer, events), stage)
         else:
-            change = promote(history, _after(writer, events), str(then), stage)
+            change = promote(history, _after(writer, events), str(then), stage, keep=bool(events))
         events.extend(change.events)
         history = History(history.model, [*history.events, *change.events], history.stages)
     draft = _Draft(history, _after(writer, events))
@@ -369,7 +378,10 @@ def annotate(
     if not checked:
         raise InvalidInputError("no metadata to attach: pass at least one key")
     before = history.metadata(version)
-    if all(before.get(key) == value and (value is None or key in before) for key, value in checked.items()):
+    if all(
+        key not in before if value is None else key in before and _canonical(before[key]) == _canonical(value)
+        for key, value in checked.items()
+    ):
         return Change(note="the metadata says so already; nothing was written", version=version)
     last = history.last
     assert last is not None
@@ -402,14 +414,17 @@ def check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         InvalidInputError: It can't.
     """
     try:
-        return _METADATA.validate_json(
-            _METADATA.dump_json(_METADATA.validate_python(dict(metadata), strict=True))
-        )
+        checked = _METADATA.validate_python(dict(metadata), strict=True)
+        return _METADATA.validate_json(json.dumps(checked, allow_nan=False))
     except (ValidationError, TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(
             f"metadata must be a mapping of text to what JSON can hold (text, numbers, true, false, null, lists, "
-            f"mappings); got {metadata!r:.200}"
+            f"mappings); {str(error).splitlines()[0]}"
         ) from error
+
+
+def _canonical(value: JsonValue) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _move(

@@ -69,7 +69,7 @@ def parse_settings(text: bytes) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidSettingsError(f"{SETTINGS_FILE}: {_explain(first)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidSettingsError(f"{SETTINGS_FILE} is not TOML: {error}") from error
 
 

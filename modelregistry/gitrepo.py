@@ -259,21 +259,25 @@ class GitRepo:
         A second change within one tick of the file system's clock leaves no trace, so a token taken too soon
         after a change is not safe to rely on: the caller reads again until it is.
         """
+        now = (
+            time.time_ns()
+        )  # before the looks, so that a pause between them can't make a fresh change look old
         if self._reftable:
             marks = [_mark(self._reftable)]
         else:
             marks = [_mark(self._packed), *(_mark(os.path.join(self._tags, name)) for name in directories)]
-        return tuple(marks), _settled(marks)
+        return tuple(marks), _settled(marks, now)
 
     def watch_head(self) -> tuple[tuple[object, ...], bool]:
         """The same for the commits that ``default_branches`` name."""
+        now = time.time_ns()
         pointers = [_mark(path) for path in self._pointers]
         if pointers != self._heads[0]:
             self._heads = pointers, self._read_branches()
         files = [self._reftable or self._packed]
         files += [os.path.join(self.common_dir, name) for name in self._heads[1] if name != "HEAD"]
         marks = [*pointers, *(_mark(path) for path in files)]
-        return (*marks,), _settled(marks)
+        return (*marks,), _settled(marks, now)
 
     def tag_directories(self, parent: str, prefix: str) -> list[str]:
         """``parent`` (below ``refs/tags``) and the directories in it, at any depth, whose first name has ``prefix``."""
@@ -539,12 +543,12 @@ def _read_pointer(path: str) -> str | None:
     return text.removeprefix("ref: ") if text.startswith("ref: refs/") else None
 
 
-def _settled(marks: Iterable[tuple[int, int, int] | None]) -> bool:
+def _settled(marks: Iterable[tuple[int, int, int] | None], now: int) -> bool:
     """Whether every mark is old enough that a later change must show."""
     newest = max((mark[0] for mark in marks if mark), default=0)
     # Whole seconds: a file system with a coarse clock (2 s on FAT); else the kernel's tick, 10 ms at most.
     tick = 50_000_000 if newest % 1_000_000_000 else 2_500_000_000
-    return time.time_ns() - newest > tick
+    return now - newest > tick
 
 
 def _offset(zone: str) -> timedelta:

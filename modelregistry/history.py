@@ -123,7 +123,8 @@ class History:
             match event:
                 case Registered():
                     record = self._records.get(event.version)
-                    if record is not None and record.hidden and record.registered.rev != event.rev:
+                    moved = record is not None and record.registered.rev != event.rev
+                    if record is not None and moved and record.hidden and record.withdrawn is None:
                         self._by_rev[record.registered.rev].remove(event.version)  # it is another one now
                         record = None
                     if record is None:
@@ -300,7 +301,14 @@ class History:
     @property
     def deprecated(self) -> Deprecated | None:
         """The deprecation that stands, if one does."""
-        last = next((event for event in reversed(self.events) if not isinstance(event, Annotated)), None)
+        last = next(
+            (
+                event
+                for event in reversed(self.events)
+                if not isinstance(event, Annotated) and event.echo_of is None
+            ),
+            None,
+        )
         return last if isinstance(last, Deprecated) else None
 
     def metadata(self, version: str | None = None) -> dict[str, JsonValue]:

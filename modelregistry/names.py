@@ -182,6 +182,8 @@ class Reference:
         model, slash, version = text.rpartition("/")
         if slash and version == LATEST:
             return cls(check_model(model))
+        if slash and version.isdigit():
+            raise InvalidNameError(f"MLflow's version number {version} is no version here")
         if slash and _VERSION.fullmatch(version):
             return cls(check_model(model), version=check_version(version))
         return cls(check_model(text))

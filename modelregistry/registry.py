@@ -290,7 +290,7 @@ class Registry:
         content, found = self._content.describe(source_rev, declaration.path, allow_missing=allow_missing)
 
         def decide(history: History, writer: Writer) -> Change:
-            same = changes.same_bytes(history, rev=source_rev, content=content)
+            same = changes.same_bytes(history, rev=source_rev, content=content, asked=version)
             target = changes.plan_version(history, version=version, bump=bump)
             there = same is not None and version in (None, same) and history.versions[same].served
             is_new = target not in history.versions and not there

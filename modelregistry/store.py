@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelregistry.errors import IntegrityError
+from modelregistry.errors import IntegrityError, InvalidFileError
 
 _CHUNK = 1 << 20
+_DIGEST = re.compile(r"(sha256|md5|md5-dos2unix|git):([0-9a-f]{32,64}(?:\.dir)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,13 @@ class Store:
 
     def name(self, source: Path, target: Path) -> None:
         """Let ``target`` (in the store) be another name of the file ``source``, without a copy of its bytes."""
+        if not Path(os.path.normpath(target)).is_relative_to(self.folder):
+            raise InvalidFileError(
+                f"a file named {target.name!r} would leave the store", path=os.fspath(target)
+            )
         if target.exists() and target.samefile(source):
             return
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = target.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
         try:
@@ -103,12 +110,22 @@ class Store:
         except OSError:  # another file system, or a file of another owner
             os.symlink(source.resolve(), temporary)
         temporary.replace(target)
+        temporary.unlink(missing_ok=True)  # to rename one link of a file to another does nothing
 
     def view(self, digest: str) -> Path:
         """The folder in which the artifact with this digest has its name."""
-        algorithm, _, value = digest.partition(":")
+        algorithm, value = _split(digest)
         return self.folder / "views" / algorithm / value[:2] / value
 
     def _object(self, digest: str) -> Path:
-        algorithm, _, value = digest.partition(":")
+        algorithm, value = _split(digest)
         return self.folder / "objects" / algorithm / value[:2] / value
+
+
+def _split(digest: str) -> tuple[str, str]:
+    match = _DIGEST.fullmatch(digest)
+    if match is None:
+        raise InvalidFileError(
+            f"not a digest: {digest!r}; it must be 'sha256:' and 64 hexadecimal digits", path=digest
+        )
+    return match[1], match[2]

@@ -146,7 +146,7 @@ def render(event: Event) -> bytes:
     text = subject(event) + "\n\n" + (f"{words}\n\n" if words else "") + _TRAILER + trailer + "\n"
     seconds = int(event.at.timestamp())
     header = f"object {event.rev}\ntype commit\ntag {tag_name(event)}\n"
-    tagger = f"tagger {_plain(event.author)} <{_plain(event.email)}> {seconds} {_zone(event)}\n\n"
+    tagger = f"tagger {clean_person(event.author)} <{clean_person(event.email)}> {seconds} {_zone(event)}\n\n"
     return (header + tagger + text).encode()
 
 
@@ -308,7 +308,7 @@ def _zone(event: Event) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
 
 
-def _plain(text: str) -> str:
+def clean_person(text: str) -> str:
     """A name or e-mail address without what would end it in a tag's header."""
     return "".join(
         character for character in text if character.isprintable() and character not in "<>"

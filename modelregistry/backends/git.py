@@ -33,11 +33,10 @@ class GitBackend(Backend):
         return (logs[model].log() for model in sorted(logs))
 
     def _registry(self) -> str | None:
-        for tag in self._repo.tags("**"):
-            parsed = parse(tag)
-            if isinstance(parsed, Event) and parsed.registry is not None:
-                return parsed.registry
-        return None
+        try:
+            return _registry_in(self._repo.tags("**"))
+        except GitError:
+            return _registry_in(self._repo.tags_carefully("**"))
 
     def _append(self, event: Event) -> Event | None:
         text = render(event)
@@ -51,7 +50,7 @@ class GitBackend(Backend):
                     f"other way round: choose another name ({error.stderr})"
                 ) from error
             raise
-        return event if created else None
+        return event.model_copy(update={"source": tag_name(event)}) if created else None
 
     def _watch(self, model: str) -> Hashable | None:
         directories = self._directories.get(model)
@@ -70,6 +69,14 @@ class GitBackend(Backend):
             return _gather(self._repo.tags(*patterns))
         except GitError:
             return _gather(self._repo.tags_carefully(*patterns))
+
+
+def _registry_in(tags: Iterable[RawTag]) -> str | None:
+    for tag in tags:
+        parsed = parse(tag)
+        if isinstance(parsed, Event) and parsed.registry is not None:
+            return parsed.registry
+    return None
 
 
 class _Gathered:

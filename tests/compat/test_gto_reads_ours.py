@@ -388,7 +388,6 @@ def test_the_gto_and_dvc_programs_agree_too(project: Path, tmp_path: Path) -> No
         assert (tmp_path / f"{stage}.bin").read_bytes() == ours == b"churn 3"
 
 
-@pytest.mark.xfail(reason="there is no gto unassign: it is gto deprecate MODEL VERSION STAGE")
 def test_a_missing_echo_is_reported_and_the_advice_makes_gto_agree(project: Path, agree: Agree) -> None:
     """What a crash between a change and its echo leaves behind."""
     registry = Registry(project)
@@ -402,7 +401,6 @@ def test_a_missing_echo_is_reported_and_the_advice_makes_gto_agree(project: Path
     agree(project, registry, "churn", after="the advice")
 
 
-@pytest.mark.xfail(reason="there is no gto unassign: it is gto deprecate MODEL VERSION STAGE")
 def test_a_stage_that_ended_before_its_commit_was_a_version_is_reported_and_the_advice_makes_gto_agree(
     project: Path, agree: Agree
 ) -> None:

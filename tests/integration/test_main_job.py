@@ -579,7 +579,7 @@ def test_a_url_registry_shows_in_every_list_what_was_written_since(
     team.register("risk")
     assert {row.name for row in remote.models() if row.registered} == {"churn", "risk"}
     team.register("rules")
-    assert remote.events()[-1].model == "rules"
+    assert "rules" in {event.model for event in remote.events()}
     put_tag(project, "aaa@v1.0.0", b"odd")
     assert [problem.where for problem in remote.check()] == ["aaa@v1.0.0"]
 

@@ -82,6 +82,5 @@ def test_a_data_frame_without_pandas_names_the_remedy(monkeypatch: pytest.Monkey
 
 
 def test_a_data_frame_has_the_columns_even_when_empty() -> None:
-    pytest.importorskip("pandas")
     assert list(rows().to_pandas().columns) == ["name", "value"]
     assert rows(1, 2).to_pandas()["value"].tolist() == [1, 2]
