@@ -53,15 +53,17 @@ class Declarations:
 
     def many_at(self, wanted: Sequence[tuple[str, str]]) -> list[Declaration | None]:
         """What each commit declares of each model, for (commit, model) pairs, in one read; None where it can't be read."""
-        files = [declaring_file(model) for _, model in wanted]
-        blobs = self._repo.read([f"{rev}:{file}" for (rev, _), file in zip(wanted, files, strict=True)])
+        places = [(rev, declaring_file(model)) for rev, model in wanted]
+        unique = list(dict.fromkeys(places))
+        blobs = self._repo.read([f"{rev}:{file}" for rev, file in unique])
         # Most models are declared by one file that seldom changes: each text is parsed once.
-        texts = {(blob.oid, file): blob.data for blob, file in zip(blobs, files, strict=True) if blob}
+        texts = {(blob.oid, file): blob.data for blob, (_, file) in zip(blobs, unique, strict=True) if blob}
         parsed = {key: _lenient(text, key[1]) for key, text in texts.items()}
-        return [
-            parsed[blob.oid, file].get(short_name(model)) if blob else None
-            for (_, model), blob, file in zip(wanted, blobs, files, strict=True)
-        ]
+        at = {
+            (rev, file): parsed[blob.oid, file] if blob else {}
+            for blob, (rev, file) in zip(blobs, unique, strict=True)
+        }
+        return [at[place].get(short_name(model)) for place, (_, model) in zip(places, wanted, strict=True)]
 
     def require(self, rev: str, model: str, path: str | None) -> Declaration:
         """The model's entry at the commit, if it has one and its path is ``path`` (or that is None).

@@ -238,12 +238,16 @@ def _parse(raw: RawTag, name: TagName) -> Event:
             raise _OddError("its trailer names another version than its name")
     elif name.stage is not None and values.setdefault("stage", name.stage) != name.stage:
         raise _OddError("its trailer names another stage than its name")
-    values.update(
-        model=name.model, at=at, author=author, email=email, message=message, rev=rev, number=name.number,
-        source=raw.name,
-    )  # fmt: skip
+    values["model"] = name.model
+    values["at"] = at
+    values["author"] = author
+    values["email"] = email
+    values["message"] = message
+    values["rev"] = rev
+    values["number"] = name.number
+    values["source"] = raw.name
     try:
-        return kind.model_validate(values)
+        return kind.from_values(values)
     except (ValidationError, RecursionError) as error:
         raise _OddError("its trailer does not hold what an event needs") from error
 

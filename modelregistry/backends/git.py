@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Hashable, Iterable, Iterator
 
@@ -97,20 +98,30 @@ class _Gathered:
 def _gather(tags: Iterable[RawTag]) -> dict[str, _Gathered]:
     """The tags' events by model, in the order in which git lists them: by name."""
     found: dict[str, _Gathered] = {}
-    for tag in tags:
-        parsed = parse(tag)
-        if parsed is None:
-            continue
-        log = found.get(parsed.model)
-        if log is None:
-            log = found[parsed.model] = _Gathered(parsed.model)
-        if isinstance(parsed, Quarantined):
-            log.quarantined.append(parsed)
-            log.oids.append(f"{tag.oid} {tag.name}")
-        else:
-            log.events.append(parsed)
-            log.oids.append(tag.oid)
-        slot = parsed.slot
-        if parsed.number >= log.numbers.get(slot, 0):
-            log.numbers[slot] = parsed.number
+    collecting = gc.isenabled()
+    gc.disable()  # thousands of new objects and not one to throw away: looking for some costs a fifth of the time
+    try:
+        for tag in tags:
+            _add(found, tag)
+    finally:
+        if collecting:
+            gc.enable()
     return found
+
+
+def _add(found: dict[str, _Gathered], tag: RawTag) -> None:
+    parsed = parse(tag)
+    if parsed is None:
+        return
+    log = found.get(parsed.model)
+    if log is None:
+        log = found[parsed.model] = _Gathered(parsed.model)
+    if isinstance(parsed, Quarantined):
+        log.quarantined.append(parsed)
+        log.oids.append(f"{tag.oid} {tag.name}")
+    else:
+        log.events.append(parsed)
+        log.oids.append(tag.oid)
+    slot = parsed.slot
+    if parsed.number >= log.numbers.get(slot, 0):
+        log.numbers[slot] = parsed.number

@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,17 +162,22 @@ def test_racing_writes_that_name_the_holder_they_believe_in_have_one_winner(
 
 def kill(process: int) -> None:
     """With every git it started: its session's processes, and nobody else."""
+    with suppress(ProcessLookupError):  # it had done all it was told
+        os.kill(process, signal.SIGKILL)
+    while others := [each for each in alive() if each[1] == process]:
+        for each, _ in others:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+
+
+def alive() -> Iterator[tuple[int, int]]:
+    """Every process that is no zombie, and its session."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            try:
-                session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
-            except (OSError, ValueError):
-                continue
-            if session == process:
-                try:
-                    os.kill(int(folder.name), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            with suppress(OSError):
+                state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                if state not in "ZX":
+                    yield int(folder.name), int(session)
 
 
 def stale_locks(root: Path) -> list[Path]:
