@@ -87,6 +87,18 @@ class Declarations:
             entry=entry,
         )
 
+    def check(self, head: str, rev: str, model: str, path: str) -> None:
+        """Refuse what ``write`` could not declare.
+
+        Raises:
+            InvalidInputError: ``path`` is not one in the repository, or ``rev`` is not what is checked out.
+        """
+        _relative(declaring_file(model), path)
+        if head != rev:
+            raise InvalidInputError(
+                f"declare=True makes a commit on HEAD, and rev= is another commit, {rev[:10]}"
+            )
+
     def write(self, head: str, model: str, path: str) -> str:
         """Add or correct the model's entry and commit just that on the branch; returns the commit.
 

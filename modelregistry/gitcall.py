@@ -8,6 +8,7 @@ configuration names are switched off; which transports may be used is said outri
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,10 @@ _HARDENED = (
 )
 _OPTIONS = [part for setting in _HARDENED for part in ("-c", setting)]
 _ENVIRONMENT = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+    "GIT_GLOB_PATHSPECS": "0",
+    "GIT_ICASE_PATHSPECS": "0",
+    "GIT_NOGLOB_PATHSPECS": "0",
     "GIT_ALLOW_PROTOCOL": "https:http:ssh:file",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -49,9 +54,19 @@ NETWORK_SECONDS = 600.0
 class GitCall:
     """Calls git on one repository; on none, in ``folder``, where ``git_dir`` is None."""
 
-    def __init__(self, git_dir: Path | None, folder: Path) -> None:
+    def __init__(self, git_dir: Path | None, folder: Path, *, common_dir: Path | None = None) -> None:
         self._prefix = ["--git-dir", os.fspath(git_dir)] if git_dir else []
         self._git = git.cmd.Git(os.fspath(folder))
+        # What git sets for its hooks would lead to another repository, and GitPython can't take it away.
+        self._environment = dict(_ENVIRONMENT)
+        if git_dir:
+            common = common_dir or git_dir
+            self._environment |= {
+                "GIT_COMMON_DIR": os.fspath(common),
+                "GIT_OBJECT_DIRECTORY": os.fspath(common / "objects"),
+                "GIT_INDEX_FILE": os.fspath(git_dir / "index"),
+                "GIT_WORK_TREE": os.fspath(folder),
+            }
 
     def run(
         self,
@@ -136,7 +151,7 @@ class GitCall:
         try:
             process: Any = self._git.execute(
                 ["git", *_OPTIONS, *self._prefix, *arguments],
-                as_process=True, istream=subprocess.PIPE, env=_ENVIRONMENT | dict(environment or {}),
+                as_process=True, istream=subprocess.PIPE, env=self._environment | dict(environment or {}),
             )  # fmt: skip
         except git.exc.GitCommandNotFound as error:
             raise GitError("git is not installed, or not on the PATH", arguments=arguments) from error
@@ -152,11 +167,21 @@ def _late(arguments: Sequence[str], timeout: float) -> GitTimeoutError:
     )
 
 
+def without_secrets(text: str) -> str:
+    """``text`` with no name or password left in its URLs."""
+    return re.sub(r"://[^\s'\"]*@", "://", text)
+
+
 def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
-    text = errors.decode("utf-8", "replace").strip()
+    text = without_secrets(errors.decode("utf-8", "replace").strip())
     lines = text.splitlines() or [f"exit status {status}"]
     said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
-    return GitError(f"git {_verb(arguments)} failed: {said}", arguments=arguments, stderr=text, status=status)
+    if ".lock': File exists" in said:
+        said += "; another git is at work there, or one died: if none is, delete that file and try again"
+    return GitError(
+        f"git {_verb(arguments)} failed: {said}",
+        arguments=[without_secrets(argument) for argument in arguments], stderr=text, status=status,
+    )  # fmt: skip
 
 
 def _verb(arguments: Sequence[str]) -> str:

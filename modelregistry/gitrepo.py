@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +28,7 @@ from modelregistry.errors import (
     RevisionNotFoundError,
     WorkingCopyError,
 )
-from modelregistry.gitcall import LOCAL_SECONDS, NETWORK_SECONDS, GitCall
+from modelregistry.gitcall import LOCAL_SECONDS, NETWORK_SECONDS, GitCall, without_secrets
 from modelregistry.tags import MOST_TAG_BYTES, RawTag
 
 # Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
@@ -89,14 +90,14 @@ def check_url(url: str) -> str:
     """
     scheme, separator, rest = url.partition("://")
     if url.startswith("-") or any(character.isspace() or character == "\0" for character in url):
-        raise InvalidInputError(f"not a Git URL: {url!r}")
+        raise InvalidInputError(f"not a Git URL: {without_secrets(url)!r}")
     if "::" in url.partition("/")[0] or (separator and scheme not in ("https", "http", "ssh", "file")):
         raise InvalidInputError(
             f"can't open {scheme.partition('::')[0]!r} URLs: use https://, ssh://, user@host:path or file://"
         )
-    if separator and scheme != "file" and ":" in rest.partition("/")[0].rpartition("@")[0]:
+    if separator and scheme != "file" and ":" in rest.rpartition("@")[0]:
         raise InvalidInputError(
-            f"the URL of host {rest.partition('/')[0].rpartition('@')[2]!r} carries a password: leave it out and let "
+            f"the URL of host {rest.rpartition('@')[2].partition('/')[0]!r} carries a password: leave it out and let "
             "Git ask its credential helper or GIT_ASKPASS"
         )
     return url
@@ -115,7 +116,7 @@ class GitRepo:
         self.git_dir = git_dir
         self.common_dir = common_dir or git_dir
         self.root = root
-        self._git = GitCall(git_dir, root or git_dir)
+        self._git = GitCall(git_dir, root or git_dir, common_dir=self.common_dir)
         self._tags = os.path.join(self.common_dir, "refs", "tags")
         self._packed = os.path.join(self.common_dir, "packed-refs")
         tables = os.path.join(self.common_dir, "reftable", "tables.list")
@@ -464,17 +465,54 @@ class GitRepo:
         staged = self.run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", path).decode()
         known = self.read([f"{head}:{path}"])[0]
         lying = target.read_bytes() if target.is_file() else None
-        if lying != (known.data if known else None) or (known and known.oid not in staged):
-            raise WorkingCopyError(f"{path!r} has changes that are not committed: commit them first")
         commit = self.write_commit(head, message, files={path: data})
         oid = self.run("rev-parse", "--verify", f"{commit}:{path}").decode().strip()
-        # The reference last: until then nothing that anyone sees has changed.
+        lies = lying in (known.data if known else None, data)
+        stands = (known.oid in staged if known else not staged) or oid in staged
+        if not lies or not stands:
+            raise WorkingCopyError(f"{path!r} has changes that are not committed: commit them first")
+        with self._locked_index() as index:
+            self.run(
+                "update-index",
+                "--add",
+                "--cacheinfo",
+                f"100644,{oid},{path}",
+                environment={"GIT_INDEX_FILE": index},
+            )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.modelregistry")
+            temporary.write_bytes(data)
+            temporary.replace(target)
+        # The reference last: whoever was killed before finds the file as if edited, and a retry goes on from there.
         self.run("update-ref", "-m", f"commit: {message.splitlines()[0]}", branch, commit, head)
-        self.run("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
-        temporary = target.with_name(f".{target.name}.modelregistry")
-        temporary.write_bytes(data)
-        temporary.replace(target)
         return commit
+
+    @contextmanager
+    def _locked_index(self) -> Iterator[str]:
+        """A copy of the index to change, which is the index once the body has ended; git's own lock in the meantime."""
+        index = self.git_dir / "index"
+        lock = self.git_dir / "index.lock"
+        try:
+            with open(lock, "xb") as file:
+                before = index.stat().st_mtime_ns if index.exists() else None
+                if before is not None:
+                    file.write(index.read_bytes())
+        except FileExistsError as error:
+            raise GitError(
+                f"another git is writing the index: {os.fspath(lock)!r} exists; if none is at work there, delete that "
+                "file and try again"
+            ) from error
+        try:
+            if before is None:
+                lock.write_bytes(b"")
+            # Dated to come, so that git sees no need to look into files and run their filters.
+            os.utime(lock, (4_000_000_000, 4_000_000_000))
+            yield os.fspath(lock)
+            if before is not None:
+                os.utime(lock, ns=(before, before))  # so that git looks into them later, as it would have
+            lock.replace(index)
+        finally:
+            lock.unlink(missing_ok=True)
 
     # -- what kind of clone --------------------------------------------------------------------------------
 

@@ -183,6 +183,7 @@ class Registry:
             type: Only artifacts whose ``type`` in ``dvc.yaml`` is this, or that have none; None for all.
             deprecated: Deprecated models too.
         """
+        self._refresh()
         declared = self._declarations.all_at_head()
         stages = self._read_stages()
         known: list[History] = []
@@ -218,11 +219,13 @@ class Registry:
 
     def events(self) -> Rows[Event]:
         """What happened to all models, oldest first."""
+        self._refresh()
         found = [event for log in self._backend.read_all() for event in log.events if event.echo_of is None]
         return Rows(sorted(found, key=lambda event: (event.at, event.model, event.order)), EVENT_COLUMNS)
 
     def check(self) -> Rows[Problem]:
         """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone."""
+        self._refresh()
         stages = self._read_stages()
         found: list[Problem] = []
         if self._repo.is_shallow:
@@ -284,10 +287,14 @@ class Registry:
         check_model(model)
         changes.check_metadata(metadata or {})
         source_rev = self._repo.resolve(rev)
-        if declare and path is not None and not dry_run:
-            source_rev = self._declare(model, path, source_rev)
-        declaration = self._declarations.require(source_rev, model, path)
-        content, found = self._content.describe(source_rev, declaration.path, allow_missing=allow_missing)
+        declaration = self._declarations.at(source_rev, model)
+        to_declare = declare and path is not None and (declaration is None or declaration.path != path)
+        if not to_declare:
+            path = self._declarations.require(source_rev, model, path).path
+        assert path is not None
+        if to_declare:
+            self._declarations.check(self._repo.resolve("HEAD"), source_rev, model, path)
+        content, found = self._content.describe(source_rev, path, allow_missing=allow_missing)
 
         def decide(history: History, writer: Writer) -> Change:
             same = changes.same_bytes(history, rev=source_rev, content=content, asked=version)
@@ -296,14 +303,19 @@ class Registry:
             is_new = target not in history.versions and not there
             own = source_rev
             bytes_ = content
-            if is_new and not dry_run:
+            if is_new and not pretend:
                 own, bytes_ = self._own_commit(history, source_rev, f"{model}@{target}", content)
             return changes.register(
                 history, writer, rev=own, content=bytes_, version=version, bump=bump,
                 source_rev=source_rev if own != source_rev else None, metadata=metadata,
             )  # fmt: skip
 
-        folded, change = self._change(model, decide, message=message, dry_run=dry_run)
+        pretend = dry_run or to_declare
+        folded, change = self._change(model, decide, message=message, dry_run=pretend)
+        if to_declare and not dry_run and change.events:
+            # Only now, when nothing refuses the registration any more.
+            pretend, source_rev = False, self._declarations.write(source_rev, model, path)
+            folded, change = self._change(model, decide, message=message, dry_run=False)
         if change.note:
             warnings.warn(change.note, RegistryWarning, stacklevel=2)
         if content.digest is not None and not dry_run and self._content.made_here(source_rev, found):
@@ -479,8 +491,7 @@ class Registry:
 
     def _read(self, model: str, as_of: datetime | None = None) -> _Folded:
         """The model, folded: from memory where nothing changed since."""
-        if self._url and time.monotonic() - self._mirror_read_at > self._max_age:
-            self._repo = self._open_mirror()
+        self._refresh()
         stages = self._read_stages()
         token = self._backend.watch(model)
         known = self._folded.get(model)
@@ -523,6 +534,10 @@ class Registry:
             )  # fmt: skip
         return found
 
+    def _refresh(self) -> None:
+        if self._url and time.monotonic() - self._mirror_read_at > self._max_age:
+            self._repo = self._open_mirror()
+
     def _open_mirror(self) -> GitRepo:
         assert self._url is not None
         repo = GitRepo.mirror(self._url, self._mirrors, max_age=self._max_age)
@@ -556,25 +571,13 @@ class Registry:
                 "('git push origin <tag>')"
             )
 
-    def _declare(self, model: str, path: str, source_rev: str) -> str:
-        """Commit the entry that declares ``path``, if it is missing; returns the commit to register."""
-        found = self._declarations.at(source_rev, model)
-        if found is not None and found.path == path:
-            return source_rev
-        if self._repo.resolve("HEAD") != source_rev:
-            raise InvalidInputError(
-                f"declare=True makes a commit on HEAD, and rev= is another commit, {source_rev[:10]}"
-            )
-        # A wrong path is refused before anything is written.
-        self._content.describe(source_rev, path, allow_missing=True)
-        return self._declarations.write(source_rev, model, path)
-
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.
 
         Two versions registered at one commit break every GTO reader; and a long manifest must be kept in a file.
         """
-        long = len(content.files) > MOST_FILES_IN_EVENT
+        paths = sum(len(file.path) for file in content.files)
+        long = len(content.files) > MOST_FILES_IN_EVENT or paths > MOST_FILES_IN_EVENT * 100
         if not long and not history.versions_at(rev):
             return rev, content
         files = {MANIFEST: manifest_text(content.files)} if long else None

@@ -34,6 +34,7 @@ from modelregistry.names import FOLDER, NAME, VERSION
 
 MOST_TRAILER_BYTES = 64 * 1024
 MOST_TAG_BYTES = 1 << 20
+MOST_MESSAGE_CHARACTERS = 1 << 17
 _EventType = TypeVar("_EventType", bound=Event)
 _LONGEST_VERSION = 250  # what a file system takes for a name; Python refuses to read numbers of 5,000 digits
 _TRAILER = "Model-Registry: "
@@ -154,9 +155,14 @@ def clean_message(message: str) -> str:
     """The author's words as a tag keeps them.
 
     Raises:
-        InvalidInputError: They hold a NUL, or what can't be UTF-8.
+        InvalidInputError: They hold a NUL, or what can't be UTF-8, or are too long.
     """
     words = message.strip()
+    if len(words) > MOST_MESSAGE_CHARACTERS:
+        raise InvalidInputError(
+            f"a message of {len(words):,} characters; {MOST_MESSAGE_CHARACTERS:,} is the most: keep long texts as "
+            "files in the project"
+        )
     try:
         words.encode()
     except UnicodeEncodeError as error:

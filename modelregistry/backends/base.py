@@ -62,6 +62,14 @@ class Backend(ABC):
         """
         return self._append(event)
 
+    def check(self, event: Event) -> None:
+        """Refuse, as ``append`` would, an event that can't be kept whatever its number; writes nothing.
+
+        Raises:
+            RegistryError: See the backend.
+        """
+        self._check(event)
+
     def watch(self, model: str) -> Hashable | None:
         """A cheap token: while it stays the same, so does the model's log. None when that can't be told yet."""
         return self._watch(model)
@@ -71,6 +79,9 @@ class Backend(ABC):
 
     @abstractmethod
     def _read_all(self) -> Iterator[Log]: ...
+
+    def _check(self, event: Event) -> None:
+        del event
 
     def _registry(self) -> str | None:
         return next(

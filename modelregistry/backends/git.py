@@ -44,14 +44,27 @@ class GitBackend(Backend):
         name = f"refs/tags/{tag_name(event)}"
         try:
             created = self._repo.create_ref(name, self._repo.write_tag(text))
-        except GitError as error:
-            if "cannot create" in error.stderr and "exists" in error.stderr:
-                raise RefusedError(
-                    f"Git can't keep the tag {tag_name(event)!r} beside another one that is a folder to it, or the "
-                    f"other way round: choose another name ({error.stderr})"
-                ) from error
+        except GitError:
+            self._check(event)
             raise
         return event.model_copy(update={"source": tag_name(event)}) if created else None
+
+    def _check(self, event: Event) -> None:
+        render(event)
+        name = tag_name(event)
+        parents = [name[:end] for end, character in enumerate(name) if character == "/"]
+        in_the_way = {
+            ref.name for ref in self._repo.refs(*(f"refs/tags/{path}" for path in [*parents, name]))
+        }
+        for path in parents:
+            if f"refs/tags/{path}" in in_the_way:
+                raise RefusedError(
+                    f"Git can't keep the tag {name!r} beside the tag {path!r}: choose another name"
+                )
+        if any(other.startswith(f"refs/tags/{name}/") for other in in_the_way):
+            raise RefusedError(
+                f"Git can't keep the tag {name!r} beside tags in a folder {name!r}: choose another name"
+            )
 
     def _watch(self, model: str) -> Hashable | None:
         directories = self._directories.get(model)

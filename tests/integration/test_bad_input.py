@@ -128,7 +128,7 @@ WRONG: dict[str, tuple[type[mr.RegistryError], str, Wish]] = {
         mr.NotDeclaredError, r"nowhere/dvc\.yaml", lambda r: r.register("nowhere:churn", path="nowhere/churn.json"),
     ),
     "a path that leaves the repository, to be declared": (
-        mr.PathNotFoundError, "not in commit", lambda r: r.register("new", path="../x", declare=True),
+        mr.InvalidInputError, "relative to the Git root", lambda r: r.register("new", path="../x", declare=True),
     ),
     "a path that is not normal": (
         mr.InvalidInputError, "relative to the Git root", lambda r: r.register("new", path="./churn.json"),
