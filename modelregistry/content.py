@@ -18,7 +18,7 @@ from modelregistry.dvcfiles import Declaration
 from modelregistry.errors import InvalidFileError, MissingBytesError, PathNotFoundError, WithdrawnError
 from modelregistry.events import FileDigest
 from modelregistry.gitrepo import GitRepo
-from modelregistry.plugins import all_loaders
+from modelregistry.plugins import loaders_for
 from modelregistry.store import Store, verify_file
 from modelregistry.trust import Ledger
 from modelregistry.trust import Trust as TrustValue
@@ -144,7 +144,8 @@ class ContentReader:
         trusted = TrustValue.parse(trust)
         path, digest = self._verified(version, None, progress)
         return deserialize(
-            path, path.name, digest=digest, reference=version.reference, loaders=all_loaders(), loader=loader,
+            path, path.name, digest=digest, reference=version.reference, loaders=loaders_for(path, path.name, loader),
+            loader=loader,
             trust=trusted, made_here=digest in Ledger(),
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 LOADERS = {
@@ -29,7 +29,24 @@ def load_class(target: str) -> Any:
 
 
 @cache
-def all_loaders() -> tuple[Any, ...]:
-    """One of each loader: those of installed packages (entry points ``modelregistry.loaders``) first, then ours."""
-    found = [entry.load()() for entry in entry_points(group="modelregistry.loaders")]
-    return (*found, *(load_class(target)() for target in LOADERS.values()))
+def _own_loaders() -> tuple[Any, ...]:
+    return tuple(load_class(target)() for target in LOADERS.values())
+
+
+@cache
+def _plugged_loaders() -> tuple[Any, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry.load()() for entry in entry_points(group="modelregistry.loaders"))
+
+
+def loaders_for(path: Path, name: str, wanted: str | None) -> tuple[Any, ...]:
+    """The loaders to choose from for a file or folder.
+
+    Those of installed packages (entry points ``modelregistry.loaders``) are looked for only where none of ours is
+    wanted or recognises it: to find them takes as long as to find the version.
+    """
+    ours = _own_loaders()
+    if any(each.name == wanted if wanted else each.recognises(path, name) for each in ours):
+        return ours
+    return (*ours, *_plugged_loaders())

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -278,6 +277,8 @@ class DvcStorage(Storage):
     def _visit_group(
         self, group: Sequence[Entry], do: Callable[[Any, str, Entry], bool], filesystem: Any, top: str
     ) -> list[Entry]:
+        from concurrent.futures import ThreadPoolExecutor
+
         lost: list[Entry] = []
         pending = {}
         with ThreadPoolExecutor(max_workers=min(filesystem.jobs, len(group), 16)) as pool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
-
-from packaging.requirements import Requirement
 
 from modelregistry.errors import MissingDependencyError, UnknownFormatError
 from modelregistry.loaders.base import Inspection, Loader, Permit, Tier, UntrustedNamesError
@@ -65,6 +61,11 @@ class SkopsLoader(Loader):
 
 
 def _has_schema(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return False
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive:
             return "schema.json" in archive.namelist()
@@ -73,6 +74,10 @@ def _has_schema(path: Path) -> bool:
 
 
 def _library(requirement: str) -> Any:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.requirements import Requirement
+
     try:
         found = version("skops")
     except PackageNotFoundError:
