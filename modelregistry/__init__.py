@@ -15,8 +15,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from modelregistry.collector import paused
+
 if TYPE_CHECKING:
-    from modelregistry.changes import ANY, EMPTY
     from modelregistry.errors import (
         ConflictError,
         DeprecatedModelWarning,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         WithdrawnError,
         WorkingCopyError,
     )
+    from modelregistry.history import ANY, EMPTY
     from modelregistry.listing import Model
     from modelregistry.loading import load_model
     from modelregistry.names import Reference
@@ -58,8 +60,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ANY": "changes",
-    "EMPTY": "changes",
+    "ANY": "history",
+    "EMPTY": "history",
     "Model": "listing",
     "ModelVersion": "version",
     "Reference": "names",
@@ -112,7 +114,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    with paused():
+        value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
 

@@ -12,10 +12,9 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from modelregistry.errors import (
     ConflictError,
@@ -33,14 +32,14 @@ from modelregistry.events import (
     SCHEMA,
     Annotated,
     Assigned,
+    Bytes,
     Deprecated,
     Event,
-    FileDigest,
     Registered,
     Unassigned,
     Withdrawn,
 )
-from modelregistry.history import History, Tenure
+from modelregistry.history import ANY, EMPTY, Expected, History, Tenure, VersionRecord
 from modelregistry.names import (
     FIRST_VERSION,
     Bump,
@@ -52,22 +51,10 @@ from modelregistry.names import (
 )
 from modelregistry.tags import clean_message, clean_person, numbered
 
-
-class Holder(Enum):
-    """What ``expected`` and ``then`` may say instead of a version."""
-
-    ANY = "any"
-    EMPTY = "empty"
-
-
-ANY: Final = Holder.ANY
-"""Don't check who holds the stage."""
-EMPTY: Final = Holder.EMPTY
-"""Nobody."""
-
-Expected = str | Holder
 _EventType = TypeVar("_EventType", bound=Event)
-_METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+_METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(
+    dict[str, JsonValue], config=ConfigDict(defer_build=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +81,6 @@ class Change:
     note: str = ""
     version: str | None = None
     """The version the wish was about, now that it is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bytes:
-    """What a registration says of the bytes."""
-
-    digest: str | None
-    address: str
-    size: int | None = None
-    files: tuple[FileDigest, ...] = ()
-    manifest: str | None = None
 
 
 class _Draft:
@@ -474,7 +450,7 @@ def _exists(history: History) -> None:
         )
 
 
-def _known(history: History, version: str) -> Any:
+def _known(history: History, version: str) -> VersionRecord:
     _exists(history)
     record = history.versions.get(check_version(version))
     if record is None:

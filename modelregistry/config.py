@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ _GTO_KEYS = {
 class StageSettings(BaseModel):
     """One stage: ``exclusive = false`` lets several versions hold it at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     exclusive: bool = True
 
@@ -37,7 +36,7 @@ class StageSettings(BaseModel):
 class Settings(BaseModel):
     """What a team writes down in ``.modelregistry.toml`` at the head of the default branch."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     stages: dict[str, StageSettings] | None = None
     """Lowest first; None where nobody wrote them down."""
@@ -64,6 +63,8 @@ def parse_settings(text: bytes) -> Settings:
     Raises:
         InvalidSettingsError: Not TOML, an unknown key, or a value that can't be.
     """
+    import tomllib
+
     try:
         return Settings.model_validate(tomllib.loads(text.decode()))
     except ValidationError as error:
@@ -125,7 +126,7 @@ def read_stages(repo: GitRepo) -> Stages:
             return parse_gto_settings(gto.data).rules
         if commit is not None:
             break
-    return Settings().rules
+    return Stages()
 
 
 def choose_target(target: str | os.PathLike[str] | None) -> str:

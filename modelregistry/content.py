@@ -5,26 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from modelregistry.artifacts.base import Content, Entry, Storage
-from modelregistry.changes import Bytes
+from modelregistry.collector import paused
 from modelregistry.declarations import Declarations, declaring_file
 from modelregistry.deserialize import deserialize
 from modelregistry.dvcfiles import Declaration
 from modelregistry.errors import InvalidFileError, MissingBytesError, PathNotFoundError, WithdrawnError
-from modelregistry.events import FileDigest
+from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
-from modelregistry.plugins import loaders_for
+from modelregistry.plugins import import_library, loaders_for
 from modelregistry.store import Store, verify_file
 from modelregistry.trust import Ledger
 from modelregistry.trust import Trust as TrustValue
 from modelregistry.version import ModelVersion, Progress, Trust
 
 MOST_FILES_IN_EVENT = 200
+_MUCH = 16 << 20
 MANIFEST = ".modelregistry/manifest.json"
 
 
@@ -142,12 +143,28 @@ class ContentReader:
     ) -> object:
         """The object, through the one choke point."""
         trusted = TrustValue.parse(trust)
-        path, digest = self._verified(version, None, progress)
-        return deserialize(
-            path, path.name, digest=digest, reference=version.reference, loaders=loaders_for(path, path.name, loader),
-            loader=loader,
-            trust=trusted, made_here=digest in Ledger(),
-        )  # fmt: skip
+        path, digest = self._verified_while(
+            lambda: import_library(posixpath.basename(version.path), loader), version, progress
+        )
+        with paused():
+            return deserialize(
+                path, path.name, digest=digest, reference=version.reference,
+                loaders=loaders_for(path, path.name, loader), loader=loader, trust=trusted,
+                made_here=digest in Ledger(),
+            )  # fmt: skip
+
+    def _verified_while(
+        self, work: Callable[[], None], version: ModelVersion, progress: Progress | None
+    ) -> tuple[Path, str]:
+        """``_verified`` of the whole, with ``work`` done meanwhile where there is much to hash."""
+        if (version.size or 0) < _MUCH:
+            return self._verified(version, None, progress)
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            verified = pool.submit(self._verified, version, None, progress)
+            work()
+            return verified.result()
 
     # -- bytes ---------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -20,7 +20,8 @@ SCHEMA = 1
 class Fact(BaseModel):
     """A frozen record that keeps what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+    # Built on first use: a read meets two or three of the kinds.
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True, defer_build=True)
 
 
 class FileDigest(Fact):
@@ -30,6 +31,19 @@ class FileDigest(Fact):
     sha256: str | None = None
     size: int | None = None
     md5: str | None = None
+
+
+class Bytes(NamedTuple):
+    """What a registration says of the bytes."""
+
+    digest: str | None
+    """Their identity; None where they were nowhere to be had."""
+    address: str
+    """What the storage calls them."""
+    size: int | None = None
+    files: tuple[FileDigest, ...] = ()
+    manifest: str | None = None
+    """The path of the manifest, where it is kept in a file."""
 
 
 class Event(Fact):

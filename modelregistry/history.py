@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -35,6 +37,21 @@ from modelregistry.events import (
 from modelregistry.names import INACTIVE, WITHDRAWN, is_prerelease, version_key
 
 DEFAULT_STAGES = ("shadow", "current")
+
+
+class Holder(Enum):
+    """What ``expected`` and ``then`` may say instead of a version."""
+
+    ANY = "any"
+    EMPTY = "empty"
+
+
+ANY: Final = Holder.ANY
+"""Don't check who holds the stage."""
+EMPTY: Final = Holder.EMPTY
+"""Nobody."""
+
+Expected = str | Holder
 
 
 @dataclass(frozen=True, slots=True)

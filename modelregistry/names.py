@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import semver
-
 from modelregistry.errors import InvalidNameError, InvalidReferenceError
 
 # The alphabets of GTO 1.10 (gto/constants.py), so that whatever GTO reads, we read.
@@ -108,6 +106,8 @@ def version_key(version: str) -> VersionKey:
 
     A pre-release comes before its release; in it numbers come before words (https://semver.org, rule 11).
     """
+    import semver  # late: it brings its command line along, and most reads compare no versions
+
     parsed = semver.Version.parse(version[1:])
     identifiers = parsed.prerelease.split(".") if parsed.prerelease else []
     keys = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in identifiers)
@@ -127,6 +127,8 @@ def bumped(version: str, bump: Bump) -> str:
     """
     if bump not in ("major", "minor", "patch"):
         raise InvalidNameError(f"not a bump: {bump!r}; use 'major', 'minor' or 'patch'")
+    import semver
+
     release = semver.Version.parse(version[1:]).replace(prerelease=None, build=None)
     return f"v{getattr(release, f'bump_{bump}')()}"
 

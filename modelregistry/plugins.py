@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -50,3 +51,11 @@ def loaders_for(path: Path, name: str, wanted: str | None) -> tuple[Any, ...]:
     if any(each.name == wanted if wanted else each.recognises(path, name) for each in ours):
         return ours
     return (*ours, *_plugged_loaders())
+
+
+def import_library(name: str, wanted: str | None) -> None:
+    """Import what the loader of a file with this name will import, if that can be told and is installed."""
+    for each in _own_loaders():
+        if each.library and (each.name == wanted if wanted else name.endswith(each.suffixes)):
+            with suppress(ImportError):  # the loader says it better
+                import_module(each.library)

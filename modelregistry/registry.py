@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from modelregistry import changes, config
 from modelregistry.backends.base import Backend, Log
-from modelregistry.changes import ANY, Bytes, Change, Expected, Writer
+from modelregistry.changes import Change, Writer
 from modelregistry.checks import Problem, problems_in
 from modelregistry.choice import check_there, choose
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
@@ -25,9 +25,9 @@ from modelregistry.errors import (
     RegistryWarning,
     WorkingCopyError,
 )
-from modelregistry.events import Event
+from modelregistry.events import Bytes, Event
 from modelregistry.gitrepo import GitRepo, is_url
-from modelregistry.history import History, Stages
+from modelregistry.history import ANY, Expected, History, Stages
 from modelregistry.listing import (
     EVENT_COLUMNS,
     MODEL_COLUMNS,

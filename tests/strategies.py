@@ -10,12 +10,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from modelregistry import changes
-from modelregistry.changes import ANY, EMPTY, Bytes, Change, Writer
+from modelregistry.changes import Change, Writer
 from modelregistry.errors import RegistryError
 from modelregistry.events import (
     SCHEMA,
     Annotated,
     Assigned,
+    Bytes,
     Deprecated,
     Deregistered,
     Event,
@@ -24,7 +25,7 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.history import History, Stages
+from modelregistry.history import ANY, EMPTY, History, Stages
 from modelregistry.tags import first_number, tag_name
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -52,6 +52,10 @@ class Loader(ABC):
 
     name: ClassVar[str]
     """How ``loader=`` and the metadata spell it."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """What its files are usually called, to import the library while the bytes are still being verified."""
+    library: ClassVar[str] = ""
+    """The module behind it."""
     requires: ClassVar[str] = ""
     """The pip requirement of the library behind it, for the message when it is missing."""
 

@@ -367,6 +367,8 @@ class JoblibLoader(PickleLoader):
     """What ``joblib.dump`` writes, compressed or not, whatever it is called."""
 
     name: ClassVar[str] = "joblib"
+    suffixes: ClassVar[tuple[str, ...]] = (".joblib",)
+    library: ClassVar[str] = "joblib"
     requires: ClassVar[str] = "joblib>=1.6.0"
 
     def opened(self, file: IO[bytes]) -> IO[bytes]:

@@ -13,6 +13,8 @@ class SkopsLoader(Loader):
     """What ``skops.io.dump`` writes."""
 
     name: ClassVar[str] = "skops"
+    suffixes: ClassVar[tuple[str, ...]] = (".skops",)
+    library: ClassVar[str] = "skops.io"
     requires: ClassVar[str] = "skops>=0.12"  # before, a file could run code past its own list of types
 
     def recognises(self, path: Path, name: str) -> bool:

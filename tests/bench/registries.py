@@ -17,7 +17,7 @@ from pathlib import Path
 
 from modelregistry import changes
 from modelregistry.backends.memory import MemoryBackend
-from modelregistry.events import FileDigest
+from modelregistry.events import Bytes, FileDigest
 from modelregistry.history import History, Stages
 from modelregistry.tags import render
 
@@ -119,7 +119,7 @@ def _tags_of_first_model(revs: list[str]) -> list[bytes]:
         file = FileDigest(
             path="model.bin", sha256=hashlib.sha256(version.encode()).hexdigest(), size=len(version)
         )
-        content = changes.Bytes(f"sha256:{file.sha256}", f"git:{rev}", file.size, (file,))
+        content = Bytes(f"sha256:{file.sha256}", f"git:{rev}", file.size, (file,))
         metadata = {"accuracy": 0.93, "dataset": "customers-2026-10", "features": ["age", "tenure", "plan"]}
         append(changes.register(*state(), rev=rev, content=content, version=version, metadata=metadata))
         append(changes.promote(*state(), version, "shadow"))

@@ -19,9 +19,9 @@ import gto.api
 import pytest
 
 from modelregistry import EMPTY, Registry, changes
-from modelregistry.changes import Bytes, Change, Writer
+from modelregistry.changes import Change, Writer
 from modelregistry.errors import RegistryError
-from modelregistry.events import Event
+from modelregistry.events import Bytes, Event
 from modelregistry.history import History, Stages
 from modelregistry.names import FIRST_VERSION, bumped, version_key
 from modelregistry.tags import RawTag, first_number, parse, render, tag_prefix
