@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modelregistry.checks import Problem
 from modelregistry.dvcfiles import Declaration
 from modelregistry.events import Event
-from modelregistry.history import History
+from modelregistry.summaries import Summary
 from modelregistry.version import ModelVersion
 
 
@@ -31,11 +31,11 @@ class Model:
     labels: tuple[str, ...] = ()
 
 
-def model_row(history: History, found: Declaration | None) -> Model:
+def model_row(name: str, summary: Summary, found: Declaration | None) -> Model:
     """The line of a model that has a log, and of which ``dvc.yaml`` may say more."""
     return Model(
-        name=history.model, type=found.type if found else None, latest=history.latest, stages=history.assignments,
-        deprecated=history.deprecated is not None, path=found.path if found else None,
+        name=name, type=found.type if found else None, latest=summary.latest, stages=summary.stages,
+        deprecated=summary.deprecated, path=found.path if found else None,
         description=found.description if found else None, labels=found.labels if found else (),
     )  # fmt: skip
 

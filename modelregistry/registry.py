@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from modelregistry import changes, config
+from modelregistry import config
 from modelregistry.backends.base import Backend, Log
-from modelregistry.changes import Change, Writer
 from modelregistry.checks import Problem, problems_in
 from modelregistry.choice import check_there, choose
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
@@ -40,12 +40,19 @@ from modelregistry.listing import (
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
 from modelregistry.plugins import BACKENDS, STORAGES, load_class
 from modelregistry.store import Store
+from modelregistry.summaries import Summaries, Summary, summarize
 from modelregistry.tables import Rows
 from modelregistry.trust import Ledger
 from modelregistry.version import ModelVersion
-from modelregistry.writing import Decide, pinned, write
+
+# The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
+if TYPE_CHECKING:
+    from modelregistry.changes import Change, Writer
+    from modelregistry.writing import Decide
 
 _MAX_AGE = 60.0
+_FEW = 20
+"""Logs that are sooner read one by one than all at once."""
 
 
 @dataclass(slots=True)
@@ -84,7 +91,7 @@ class Registry:
         self._url = self.target if is_url(self.target) else None
         self._max_age = float("inf") if offline else max_age
         self._mirror_read_at = 0.0
-        cache = config.cache_folder()
+        self._cache = cache = config.cache_folder()
         self._mirrors = cache / "mirrors"
         self._repo = self._open_mirror() if self._url else GitRepo.discover(self.target)
         self._backend: Backend = load_class(BACKENDS["git"])(self._repo)
@@ -185,21 +192,18 @@ class Registry:
         """
         self._refresh()
         declared = self._declarations.all_at_head()
-        stages = self._read_stages()
-        known: list[History] = []
-        elsewhere: list[tuple[History, str]] = []
-        for log in self._backend.read_all():
-            history = History(log.model, log.events, stages)
-            if history.deprecated and not deprecated:
-                declared.pop(log.model, None)
-            elif history.events:
-                known.append(history)
-                if log.model not in declared and history.latest is not None:
-                    elsewhere.append((history, history.versions[history.latest].registered.rev))
-        found = self._declarations.many_at([(rev, history.model) for history, rev in elsewhere])
-        own = {history.model: entry for (history, _), entry in zip(elsewhere, found, strict=True)}
-        rows = [model_row(history, declared.pop(history.model, own.get(history.model))) for history in known]
-        rows += [unregistered_row(name, entry) for name, entry in declared.items()]
+        known = {model: found for model, found in self._summaries().items() if found.events}
+        elsewhere = [
+            (found.rev, model) for model, found in known.items() if found.rev and model not in declared
+        ]
+        entries = self._declarations.many_at(elsewhere)
+        declared |= {model: entry for (_, model), entry in zip(elsewhere, entries, strict=True) if entry}
+        rows = [
+            model_row(model, found, declared.get(model))
+            for model, found in known.items()
+            if deprecated or not found.deprecated
+        ]
+        rows += [unregistered_row(model, entry) for model, entry in declared.items() if model not in known]
         chosen = [row for row in rows if type is None or row.type in (type, None)]
         return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
 
@@ -283,6 +287,8 @@ class Registry:
             WithdrawnError: These bytes were withdrawn.
             InvalidInputError: A misspelt name, or metadata that JSON can't hold.
         """
+        from modelregistry import changes
+
         self._check_writable()
         check_model(model)
         changes.check_metadata(metadata or {})
@@ -354,7 +360,9 @@ class Registry:
             InvalidNameError: A stage that the team has not.
             ConflictError: Somebody else holds the stage.
         """
-        change = self._change(
+        from modelregistry import changes
+
+        return self._changed(
             model,
             lambda history, writer: changes.promote(
                 history, writer, _latest(history, version), stage, expected=expected, keep=keep
@@ -362,7 +370,6 @@ class Registry:
             message=message,
             dry_run=dry_run,
         )
-        return self._version(*change)
 
     def rollback(
         self, model: str, stage: str, *, message: str = "", keep: bool = False, dry_run: bool = False
@@ -383,10 +390,13 @@ class Registry:
             StageEmptyError: There is nobody to go back to.
             ConflictError: The stage moved while this was being written.
         """
+        from modelregistry import changes
+        from modelregistry.writing import pinned
+
         decide = pinned(
             _holders(stage), lambda history, writer: changes.rollback(history, writer, stage, keep=keep)
         )
-        return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
+        return self._changed(model, decide, message=message, dry_run=dry_run)
 
     def demote(
         self, model: str, stage: str, *, version: str | None = None, message: str = "", dry_run: bool = False
@@ -402,10 +412,13 @@ class Registry:
             SeveralHoldersError: A shared stage has several holders and ``version`` is not given.
             ConflictError: The stage moved while this was being written.
         """
+        from modelregistry import changes
+        from modelregistry.writing import pinned
+
         decide = pinned(
             _holders(stage), lambda history, writer: changes.demote(history, writer, stage, version=version)
         )
-        return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
+        return self._changed(model, decide, message=message, dry_run=dry_run)
 
     def withdraw(
         self,
@@ -433,6 +446,9 @@ class Registry:
             RefusedError: It holds a stage and ``then`` is not given.
             ConflictError: A stage that it holds moved while this was being written.
         """
+        from modelregistry import changes
+        from modelregistry.writing import pinned
+
         held = pinned(
             lambda history: history.stages_of(version) if version in history.versions else (),
             lambda history, writer: changes.withdraw(history, writer, version, then=then),
@@ -444,7 +460,7 @@ class Registry:
                 return changes.withdraw(history, writer, version, then=then)
             return held(history, writer)
 
-        return self._version(*self._change(model, decide, message=message, dry_run=dry_run))
+        return self._changed(model, decide, message=message, dry_run=dry_run)
 
     def annotate(
         self,
@@ -469,6 +485,8 @@ class Registry:
             VersionNotFoundError: No such version.
             InvalidInputError: Metadata that JSON can't hold.
         """
+        from modelregistry import changes
+
         folded, _ = self._change(
             model,
             lambda history, writer: changes.annotate(history, writer, metadata, version=version),
@@ -485,6 +503,8 @@ class Registry:
         Raises:
             ModelNotFoundError: No such model.
         """
+        from modelregistry import changes
+
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
 
     # -- reading, inside -----------------------------------------------------------------------------------
@@ -506,6 +526,21 @@ class Registry:
             return known
         return _Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))
 
+    def _summaries(self) -> dict[str, Summary]:
+        """Every model in one line; only the logs that changed since this user last looked are read."""
+        stages = self._read_stages()
+        remembered = Summaries(self._cache / "summaries", self._repo.common_dir, stages)
+        heads = self._backend.heads()
+        changed = [model for model, head in heads.items() if remembered.get(model, head) is None]
+        few = len(changed) <= _FEW
+        for log in map(self._backend.read, changed) if few else self._backend.read_all():
+            remembered.put(log.model, log.head, summarize(History(log.model, log.events, stages)))
+            heads[log.model] = log.head
+        if changed:
+            remembered.save(heads)
+        found = {model: remembered.get(model, head) for model, head in heads.items()}
+        return {model: summary for model, summary in found.items() if summary is not None}
+
     def _read_stages(self) -> Stages:
         """The team's stages: from memory where nothing changed since."""
         token, settled = self._repo.watch_head()
@@ -517,10 +552,7 @@ class Registry:
         self._stages = (token if settled else None, stages)
         return stages
 
-    def _version(self, folded: _Folded, name: str | Change) -> ModelVersion:
-        if isinstance(name, Change):
-            assert name.version is not None
-            name = name.version
+    def _version(self, folded: _Folded, name: str) -> ModelVersion:
         found = folded.versions.get(name)
         if found is None:
             history = folded.history
@@ -554,6 +586,8 @@ class Registry:
 
     def _change(self, model: str, decide: Decide, *, message: str, dry_run: bool) -> tuple[_Folded, Change]:
         """Write what ``decide`` chooses; returns the model as it is then (or would be), and what was chosen."""
+        from modelregistry.writing import write
+
         self._check_writable()
         stages = self._read_stages()
         log, change = write(
@@ -563,6 +597,12 @@ class Registry:
         if change.events and not dry_run:
             return self._read(model), change
         return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change
+
+    def _changed(self, model: str, decide: Decide, *, message: str, dry_run: bool) -> ModelVersion:
+        """The version that the change is about, as it is then (or would be)."""
+        folded, change = self._change(model, decide, message=message, dry_run=dry_run)
+        assert change.version is not None
+        return self._version(folded, change.version)
 
     def _check_writable(self) -> None:
         if self._url is not None:

@@ -178,6 +178,7 @@ class BackendSuite:
         logs = list(backend.read_all())
         assert [log.model for log in logs] == sorted(("churn", *_NEIGHBOURS))
         assert all(_same_log(log, backend.read(log.model)) for log in logs)
+        assert backend.heads() == {log.model: log.head for log in logs}
 
 
 def _assigned(model: str, rev: str, number: int, *, stage: str = "current") -> Assigned:

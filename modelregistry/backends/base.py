@@ -47,6 +47,10 @@ class Backend(ABC):
         """The logs of all models, by name."""
         return self._read_all()
 
+    def heads(self) -> dict[str, str]:
+        """The head of every model's log, by name; for less than it takes to read them, where that can be."""
+        return self._heads()
+
     def registry(self) -> str | None:
         """The random id of the registry that its events carry; None while none does."""
         return self._registry()
@@ -79,6 +83,9 @@ class Backend(ABC):
 
     @abstractmethod
     def _read_all(self) -> Iterator[Log]: ...
+
+    def _heads(self) -> dict[str, str]:
+        return {log.model: log.head for log in self._read_all()}
 
     def _check(self, event: Event) -> None:
         del event

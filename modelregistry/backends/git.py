@@ -10,7 +10,7 @@ from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError
 from modelregistry.events import Event
 from modelregistry.gitrepo import GitRepo
-from modelregistry.tags import Quarantined, RawTag, parse, render, tag_name, tag_prefix
+from modelregistry.tags import Quarantined, RawTag, parse, parse_name, render, tag_name, tag_prefix
 
 
 class GitBackend(Backend):
@@ -32,6 +32,15 @@ class GitBackend(Backend):
     def _read_all(self) -> Iterator[Log]:
         logs = self._logs("**")
         return (logs[model].log() for model in sorted(logs))
+
+    def _heads(self) -> dict[str, str]:
+        lines: dict[str, list[str]] = {}
+        for ref in self._repo.refs("refs/tags/**"):
+            tag = ref.name.removeprefix("refs/tags/")
+            name = parse_name(tag)
+            if name is not None:
+                lines.setdefault(name.model, []).append(f"{ref.oid} {tag}")
+        return {model: _head(lines[model]) for model in sorted(lines)}
 
     def _registry(self) -> str | None:
         try:
@@ -93,19 +102,22 @@ def _registry_in(tags: Iterable[RawTag]) -> str | None:
     return None
 
 
+def _head(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
 class _Gathered:
     """One model's log while its tags come in."""
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self.oids: list[str] = []
+        self.lines: list[str] = []
         self.events: list[Event] = []
         self.quarantined: list[Quarantined] = []
         self.numbers: dict[str, int] = {}
 
     def log(self) -> Log:
-        head = hashlib.sha256("\n".join(self.oids).encode()).hexdigest()[:32]
-        return Log(self.model, head, tuple(self.events), tuple(self.quarantined), self.numbers)
+        return Log(self.model, _head(self.lines), tuple(self.events), tuple(self.quarantined), self.numbers)
 
 
 def _gather(tags: Iterable[RawTag]) -> dict[str, _Gathered]:
@@ -126,10 +138,9 @@ def _add(found: dict[str, _Gathered], tag: RawTag) -> None:
         log = found[parsed.model] = _Gathered(parsed.model)
     if isinstance(parsed, Quarantined):
         log.quarantined.append(parsed)
-        log.oids.append(f"{tag.oid} {tag.name}")
     else:
         log.events.append(parsed)
-        log.oids.append(tag.oid)
+    log.lines.append(f"{tag.oid} {tag.name}")
     slot = parsed.slot
     if parsed.number >= log.numbers.get(slot, 0):
         log.numbers[slot] = parsed.number

@@ -63,9 +63,6 @@ class SkopsLoader(Loader):
 
 
 def _has_schema(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return False
     import zipfile
 
     try:

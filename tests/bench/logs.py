@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import time
 from functools import partial
@@ -12,6 +13,7 @@ import dvc.api
 import gto.api
 
 from modelregistry import Registry
+from modelregistry.config import cache_folder
 from tests.bench.measure import Row, in_turn, timed
 from tests.bench.registries import VERSIONS, copy, git, make_registry, model_name
 
@@ -77,17 +79,24 @@ def listing(folder: Path, tags: int, *, repeats: int) -> list[Row]:
     plain = make_registry(folder / "listed", tags)
     declared = make_registry(folder / "declared", tags, declared=models)
     assert len(Registry(plain).models(type=None)) == models
+
+    def forgotten() -> None:
+        shutil.rmtree(cache_folder() / "summaries")
+        Registry(plain).models(type=None)
+
     medians = in_turn(
         repeats,
-        lambda: Registry(plain).models(type=None),
         lambda: git(plain, *_LIST, "refs/tags"),
-        lambda: Registry(declared).models(),
+        forgotten,
+        lambda: Registry(plain).models(type=None),
         lambda: git(declared, *_LIST, "refs/tags"),
+        lambda: Registry(declared).models(),
     )
     what, peer = f"{models:,} models, {tags:,} tags", "git for-each-ref of all tags"
     return [
-        Row(f"`models(type=None)`: {what}", medians[0], peer, medians[1], 2),
-        Row(f"`models()`, all declared in `dvc.yaml`: {what}", medians[2], peer, medians[3]),
+        Row(f"`models(type=None)`: {what}", medians[2], peer, medians[0], 2),
+        Row(f"the same, the first time this user lists them: {what}", medians[1], peer, medians[0]),
+        Row(f"`models()`, all declared in `dvc.yaml`: {what}", medians[4], peer, medians[3]),
     ]
 
 

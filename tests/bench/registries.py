@@ -34,7 +34,9 @@ def isolate(folder: Path) -> None:
     """Give this process and its children a home of their own, where Git knows who is writing."""
     for name in [name for name in os.environ if name.startswith(("GIT_", "DVC_", "MODELREGISTRY_", "XDG_"))]:
         del os.environ[name]
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages are compiled once, so ours may be too
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # installed packages are compiled once, so ours may be too
     home = folder / "home"
     home.mkdir()
     settings = home / "gitconfig"

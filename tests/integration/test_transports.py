@@ -115,7 +115,9 @@ def test_offline_the_mirror_answers_when_the_remote_is_gone(hub: Path) -> None:
         mr.Registry(url, max_age=0)
 
 
-def test_a_url_that_leads_nowhere_is_one_error_and_leaves_no_mirror(tmp_path: Path, environment: Path) -> None:
+def test_a_url_that_leads_nowhere_is_one_error_and_leaves_no_mirror(
+    tmp_path: Path, environment: Path
+) -> None:
     with pytest.raises(mr.GitError, match="clone"):
         mr.Registry(f"file://{tmp_path}/nothing.git")
     assert not list((environment / "cache").rglob("*.git"))

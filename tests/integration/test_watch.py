@@ -207,3 +207,27 @@ def test_two_kept_registries_that_write_by_turns_see_each_other(kept: Registry, 
         version = f"v0.1.{turn % 2}"
         writer.promote("churn", version, "current")
         assert reader.get("churn#current").version == writer.get("churn#current").version == version
+
+
+def test_a_list_shows_what_was_written_since_this_user_last_looked(plain: Path, registry: Registry) -> None:
+    """What a list remembers on disk counts only for the log it was folded from."""
+
+    def listed() -> dict[str, object]:
+        return {
+            row.name: (row.latest, dict(row.stages))
+            for row in Registry(plain).models(type=None)
+            if row.registered
+        }
+
+    assert listed() == {"churn": ("v0.1.1", {"current": ("v0.1.0",)})}
+    registry.promote("churn", "v0.1.1", "current")
+    registry.register("risk")
+    assert listed() == {"churn": ("v0.1.1", {"current": ("v0.1.1",)}), "risk": ("v0.1.0", {})}
+    write(plain / ".modelregistry.toml", "[stages]\ncurrent = {exclusive = false}\n")
+    commit(plain)
+    assert listed()["churn"] == ("v0.1.1", {"current": ("v0.1.1", "v0.1.0")})
+    git(plain, "tag", "--delete", "risk@v0.1.0")
+    assert listed().keys() == {"churn"}
+    assert {row.name: row.latest for row in registry.models(type=None) if row.registered} == {
+        "churn": "v0.1.1"
+    }

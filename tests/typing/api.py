@@ -11,7 +11,9 @@ registry = mr.Registry(Path("."))
 mr.Registry()
 mr.Registry("https://example.org/team/models.git", max_age=0, offline=True)
 
-registered = registry.register("churn", path="models/churn.skops", rev="HEAD", bump="minor", metadata={"auc": 0.9})
+registered = registry.register(
+    "churn", path="models/churn.skops", rev="HEAD", bump="minor", metadata={"auc": 0.9}
+)
 assert_type(registered, mr.ModelVersion)
 assert_type(registry.promote("churn", "v1.3.0", "current", expected=mr.EMPTY), mr.ModelVersion)
 assert_type(registry.promote("churn", "v1.3.0", "current", expected="v1.2.0", keep=True), mr.ModelVersion)

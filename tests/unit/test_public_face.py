@@ -29,7 +29,10 @@ def loaded_after(code: str) -> set[str]:
 def test_import_loads_nothing_heavy() -> None:
     plain = loaded_after("")
     added = loaded_after("import modelregistry; modelregistry.__version__; dir(modelregistry)") - plain
-    assert {name for name in added if name.startswith("modelregistry")} == {"modelregistry"}
+    assert {name for name in added if name.startswith("modelregistry")} == {
+        "modelregistry",
+        "modelregistry.collector",
+    }
     assert not {name.partition(".")[0] for name in added} & set(HEAVY)
 
 
@@ -53,6 +56,7 @@ def test_an_error_can_be_caught_without_loading_the_hub() -> None:
     loaded = loaded_after("import modelregistry; modelregistry.RegistryError; modelregistry.IntegrityError")
     assert {name for name in loaded if name.startswith("modelregistry")} == {
         "modelregistry",
+        "modelregistry.collector",
         "modelregistry.errors",
     }
 

@@ -1,0 +1,79 @@
+"""What each model's log folds to, remembered on disk under the head it was folded at, so that a list reads what is new."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from modelregistry.history import History, Stages
+
+_SCHEMA = 1
+
+
+class Summary(NamedTuple):
+    """A model in one line."""
+
+    events: int
+    """How many events count; 0 where every tag is quarantined."""
+    latest: str | None
+    rev: str | None
+    """The commit of the latest version."""
+    stages: Mapping[str, tuple[str, ...]]
+    deprecated: bool
+
+
+def summarize(history: History) -> Summary:
+    """The line of a model."""
+    latest = history.latest
+    rev = history.versions[latest].registered.rev if latest is not None else None
+    return Summary(len(history.events), latest, rev, history.assignments, history.deprecated is not None)
+
+
+class Summaries:
+    """The summaries of one repository. Nothing is lost with the file, and a damaged one is as good as none.
+
+    Args:
+        folder: Where this user keeps them.
+        repository: What tells repositories apart.
+        stages: The stages they were folded with.
+    """
+
+    def __init__(self, folder: Path, repository: Path, stages: Stages) -> None:
+        name = hashlib.sha256(os.fsencode(repository)).hexdigest()[:32]
+        self._path = folder / f"{name}.json"
+        self._rules = [_SCHEMA, list(stages.order), sorted(stages.shared)]
+        self._known: dict[str, tuple[str, Summary]] = {}
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            kept = json.loads(self._path.read_bytes())
+            if kept["rules"] == self._rules:
+                self._known = {
+                    model: (head, _from_json(values)) for model, (head, values) in kept["models"].items()
+                }
+
+    def get(self, model: str, head: str) -> Summary | None:
+        """The model's summary at that head, if it is known."""
+        found = self._known.get(model)
+        return found[1] if found is not None and found[0] == head else None
+
+    def put(self, model: str, head: str, summary: Summary) -> None:
+        """Remember it, in place of an older one."""
+        self._known[model] = head, summary
+
+    def save(self, models: Collection[str]) -> None:
+        """Keep those of ``models`` on disk; a disk that can't be written is no matter."""
+        known = {model: pair for model, pair in self._known.items() if model in models}
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = self._path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+            temporary.write_text(json.dumps({"rules": self._rules, "models": known}))
+            temporary.replace(self._path)
+
+
+def _from_json(values: list[object]) -> Summary:
+    summary = Summary(*values)  # type: ignore[arg-type]
+    return summary._replace(stages={stage: tuple(holders) for stage, holders in summary.stages.items()})
