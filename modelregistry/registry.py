@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -512,11 +513,18 @@ class Registry:
     def _read(self, model: str, as_of: datetime | None = None) -> _Folded:
         """The model, folded: from memory where nothing changed since."""
         self._refresh()
-        stages = self._read_stages()
         token = self._backend.watch(model)
         known = self._folded.get(model)
-        if known is None or token is None or known.token != token or known.history.stages is not stages:
-            log = self._backend.read(model)
+        if known is None or token is None or known.token != token:
+            with ThreadPoolExecutor(
+                max_workers=1
+            ) as pool:  # one git lists the tags while another reads the settings
+                reading = pool.submit(self._backend.read, model)
+                stages = self._read_stages()
+                log = reading.result()
+        else:
+            stages, log = self._read_stages(), known.log
+        if known is None or known.log is not log or known.history.stages is not stages:
             known = self._folded[model] = _Folded(token, log, History(model, log.events, stages))
         if as_of is None:
             return known

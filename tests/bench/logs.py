@@ -84,19 +84,18 @@ def listing(folder: Path, tags: int, *, repeats: int) -> list[Row]:
         shutil.rmtree(cache_folder() / "summaries")
         Registry(plain).models(type=None)
 
-    medians = in_turn(
-        repeats,
-        lambda: git(plain, *_LIST, "refs/tags"),
-        forgotten,
-        lambda: Registry(plain).models(type=None),
-        lambda: git(declared, *_LIST, "refs/tags"),
-        lambda: Registry(declared).models(),
-    )
     what, peer = f"{models:,} models, {tags:,} tags", "git for-each-ref of all tags"
+    first, peer_first = in_turn(repeats, forgotten, lambda: git(plain, *_LIST, "refs/tags"))
+    again, peer_again = in_turn(
+        repeats, lambda: Registry(plain).models(type=None), lambda: git(plain, *_LIST, "refs/tags")
+    )
+    known, peer_known = in_turn(
+        repeats, lambda: Registry(declared).models(), lambda: git(declared, *_LIST, "refs/tags")
+    )
     return [
-        Row(f"`models(type=None)`: {what}", medians[2], peer, medians[0], 2),
-        Row(f"the same, the first time this user lists them: {what}", medians[1], peer, medians[0]),
-        Row(f"`models()`, all declared in `dvc.yaml`: {what}", medians[4], peer, medians[3]),
+        Row(f"`models(type=None)`: {what}", again, peer, peer_again, 2),
+        Row(f"the same, the first time this user lists them: {what}", first, peer, peer_first),
+        Row(f"`models()`, all declared in `dvc.yaml`: {what}", known, peer, peer_known),
     ]
 
 
