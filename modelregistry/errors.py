@@ -31,7 +31,7 @@ Every error this library raises on purpose is one of these::
         └── GitTimeoutError (TimeoutError)
 
     RegistryWarning (UserWarning)
-    ├── PartialViewWarning                    a shallow or tag-less clone
+    ├── PartialViewWarning                    a clone or mirror that may lack events
     └── DeprecatedModelWarning
 """
 
@@ -261,7 +261,7 @@ class RegistryWarning(UserWarning):
 
 
 class PartialViewWarning(RegistryWarning):
-    """The clone is shallow or was made without tags: events may be missing."""
+    """A clone that is shallow or has no tags, or a mirror that can't be fetched anew: events may be missing."""
 
 
 class DeprecatedModelWarning(RegistryWarning):

@@ -115,6 +115,16 @@ def test_offline_the_mirror_answers_when_the_remote_is_gone(hub: Path) -> None:
         mr.Registry(url, max_age=0)
 
 
+def test_a_mirror_that_can_t_be_fetched_anew_is_read_as_it_is_with_a_warning(hub: Path) -> None:
+    url = f"file://{hub}"
+    mr.Registry(url)
+    hub.rename(hub.with_name("gone.git"))
+    with pytest.warns(mr.PartialViewWarning, match="can't be reached"):
+        registry = mr.Registry(url, max_age=1e-6)
+    with pytest.warns(mr.PartialViewWarning, match="can't be reached"):
+        assert registry.get("churn#current").version == "v0.1.0"
+
+
 def test_a_url_that_leads_nowhere_is_one_error_and_leaves_no_mirror(
     tmp_path: Path, environment: Path
 ) -> None:
