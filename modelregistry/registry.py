@@ -538,13 +538,16 @@ class Registry:
         """Every model in one line; only the logs that changed since this user last looked are read."""
         stages = self._read_stages()
         remembered = Summaries(self._cache / "summaries", self._repo.common_dir, stages)
-        heads = self._backend.heads()
+        heads = self._backend.heads() if remembered else {}
         changed = [model for model, head in heads.items() if remembered.get(model, head) is None]
-        few = len(changed) <= _FEW
-        for log in map(self._backend.read, changed) if few else self._backend.read_all():
+        if remembered and len(changed) <= _FEW:
+            logs = [self._backend.read(model) for model in changed]
+        else:
+            logs = list(self._backend.read_all())
+        for log in logs:
             remembered.put(log.model, log.head, summarize(History(log.model, log.events, stages)))
             heads[log.model] = log.head
-        if changed:
+        if logs:
             remembered.save(heads)
         found = {model: remembered.get(model, head) for model, head in heads.items()}
         return {model: summary for model, summary in found.items() if summary is not None}

@@ -55,6 +55,9 @@ class Summaries:
                     model: (head, _from_json(values)) for model, (head, values) in kept["models"].items()
                 }
 
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
     def get(self, model: str, head: str) -> Summary | None:
         """The model's summary at that head, if it is known."""
         found = self._known.get(model)

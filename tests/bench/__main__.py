@@ -25,6 +25,9 @@ Each model has 20 tags, made by the library's own writer. `Registry(…)` means 
 that has imported everything; "the whole process" starts with the interpreter. `git …` is one `subprocess.run` for
 each git command, and reads or writes the same contents. To promote means to wait until the disk has it, on both sides.
 
+Tags that lie loose, one file each, cost every reader: `git pack-refs --all` puts them into one file. What each model
+comes to is remembered in the user's cache, so only the first list of a registry reads every event.
+
 To measure here, and to write this page:
 
 ```console

@@ -57,8 +57,6 @@ def test_a_class_is_under_the_root_and_public(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_a_class_is_documented(name: str) -> None:
     page = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
-    if not page.exists():
-        pytest.skip("docs/reference/errors.md is not there yet")
     assert name in page.read_text()
 
 
@@ -66,7 +64,7 @@ def test_a_class_is_documented(name: str) -> None:
     "name", sorted(name for name in CLASSES if "Attributes:" in (CLASSES[name].__doc__ or ""))
 )
 def test_what_a_docstring_says_an_error_carries_it_carries(name: str) -> None:
-    fields = re.findall(r"^ {8}(\w+): ", CLASSES[name].__doc__ or "", re.MULTILINE)
+    fields = re.findall(r"^ {4}(\w+): ", inspect.getdoc(CLASSES[name]) or "", re.MULTILINE)
     parameters = inspect.signature(CLASSES[name].__init__).parameters
     assert fields and set(fields) <= set(parameters)
     values = {field: datetime(2026, 1, 1, tzinfo=UTC) if field == "at" else ("x",) for field in fields}
