@@ -91,8 +91,9 @@ class ContentReader:
         sources = self._bring(content, content.entries, {}, progress=None)
         for entry in content.entries:
             found = verify_file(sources[entry.path], entry.address, name=entry.path)
-            md5 = entry.address.partition(":")[2] if entry.address.startswith("md5:") else None
-            files.append(FileDigest(path=entry.path, sha256=found.sha256[7:], size=found.size, md5=md5))
+            files.append(
+                FileDigest(path=entry.path, sha256=found.sha256[7:], size=found.size, md5=_md5(entry))
+            )
         described = tuple(files)
         size = sum(file.size or 0 for file in described)
         digest = whole_digest(described, is_directory=content.is_directory)
@@ -113,10 +114,7 @@ class ContentReader:
             return self._read_manifest(version)
         content = self._locate(version.rev, version.path)
         return tuple(
-            FileDigest(path=entry.path, size=entry.size, md5=entry.address[4:])
-            if entry.address.startswith("md5:")
-            else FileDigest(path=entry.path, size=entry.size)
-            for entry in content.entries
+            FileDigest(path=entry.path, size=entry.size, md5=_md5(entry)) for entry in content.entries
         )
 
     def local_path(self, version: ModelVersion, *, progress: Progress | None = None) -> Path:
@@ -240,6 +238,12 @@ class ContentReader:
             raise InvalidFileError(
                 f"{path!r} at {version.rev[:10]} is not a manifest: {error}", path=path
             ) from error
+
+
+def _md5(entry: Entry) -> str | None:
+    """DVC's md5 of the file, where that is its address."""
+    algorithm, _, value = entry.address.partition(":")
+    return value if algorithm == "md5" else None
 
 
 def manifest_text(files: Sequence[FileDigest]) -> bytes:

@@ -530,6 +530,11 @@ class GitRepo:
         except OSError:
             return False
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether events may be missing from this clone."""
+        return self.is_shallow or self.is_tagless
+
     def _partial_hint(self) -> str:
         return " (this clone is shallow: 'git fetch --unshallow --tags')" if self.is_shallow else ""
 

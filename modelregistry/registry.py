@@ -104,7 +104,7 @@ class Registry:
         self._content = ContentReader(self._repo, self._declarations, storages, Store(cache))
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
-        if self._repo.is_shallow or self._repo.is_tagless:
+        if self._repo.is_partial:
             warnings.warn(
                 f"{self.target!r} is a partial clone of its history: events may be missing, and answers may be old; "
                 "'git fetch --unshallow --tags' completes it",
@@ -589,7 +589,7 @@ class Registry:
 
     @property
     def _hint(self) -> str:
-        if self._repo.is_shallow or self._repo.is_tagless:
+        if self._repo.is_partial:
             return " (this clone is partial: 'git fetch --unshallow --tags' completes it)"
         return ""
 
