@@ -46,13 +46,21 @@ def run_tests(session: nox.Session) -> None:
     """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
     isolate(session)
     install(session, "test")
-    # The pages under tests/docs need the docs tools: the docs session runs them.
-    session.run("pytest", "-n", "2", "--ignore=tests/docs", *session.posargs)
+    # The pages under tests/docs need the docs tools: the docs session runs them; tests/crash needs strace.
+    session.run("pytest", "-n", "2", "--ignore=tests/docs", "--ignore=tests/crash", *session.posargs)
 
 
 nox.session(name="tests")(run_tests)
 for version in nox.project.python_versions(PYPROJECT):
     nox.session(name=f"tests-{version}", python=version, default=False)(run_tests)
+
+
+@nox.session(default=False)
+def crash(session: nox.Session) -> None:
+    """Kill and fail a write at each of its system calls (needs Debian's strace; `nox -s crash -- -k promote`)."""
+    isolate(session)
+    install(session, "test")
+    session.run("pytest", "-n", "2", "-s", "--timeout=0", "tests/crash", *session.posargs)
 
 
 @nox.session

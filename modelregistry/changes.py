@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -39,7 +39,7 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.history import ANY, EMPTY, Expected, History, Tenure, VersionRecord
+from modelregistry.history import ANY, EMPTY, Expected, History, Tenure, VersionRecord, missing_echoes
 from modelregistry.names import (
     FIRST_VERSION,
     Bump,
@@ -81,6 +81,8 @@ class Change:
     note: str = ""
     version: str | None = None
     """The version the wish was about, now that it is known."""
+    holders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The holders that the wish relied on, by stage."""
 
 
 class _Draft:
@@ -120,9 +122,9 @@ class _Draft:
         self._last = event
         return event
 
-    def change(self, version: str | None) -> Change:
-        """What was drafted."""
-        return Change(tuple(self.events), version=version)
+    def change(self, version: str | None, holders: Mapping[str, tuple[str, ...]] | None = None) -> Change:
+        """What was drafted, and the holders of stages that it relied on."""
+        return Change(tuple(self.events), version=version, holders=holders or {})
 
 
 def plan_version(history: History, *, version: str | None, bump: Bump | None) -> str:
@@ -231,7 +233,7 @@ def promote(
         )
     draft = _Draft(history, writer)
     _move(draft, history, version, stage, keep=keep)
-    return draft.change(version)
+    return draft.change(version, {} if expected is ANY else {stage: history.holders(stage)})
 
 
 def rollback(history: History, writer: Writer, stage: str, *, keep: bool = False) -> Change:
@@ -265,7 +267,7 @@ def rollback(history: History, writer: Writer, stage: str, *, keep: bool = False
     for other in undone:
         _echo(draft, history, other, stage, event_id)
     _move(draft, history, target.version, stage, keep=keep, restores=target.event.id, event_id=event_id)
-    return draft.change(target.version)
+    return draft.change(target.version, {stage: history.holders(stage)})
 
 
 def demote(history: History, writer: Writer, stage: str, *, version: str | None = None) -> Change:
@@ -300,7 +302,7 @@ def demote(history: History, writer: Writer, stage: str, *, version: str | None 
                 _echo(draft, history, other, stage, event_id)
     rev = history.versions[leaving].registered.rev
     draft.add(Unassigned, rev, id=event_id, stage=stage, version=leaving, empties=exclusive)
-    return draft.change(leaving)
+    return draft.change(leaving, {stage: holders})
 
 
 def withdraw(history: History, writer: Writer, version: str, *, then: Expected | None = None) -> Change:
@@ -335,6 +337,78 @@ def withdraw(history: History, writer: Writer, version: str, *, then: Expected |
     draft = _Draft(history, _after(writer, events))
     draft.add(Withdrawn, record.registered.rev, version=version)
     return Change((*events, *draft.events), version=version)
+
+
+def confirm(change: Change, history: History, *, seen: int) -> None:
+    """Make sure that the change, now in the log, does there what it was written for.
+
+    Its slot was swapped, the rest of the log only ordered: an event of another slot may have come before it.
+
+    Args:
+        change: What was written.
+        history: The log with it.
+        seen: How many events there were when it was decided.
+
+    Raises:
+        ConflictError: It does not: it stands in the log, and without effect.
+    """
+    if len(history.events) == seen + len(change.events):
+        return  # nobody else wrote
+    ids = {event.id for event in change.events if event.echo_of is None}
+    mine = [event for event in history.events if event.id in ids]
+    for event in mine:
+        then, before = _until(history, event), _until(history, event, without=ids)
+        other = before.last or event
+        moved = [stage for stage, held in change.holders.items() if before.holders(stage) != held]
+        if moved or not _holds(event, then):
+            believed = _words(change.holders[moved[0]]) if moved else None
+            raise ConflictError(
+                f"{event.source} was written, and {other.source} by {other.author} came before it and changed what it "
+                f"was decided on: look again, then decide",
+                believed=believed, found=_words(before.holders(moved[0])) if moved else None,
+                by=other.author, at=other.at,
+            )  # fmt: skip
+
+
+def _until(history: History, event: Event, *, without: Collection[str] = ()) -> History:
+    events = [each for each in history.events if each.order <= event.order and each.id not in without]
+    return History(history.model, events, history.stages)
+
+
+def _holds(event: Event, history: History) -> bool:
+    """Whether the log that ends with the event says what the event was written to say."""
+    match event:
+        case Registered():
+            return history.versions[event.version].registered.id == event.id
+        case Assigned(version=str(version)):
+            return version in history.holders(event.stage)
+        case Unassigned():
+            return event.version not in history.holders(event.stage)
+        case _:
+            return True
+
+
+def repeat_for_gto(history: History, writer: Writer) -> Change:
+    """The echoes that are missing: a writer was stopped before it had written them."""
+    draft = _Draft(history, writer)
+    for stage, version, assigned in missing_echoes(history):
+        _echo(draft, history, version, stage, _ended_by(history, assigned, stage, version))
+    return draft.change(None)
+
+
+def _ended_by(history: History, assigned: Event, stage: str, version: str) -> str:
+    """The id of the event that took the version off the stage."""
+    for event in history.events:
+        if event.order <= assigned.order or event.echo_of is not None:
+            continue
+        match event:
+            case Assigned(version=other, leaves=leaves) if other == version and stage in leaves:
+                return event.id
+            case Assigned(stage=other, restores=str()) | Unassigned(stage=other, empties=True) if (
+                other == stage
+            ):
+                return event.id
+    return assigned.id
 
 
 def annotate(

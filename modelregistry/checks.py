@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned, Withdrawn
-from modelregistry.history import History
+from modelregistry.events import Assigned, Deregistered, Registered, Unassigned, Withdrawn
+from modelregistry.history import History, missing_echoes
 from modelregistry.tags import Quarantined
 
 
@@ -30,9 +30,22 @@ def problems_in(history: History, quarantined: Iterable[Quarantined]) -> Iterato
         yield Problem(
             history.model, tag.name, f"not read as an event: {tag.reason}", "delete the tag, or leave it"
         )
+    yield from _chain(history)
     yield from _versions(history)
     yield from _stages(history)
     yield from _gto(history)
+
+
+def _chain(history: History) -> Iterator[Problem]:
+    """Events of ours name the event before them by its fingerprint: one that is named and not there was deleted."""
+    known = {event.fingerprint() for event in history.events}
+    for event in history.events:
+        if event.prev is not None and event.prev not in known:
+            yield Problem(
+                history.model, event.source,
+                "the event that its writer saw before it is gone, or was changed: the log was edited",
+                "fetch the tags from a clone that still has them",
+            )  # fmt: skip
 
 
 def _versions(history: History) -> Iterator[Problem]:
@@ -85,24 +98,8 @@ def _stages(history: History) -> Iterator[Problem]:
 
 
 def _gto(history: History) -> Iterator[Problem]:
-    for stage in history.stages_used:
-        ours = history.standing(stage)
-        for version, event in _standing_for_gto(history, stage).items():
-            if version not in ours and history.versions[version].served:
-                yield Problem(
-                    history.model, event.source, f"GTO still counts {version} as a holder of {stage!r}; it left",
-                    f"gto deprecate {history.model} {version} {stage}",
-                )  # fmt: skip
-
-
-def _standing_for_gto(history: History, stage: str) -> dict[str, Event]:
-    """The versions whose last stage tag is an assignment: what GTO goes by, which reads no trailer."""
-    standing: dict[str, Event] = {}
-    for event in history.events:
-        if isinstance(event, (Assigned, Unassigned)) and event.stage == stage:
-            version = history.version_of(event)
-            if version is not None and isinstance(event, Assigned):
-                standing[version] = event
-            elif version is not None:
-                standing.pop(version, None)
-    return standing
+    for stage, version, event in missing_echoes(history):
+        yield Problem(
+            history.model, event.source, f"GTO still counts {version} as a holder of {stage!r}; it left",
+            "check(repair=True)",
+        )  # fmt: skip

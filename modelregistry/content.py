@@ -65,8 +65,17 @@ class ContentReader:
 
     # -- registration --------------------------------------------------------------------------------------
 
-    def describe(self, rev: str, path: str, *, allow_missing: bool) -> tuple[Bytes, Content]:
+    def describe(
+        self, rev: str, path: str, *, allow_missing: bool, published: bool = False, push: bool = False
+    ) -> tuple[Bytes, Content]:
         """What a registration records of the bytes of ``path`` at ``rev``, each file hashed and checked.
+
+        Args:
+            rev: The commit.
+            path: The artifact.
+            allow_missing: Take bytes that are nowhere to be had as DVC's md5 alone.
+            published: Others will learn of it at once, so the bytes must be where they can fetch them.
+            push: Put them there.
 
         Raises:
             PathNotFoundError: The commit does not have it.
@@ -87,6 +96,8 @@ class ContentReader:
                 f"remote, {names[0]!r} for one: run 'dvc push' where they are, or register with allow_missing=True",
                 paths=names,
             )
+        if published and not allow_missing:
+            self._publish(content, push=push)
         files = []
         sources = self._bring(content, content.entries, {}, progress=None)
         for entry in content.entries:
@@ -98,6 +109,20 @@ class ContentReader:
         size = sum(file.size or 0 for file in described)
         digest = whole_digest(described, is_directory=content.is_directory)
         return Bytes(digest, content.address, size, described), content
+
+    def _publish(self, content: Content, *, push: bool) -> None:
+        """Make sure that others can fetch the bytes."""
+        storage = self._storages[content.storage]
+        if push:
+            storage.push(content)
+        here = storage.missing(content.entries, cached=False)
+        if here:
+            raise MissingBytesError(
+                f"{len(here)} of {len(content.entries)} files of {content.path!r} are in this DVC cache and not in the "
+                f"remote, {here[0].path!r} for one, so nobody else could load them: run 'dvc push', or register with "
+                "push_data=True (push=False keeps the registration in this clone)",
+                paths=[entry.path for entry in here],
+            )
 
     def made_here(self, rev: str, content: Content) -> bool:
         """Whether this user's own pipeline made these bytes on this machine."""

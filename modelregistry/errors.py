@@ -19,6 +19,7 @@ Every error this library raises on purpose is one of these::
     │   ├── WithdrawnError                    the version has a tombstone
     │   └── NotDeclaredError                  dvc.yaml does not declare the artifact
     ├── ConflictError                         the log moved between the decision and the write
+    ├── OutcomeUnknownError                   the connection broke: it may be written; a later call settles it
     ├── SeveralHoldersError                   a shared stage was asked for its one holder
     ├── WorkingCopyError                      the verb needs files, and this is a bare repository
     ├── InvalidFileError                      dvc.yaml, dvc.lock or a *.dvc file that can't be read
@@ -28,7 +29,8 @@ Every error this library raises on purpose is one of these::
     ├── UnknownFormatError                    no loader recognises the file
     ├── MissingDependencyError (ImportError)  an optional package is not installed
     └── GitError                              git said no, or could not be run
-        └── GitTimeoutError (TimeoutError)
+        ├── GitTimeoutError (TimeoutError)
+        └── RemoteError (ConnectionError)     the remote can't be reached; nothing was written
 
     RegistryWarning (UserWarning)
     ├── PartialViewWarning                    a clone or mirror that may lack events
@@ -139,6 +141,22 @@ class ConflictError(RegistryError):
         self.at = at
 
 
+class OutcomeUnknownError(RegistryError):
+    """The connection broke, and nobody can tell whether the event is in the shared log.
+
+    The next write to the model, or ``sync()``, settles it: the event is published then, unless another took its place.
+
+    Attributes:
+        event_id: The event.
+        tag: The tag that keeps it.
+    """
+
+    def __init__(self, message: str, *, event_id: str, tag: str) -> None:
+        super().__init__(message)
+        self.event_id = event_id
+        self.tag = tag
+
+
 class SeveralHoldersError(RegistryError):
     """A shared stage was asked for its one holder, and has several.
 
@@ -234,7 +252,8 @@ class GitError(RegistryError):
 
     Attributes:
         arguments: The arguments git was called with, secrets removed.
-        stderr: What git printed.
+        stdout: The start of what git printed, if it failed after that.
+        stderr: What git complained of.
         status: Its exit code, if it ran.
     """
 
@@ -243,17 +262,23 @@ class GitError(RegistryError):
         message: str,
         *,
         arguments: Sequence[str] = (),
+        stdout: str = "",
         stderr: str = "",
         status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.arguments = tuple(arguments)
+        self.stdout = stdout
         self.stderr = stderr
         self.status = status
 
 
 class GitTimeoutError(GitError, TimeoutError):
     """Git did not answer in time and was ended."""
+
+
+class RemoteError(GitError, ConnectionError):
+    """The remote can't be reached; nothing was written."""
 
 
 class RegistryWarning(UserWarning):

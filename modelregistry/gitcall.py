@@ -12,7 +12,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,6 +47,7 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+_SHOWN = 10_000
 LOCAL_SECONDS = 60.0
 NETWORK_SECONDS = 600.0
 
@@ -90,7 +91,7 @@ class GitCall:
             process.communicate()
             raise _late(arguments, timeout) from error
         if process.returncode:
-            raise _failure(arguments, errors, process.returncode)
+            raise _failure(arguments, errors, process.returncode, output)
         return output
 
     @contextmanager
@@ -139,7 +140,8 @@ class GitCall:
                 process.wait()
             listener.join()
             for stream in (process.stdin, process.stdout, process.stderr):
-                stream.close()
+                with suppress(BrokenPipeError):  # what git did not live to hear
+                    stream.close()
         if expired.is_set():
             raise _late(arguments, timeout) from failure
         if status or failure:
@@ -172,7 +174,7 @@ def without_secrets(text: str) -> str:
     return re.sub(r"://[^\s'\"]*@", "://", text)
 
 
-def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
+def _failure(arguments: Sequence[str], errors: bytes, status: int, output: bytes = b"") -> GitError:
     text = without_secrets(errors.decode("utf-8", "replace").strip())
     lines = text.splitlines() or [f"exit status {status}"]
     said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
@@ -180,9 +182,11 @@ def _failure(arguments: Sequence[str], errors: bytes, status: int) -> GitError:
         said += "; another git is at work there, or one died: if none is, delete that file and try again"
     return GitError(
         f"git {_verb(arguments)} failed: {said}",
-        arguments=[without_secrets(argument) for argument in arguments], stderr=text, status=status,
+        arguments=[without_secrets(argument) for argument in arguments],
+        stdout=without_secrets(output[:_SHOWN].decode("utf-8", "replace")), stderr=text, status=status,
     )  # fmt: skip
 
 
 def _verb(arguments: Sequence[str]) -> str:
-    return next((argument for argument in arguments if not argument.startswith("-")), "")
+    pairs = zip(("", *arguments), arguments, strict=False)
+    return next((name for before, name in pairs if before != "-c" and not name.startswith("-")), "")

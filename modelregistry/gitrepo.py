@@ -254,6 +254,18 @@ class GitRepo:
             raise
         return True
 
+    def change_refs(self, *, create: Mapping[str, str], delete: Mapping[str, str]) -> None:
+        """Create references (each at its object), and delete those that are at that object, all in one go.
+
+        Raises:
+            GitError: One of the new ones is at another object already, or git can't.
+        """
+        known = dict(self.refs(*create, *delete)) if create or delete else {}
+        lines = [f"create {name} {oid}\n" for name, oid in create.items() if known.get(name) != oid]
+        lines += [f"delete {name} {oid}\n" for name, oid in delete.items() if known.get(name) == oid]
+        if lines:
+            self.run("update-ref", "--stdin", stdin="".join(lines).encode("utf-8", "surrogateescape"))
+
     def watch(self, directories: Iterable[str]) -> tuple[tuple[object, ...], bool]:
         """A token that changes when a tag in one of ``directories`` (below ``refs/tags``) does, and whether it is safe.
 

@@ -15,7 +15,7 @@ The rules, in one place:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -339,3 +339,24 @@ class History:
                     else:
                         merged[key] = value
         return merged
+
+
+def _standing_for_gto(history: History, stage: str) -> dict[str, Event]:
+    """The versions whose last stage tag is an assignment: what GTO goes by, which reads no trailer."""
+    standing: dict[str, Event] = {}
+    for event in history.events:
+        if isinstance(event, (Assigned, Unassigned)) and event.stage == stage:
+            version = history.version_of(event)
+            if version is not None and isinstance(event, Assigned):
+                standing[version] = event
+            elif version is not None:
+                standing.pop(version, None)
+    return standing
+
+
+def missing_echoes(history: History) -> Iterator[tuple[str, str, Event]]:
+    """Stage, version and assignment, where GTO counts a version as a holder that has left the stage."""
+    for stage in history.stages_used:
+        for version, assigned in _standing_for_gto(history, stage).items():
+            if version not in history.standing(stage) and history.versions[version].served:
+                yield stage, version, assigned

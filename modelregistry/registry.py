@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from modelregistry import config
-from modelregistry.backends.base import Backend, Log
+from modelregistry.backends.base import Backend, Log, Synced
 from modelregistry.checks import Problem, problems_in
 from modelregistry.choice import check_there, choose
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
@@ -24,11 +24,12 @@ from modelregistry.errors import (
     InvalidReferenceError,
     PartialViewWarning,
     RegistryWarning,
-    WorkingCopyError,
+    RemoteError,
 )
 from modelregistry.events import Bytes, Event
+from modelregistry.gitremote import GitRemote, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
-from modelregistry.history import ANY, Expected, History, Stages
+from modelregistry.history import ANY, Expected, History, Stages, missing_echoes
 from modelregistry.listing import (
     EVENT_COLUMNS,
     MODEL_COLUMNS,
@@ -38,6 +39,7 @@ from modelregistry.listing import (
     model_row,
     unregistered_row,
 )
+from modelregistry.marks import Marks
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
 from modelregistry.plugins import BACKENDS, STORAGES, load_class
 from modelregistry.store import Store
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from modelregistry.writing import Decide
 
 _MAX_AGE = 60.0
+_ORIGIN = "origin"
 _FEW = 20
 """Logs that are sooner read one by one than all at once."""
 
@@ -70,8 +73,11 @@ class Registry:
     """The registry of a team: a Git repository whose tags say which model versions there are and what they are for.
 
     Args:
-        target: A path in a working copy, a bare repository, or a Git URL (read through a private mirror). Left out:
+        target: A path in a working copy, a bare repository, or a Git URL (kept in a private mirror). Left out:
             ``$MODELREGISTRY_URL``, else the current folder.
+        remote: The Git remote that the log is shared through: every write fetches from it first and pushes to it.
+            ``"origin"`` where there is one; None shares with nobody. Of a URL, the URL itself.
+        push: Publish what is written at once; else it is staged in this clone until ``sync()``.
         max_age: Seconds after which the mirror of a URL is fetched anew before a read; 0 for always.
         offline: Read the mirror of a URL as it is, without the network.
 
@@ -85,6 +91,8 @@ class Registry:
         self,
         target: str | os.PathLike[str] | None = None,
         *,
+        remote: str | None = _ORIGIN,
+        push: bool = True,
         max_age: float = _MAX_AGE,
         offline: bool = False,
     ) -> None:
@@ -95,7 +103,14 @@ class Registry:
         self._cache = cache = config.cache_folder()
         self._mirrors = cache / "mirrors"
         self._repo = self._open_mirror() if self._url else GitRepo.discover(self.target)
-        self._backend: Backend = load_class(BACKENDS["git"])(self._repo)
+        self._offline = offline
+        if self._url and not push:
+            raise InvalidInputError("push=False needs a clone to stage changes in: open a path, not a URL")
+        self._remote_name = remote
+        self._push = push
+        if remote not in (None, _ORIGIN):
+            self._shared()  # a misspelt one is told at once
+        self._backend: Backend = load_class(BACKENDS["git"])(self._repo, self._shared, staged=not push)
         storages = [
             load_class(STORAGES["dvc"])(self._repo, home=cache, source=self._url),
             load_class(STORAGES["git"])(self._repo),
@@ -222,14 +237,44 @@ class Registry:
         check_there(found, self._hint)
         return Rows((event for event in found.events if echoes or event.echo_of is None), EVENT_COLUMNS)
 
-    def events(self) -> Rows[Event]:
-        """What happened to all models, oldest first."""
+    def events(self, *, after: str | None = None) -> Rows[Event]:
+        """What happened to all models, oldest first.
+
+        Args:
+            after: The id of an event: only those that come after it. An event that arrives late, from a clone or a
+                clock behind, can come before it; ``check()`` names such events.
+
+        Raises:
+            InvalidInputError: No event has that id.
+        """
         self._refresh()
         found = [event for log in self._backend.read_all() for event in log.events if event.echo_of is None]
-        return Rows(sorted(found, key=lambda event: (event.at, event.model, event.order)), EVENT_COLUMNS)
+        found.sort(key=lambda event: (event.at, event.model, event.order))
+        if after is not None:
+            start = next((at for at, event in enumerate(found) if event.id == after), None)
+            if start is None:
+                raise InvalidInputError(
+                    f"no event has the id {after!r}: it is wrong, or the event was deleted"
+                )
+            found = found[start + 1 :]
+        return Rows(found, EVENT_COLUMNS)
 
-    def check(self) -> Rows[Problem]:
-        """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone."""
+    def check(self, *, repair: bool = False, accept: bool = False) -> Rows[Problem]:
+        """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone.
+
+        Also what became of the log since this user last checked: events that are gone, and events that are dated
+        before what was there.
+
+        Args:
+            repair: Write what a stopped writer left out (the tags that repeat a change for GTO), and settle what is
+                not published yet; what is still odd after that is returned.
+            accept: Take the log as it is now for what was seen.
+
+        Raises:
+            RemoteError: ``repair`` needs the remote, and it can't be reached.
+        """
+        if repair:
+            self._repair()
         self._refresh()
         stages = self._read_stages()
         found: list[Problem] = []
@@ -239,9 +284,38 @@ class Registry:
             )
         if self._repo.is_tagless:
             found.append(Problem("", "clone", "it was told to fetch no tags", "git fetch --tags"))
+        marks = Marks(self._cache / "marks", self._url or os.fspath(self._repo.common_dir))
+        gone = set(marks.models)
         for log in self._backend.read_all():
-            found += problems_in(History(log.model, log.events, stages), log.quarantined)
+            gone.discard(log.model)
+            history = History(log.model, log.events, stages)
+            found += problems_in(history, log.quarantined)
+            if not accept:
+                found += marks.compare(log.model, history.events)
+            marks.extend(log.model, history.events, accept=accept)
+        for model in sorted(gone):
+            if accept:
+                marks.forget(model)
+            else:
+                found += marks.compare(model, ())
+        marks.save()
         return Rows(found, PROBLEM_COLUMNS)
+
+    def sync(self) -> Synced:
+        """Fetch what others wrote, and publish what waits in this clone: one push for each event, in their order.
+
+        An event that lost its place to another (staged too late, or left by GTO whose push was refused) is set aside
+        below ``refs/modelregistry/refused/`` with a warning, and so are the staged ones after it: they were decided
+        on it. Without a remote there is nothing to do.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+            OutcomeUnknownError: The connection broke while an event was pushed: call it again.
+        """
+        if self._url:
+            self._check_writable()
+            self._repo = self._open_mirror(max_age=0)
+        return self._backend.sync()
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -257,12 +331,14 @@ class Registry:
         metadata: Mapping[str, JsonValue] | None = None,
         declare: bool = False,
         allow_missing: bool = False,
+        push_data: bool = False,
         dry_run: bool = False,
     ) -> ModelVersion:
         """Register what a commit has at a path as the next version of a model.
 
         The commit must have the path, ``dvc.yaml`` must declare it under ``artifacts:``, and its bytes must be in the
-        DVC cache or remote: they are hashed here, and later loads are held to that. Bytes that a version has already
+        DVC cache or remote (in the remote, where the event is published at once): they are hashed here, and later
+        loads are held to that. Bytes that a version has already
         are not registered again: that version comes back, with a warning, unless ``version=`` asks for it.
 
         Args:
@@ -276,6 +352,7 @@ class Registry:
             metadata: What JSON can hold.
             declare: Write a missing entry into ``dvc.yaml`` and commit that, and nothing else.
             allow_missing: Register bytes that are nowhere to be had; only DVC's md5 is recorded then.
+            push_data: Push bytes that are not in the DVC remote yet.
             dry_run: Write nothing; the version comes back as it would be.
 
         Raises:
@@ -293,6 +370,8 @@ class Registry:
         self._check_writable()
         check_model(model)
         changes.check_metadata(metadata or {})
+        if self._url:
+            self._repo = self._open_mirror(max_age=0)
         source_rev = self._repo.resolve(rev)
         declaration = self._declarations.at(source_rev, model)
         to_declare = declare and path is not None and (declaration is None or declaration.path != path)
@@ -301,7 +380,10 @@ class Registry:
         assert path is not None
         if to_declare:
             self._declarations.check(self._repo.resolve("HEAD"), source_rev, model, path)
-        content, found = self._content.describe(source_rev, path, allow_missing=allow_missing)
+        content, found = self._content.describe(
+            source_rev, path, allow_missing=allow_missing,
+            published=self._push and not dry_run and self._shared() is not None, push=push_data and not dry_run,
+        )  # fmt: skip
 
         def decide(history: History, writer: Writer) -> Change:
             same = changes.same_bytes(history, rev=source_rev, content=content, asked=version)
@@ -577,13 +659,20 @@ class Registry:
             )  # fmt: skip
         return found
 
+    def _shared(self) -> GitRemote | None:
+        """Where the log is shared. Asked for by what writes: a service that only reads has no need to know."""
+        if self._url:
+            return GitRemote(self._repo, self._url)
+        return choose_remote(self._repo, self._remote_name, default=_ORIGIN)
+
     def _refresh(self) -> None:
         if self._url and time.monotonic() - self._mirror_read_at > self._max_age:
             self._repo = self._open_mirror()
 
-    def _open_mirror(self) -> GitRepo:
+    def _open_mirror(self, *, max_age: float | None = None) -> GitRepo:
         assert self._url is not None
-        repo = GitRepo.mirror(self._url, self._mirrors, max_age=self._max_age)
+        age = self._max_age if max_age is None else max_age
+        repo = GitRepo.mirror(self._url, self._mirrors, max_age=age)
         self._mirror_read_at = time.monotonic()
         return repo
 
@@ -606,7 +695,11 @@ class Registry:
             by=self._repo.identity(), message=message, dry_run=dry_run,
         )  # fmt: skip
         if change.events and not dry_run:
-            return self._read(model), change
+            from modelregistry import changes
+
+            folded = self._read(model)
+            changes.confirm(change, folded.history, seen=len(log.events))
+            return folded, change
         return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change
 
     def _changed(self, model: str, decide: Decide, *, message: str, dry_run: bool) -> ModelVersion:
@@ -616,11 +709,18 @@ class Registry:
         return self._version(folded, change.version)
 
     def _check_writable(self) -> None:
-        if self._url is not None:
-            raise WorkingCopyError(
-                "a registry opened by its URL can only be read: clone it, open the clone, and push its tags "
-                "('git push origin <tag>')"
-            )
+        if self._offline:
+            raise RemoteError("a write needs the remote, and this registry was opened with offline=True")
+
+    def _repair(self) -> None:
+        """Settle what is pending, and write the echoes that are missing."""
+        from modelregistry import changes
+
+        self.sync()
+        for model in [log.model for log in self._backend.read_all()]:
+            folded = self._read(model)
+            if any(missing_echoes(folded.history)):
+                self._change(model, changes.repeat_for_gto, message="", dry_run=False)
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.

@@ -30,14 +30,16 @@ def write(
 
     Raises:
         ConflictError: Others wrote first, again and again.
+        OutcomeUnknownError: The connection broke while an event was pushed.
         RegistryError: Whatever ``decide`` refuses.
     """
     written: list[Event] = []
     try:
         for attempt in range(_TRIES):
             if attempt:
-                # Writers that met must not meet again in step.
-                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+                _wait(attempt)
+            if not dry_run:
+                backend.prepare(model)
             log = backend.read(model)
             writer = Writer(
                 author=by.name, email=by.email, now=datetime.now(timezone(by.offset)),
@@ -84,16 +86,41 @@ def pinned(what: Callable[[History], Sequence[str]], decide: Decide) -> Decide:
 
 def _append(backend: Backend, events: Sequence[Event], written: list[Event]) -> bool:
     """Append the events in order and list them in ``written``; False when another writer was faster with one."""
-    for event in events:
+    chain: dict[str | None, str | None] = {}
+    for drafted in events:
+        # What came before may have another number than it was drafted with, and so another fingerprint.
+        event = drafted.model_copy(update={"prev": chain.get(drafted.prev, drafted.prev)})
         kept = backend.append(event)
-        while kept is None and event.echo_of is not None:  # its place in the log does not matter to anyone
-            kept = backend.append(numbered(event, backend.read(event.model).next_number(event.slot)))
+        if kept is None and event.echo_of is not None:
+            kept = _append_echo(backend, event)
+            if kept is None:  # check(repair=True) writes it
+                chain[drafted.fingerprint()] = event.prev
+                continue
         if kept is None:
             return False
         written.append(kept)
+        chain[drafted.fingerprint()] = kept.fingerprint()
         if kept.echo_of is None:
             _log.info("%s: %s written as %s", kept.model, kept.kind, kept.source)
     return True
+
+
+def _append_echo(backend: Backend, event: Event) -> Event | None:
+    """Append an echo whose number is taken: its place in the log does not matter to anyone."""
+    for attempt in range(_TRIES):
+        if attempt:
+            _wait(attempt)
+        backend.prepare(event.model)
+        kept = backend.append(numbered(event, backend.read(event.model).next_number(event.slot)))
+        if kept is not None:
+            return kept
+    _log.warning("%s: %s could not be written for GTO; check(repair=True) does it", event.model, event.source)
+    return None
+
+
+def _wait(attempt: int) -> None:
+    """Writers that met must not meet again in step."""
+    time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
 
 
 def _registry_id(backend: Backend, log: Log) -> str:

@@ -72,8 +72,21 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    def missing(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-        """Those of ``entries`` whose bytes are neither on this machine nor where they are fetched from."""
+    def missing(self, entries: Sequence[Entry], *, cached: bool = True) -> tuple[Entry, ...]:
+        """Those of ``entries`` whose bytes are neither on this machine nor where they are fetched from.
+
+        Args:
+            entries: What to look for.
+            cached: Whether bytes on this machine count.
+        """
+
+    def push(self, content: Content) -> None:
+        """Bring the bytes from this machine to where they are fetched from, unless they are there.
+
+        Raises:
+            MissingBytesError: That can't be done.
+        """
+        del content
 
     def made_here(self, rev: str, content: Content) -> bool:
         """Whether there is evidence that this user's own pipeline made these bytes on this machine."""

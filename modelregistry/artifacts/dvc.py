@@ -224,14 +224,41 @@ class DvcStorage(Storage):
                 paths=[each.path for each in lost],
             )
 
-    def missing(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-        """Those of ``entries`` that are neither in the cache nor, with the recorded size, in the remote.
+    def push(self, content: Content) -> None:
+        """Push the bytes from the DVC cache to the remote, as ``dvc push`` does.
+
+        Raises:
+            MissingBytesError: The remote can't be written, or the project has no working copy.
+        """
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        for group in self._groups(content.entries):
+            origin = self._origin(group[0])
+            addresses = dict.fromkeys(
+                [content.address or group[0].address, *(entry.address for entry in group)]
+            )
+            objects = [HashInfo(*address.split(":", 1)) for address in addresses]
+            try:
+                with Repo(origin.project.base) as repo:
+                    repo.cloud.push(objects, remote=origin.remote)
+            except DvcException as error:
+                raise MissingBytesError(
+                    f"{content.path!r} can't be pushed to the DVC remote: {_without_secrets(str(error))}",
+                    paths=[entry.path for entry in group],
+                ) from error
+
+    def missing(self, entries: Sequence[Entry], *, cached: bool = True) -> tuple[Entry, ...]:
+        """Those of ``entries`` that are neither in the cache (unless not ``cached``) nor, at their size, in the remote.
 
         Raises:
             InvalidFileError: The project's configuration can't be read.
             MissingBytesError: The remote can't be asked.
         """
-        absent = list({entry.address: entry for entry in entries if self.find(entry) is None}.values())
+        absent = list(
+            {entry.address: entry for entry in entries if not cached or self.find(entry) is None}.values()
+        )
 
         def exists(filesystem: Any, path: str, entry: Entry) -> bool:
             try:

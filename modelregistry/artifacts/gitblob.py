@@ -109,7 +109,7 @@ class GitBlobStorage(Storage):
             if progress is not None:
                 progress(done, total)
 
-    def missing(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
-        """None of them: what a commit names is in its repository."""
-        del entries
+    def missing(self, entries: Sequence[Entry], *, cached: bool = True) -> tuple[Entry, ...]:
+        """None of them: what a commit names is in its repository, and is pushed with it."""
+        del entries, cached
         return ()

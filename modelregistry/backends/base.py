@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from modelregistry.events import Event
 from modelregistry.tags import Quarantined, first_number
@@ -29,6 +29,15 @@ class Log:
     def next_number(self, slot: str) -> int:
         """The number that the slot's next event must have."""
         return self.numbers[slot] + 1 if slot in self.numbers else first_number(slot)
+
+
+class Synced(NamedTuple):
+    """What bringing a log and its copy here together did."""
+
+    published: tuple[str, ...] = ()
+    """What waited here and now is shared, by the backend's names for events."""
+    refused: tuple[str, ...] = ()
+    """What another event had taken the place of: set aside, counted by nobody."""
 
 
 class Backend(ABC):
@@ -55,6 +64,22 @@ class Backend(ABC):
         """The random id of the registry that its events carry; None while none does."""
         return self._registry()
 
+    def prepare(self, model: str) -> None:
+        """Bring the model's log up to what all writers share, so that a change is decided on that.
+
+        Raises:
+            RemoteError: It is kept elsewhere, and that can't be reached.
+        """
+        self._prepare(model)
+
+    def sync(self) -> Synced:
+        """The same for all models; what was written here and not shared yet is published.
+
+        Raises:
+            RemoteError: It is kept elsewhere, and that can't be reached.
+        """
+        return self._sync()
+
     def append(self, event: Event) -> Event | None:
         """Append ``event`` if and only if its number in its slot is free; None when it is taken.
 
@@ -63,6 +88,9 @@ class Backend(ABC):
 
         Returns:
             The event as it will be read.
+
+        Raises:
+            OutcomeUnknownError: It may be kept or not; ``prepare`` settles it.
         """
         return self._append(event)
 
@@ -83,6 +111,12 @@ class Backend(ABC):
 
     @abstractmethod
     def _read_all(self) -> Iterator[Log]: ...
+
+    def _prepare(self, model: str) -> None:
+        del model
+
+    def _sync(self) -> Synced:
+        return Synced()
 
     def _heads(self) -> dict[str, str]:
         return {log.model: log.head for log in self._read_all()}

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import cached_property
 
-from modelregistry.backends.base import Backend, Log
+from modelregistry.backends.base import Backend, Log, Synced
+from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
-from modelregistry.errors import GitError, RefusedError
+from modelregistry.errors import GitError, RefusedError, RemoteError
 from modelregistry.events import Event
+from modelregistry.gitremote import GitRemote
 from modelregistry.gitrepo import GitRepo
 from modelregistry.tags import Quarantined, RawTag, parse, parse_name, render, tag_name, tag_prefix
 
 
 class GitBackend(Backend):
-    """Keeps the log in the tags of a Git repository, in GTO's grammar."""
+    """Keeps the log in the tags of a Git repository, in GTO's grammar.
+
+    Args:
+        repo: The repository.
+        remote: Says where the log is shared, once something is to be written; None for with nobody.
+        staged: Keep new events here until ``sync`` publishes them.
+    """
 
     name = "git"
 
-    def __init__(self, repo: GitRepo) -> None:
+    def __init__(
+        self, repo: GitRepo, remote: Callable[[], GitRemote | None] = lambda: None, *, staged: bool = False
+    ) -> None:
         self._repo = repo
+        self._remote = remote
+        self._staged = staged
         self._directories: dict[str, list[str]] = {}
 
     def _read(self, model: str) -> Log:
@@ -49,14 +62,35 @@ class GitBackend(Backend):
             return _registry_in(self._repo.tags_carefully("**"))
 
     def _append(self, event: Event) -> Event | None:
-        text = render(event)
-        name = f"refs/tags/{tag_name(event)}"
+        name = tag_name(event)
+        oid = self._repo.write_tag(render(event))
         try:
-            created = self._repo.create_ref(name, self._repo.write_tag(text))
+            if self._sharing is not None:
+                created = self._sharing.append(name, oid, event_id=event.id)
+            else:
+                created = self._repo.create_ref(f"refs/tags/{name}", oid)
         except GitError:
             self._check(event)
             raise
-        return event.model_copy(update={"source": tag_name(event)}) if created else None
+        return event.model_copy(update={"source": name}) if created else None
+
+    @cached_property
+    def _sharing(self) -> Sharing | None:
+        remote = self._remote()
+        return Sharing(self._repo, remote, staged=self._staged) if remote is not None else None
+
+    def _prepare(self, model: str) -> None:
+        if self._sharing is not None and not self._sharing.staged:
+            try:
+                self._sharing.settle(tag_prefix(model))
+            except RemoteError as error:
+                raise RemoteError(
+                    f"nothing was written: {error}; Registry(…, push=False) keeps changes here until sync()",
+                    arguments=error.arguments, stderr=error.stderr, status=error.status,
+                ) from error  # fmt: skip
+
+    def _sync(self) -> Synced:
+        return self._sharing.settle() if self._sharing is not None else Synced()
 
     def _check(self, event: Event) -> None:
         render(event)

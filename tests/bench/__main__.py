@@ -91,6 +91,14 @@ def measure(folder: Path, *, quick: bool) -> list[Row]:
     for tags in promoted:
         say(f"promoting among {tags:,}")
         rows += logs.promoting(packed[tags], tags, repeats=repeats)
+    shared = {}
+    for tags in (small, large):
+        say(f"sharing among {tags:,}")
+        rows += logs.sharing(packed[tags], tags, repeats=repeats)
+        shared[tags] = rows[-1].ours
+    rows.append(
+        Row(f"the same, {large:,} tags", shared[large], f"the same, {small:,} tags", shared[small], None)
+    )
     say("importing")
     rows += processes.importing(repeats=repeats)
     say("loading")

@@ -125,6 +125,39 @@ def promoting(place: Path, tags: int, *, repeats: int) -> list[Row]:
     return rows
 
 
+def sharing(place: Path, tags: int, *, repeats: int) -> list[Row]:
+    """Promote in a clone with a hub, beside plain git that fetches, makes the very same tag and pushes it to a twin."""
+    sides = []
+    for side in ("ours", "theirs"):
+        hub = place.parent / f"{place.name}-{side}.git"
+        git(place.parent, "clone", "--quiet", "--bare", os.fspath(place), os.fspath(hub))
+        clone = hub.with_suffix("")
+        git(place.parent, "clone", "--quiet", os.fspath(hub), os.fspath(clone))
+        sides.append((hub, clone))
+    (_, mine), (hub, theirs) = sides
+    registry, times = Registry(mine), []
+    before = _tags(mine)
+    for turn in range(repeats + 1):
+        ours = timed(partial(registry.promote, MODEL, VERSIONS[turn % 3], "current", message="Better."))
+        now = _tags(mine)
+        written = {name: text for name, text in now.items() if name not in before}
+        before = now
+        times.append((ours, timed(partial(_share, theirs, hub, written))))
+    ours, peer = (statistics.median(column) for column in zip(*times[1:], strict=True))
+    peer_is = "git fetch, mktag, push, update-ref"
+    return [Row(f"`promote` with its push, {tags:,} tags", ours, peer_is, peer, 1.3)]
+
+
+def _share(clone: Path, hub: Path, tags: dict[str, bytes]) -> None:
+    """What plain git needs to write the tags where others see them."""
+    specs = [f"refs/tags/{MODEL}{glob}:refs/tags/{MODEL}{glob}" for glob in ("@*", "#*")]
+    git(clone, *_WRITE, "fetch", "--no-tags", "--no-write-fetch-head", os.fspath(hub), *specs)
+    for name, text in tags.items():
+        oid = git(clone, *_WRITE, "mktag", stdin=text).decode().strip()
+        git(clone, *_WRITE, "push", "--porcelain", os.fspath(hub), f"{oid}:{name}")
+        git(clone, *_WRITE, "update-ref", "--stdin", stdin=f"create {name} {oid}\n".encode())
+
+
 def _tags(place: Path) -> dict[str, bytes]:
     """The tag objects of the model, by reference."""
     names = git(place, "for-each-ref", "--format=%(refname)", *_GLOBS).decode().split()

@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,53 @@ def write_by_turns(job: dict[str, Any], report: Any) -> None:
             report({"done": message})
 
 
+def share_by_turns(job: dict[str, Any], report: Any) -> None:
+    """Promote in a clone (plainly, and with the holder it believes in) and roll back; tell when each call began and ended."""
+    from datetime import datetime, timedelta, tzinfo
+
+    import modelregistry as mr
+    from modelregistry import writing
+
+    class SkewedClock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(seconds=job["skew"])
+
+    writing.datetime = SkewedClock  # type: ignore[misc]
+    registry = mr.Registry(job["root"])
+    for turn in range(job["turns"]):
+        message = f"{job['who']}.{turn}"
+        holder = registry.get("churn#current").version
+        others = [f"v0.1.{number}" for number in range(job["versions"]) if f"v0.1.{number}" != holder]
+        choice = random.random()
+        report({"tried": message})
+        known: dict[str, Any] = {"from": time.monotonic()}
+        try:
+            if choice < 0.2:
+                registry.rollback("churn", "current", message=message)
+            elif choice < 0.5:
+                known["expected"] = holder
+                registry.promote("churn", random.choice(others), "current", expected=holder, message=message)
+            else:
+                version = random.choice(others)
+                before = len(registry.history("churn"))
+                registry.promote("churn", version, "current", message=message)
+                written = [event.message for event in registry.history("churn")[before:]]
+                if (
+                    message not in written
+                ):  # somebody else had promoted that very version: nothing was to be written
+                    report(
+                        {"refused": message, "why": "it held the stage already"}
+                        | known
+                        | {"to": time.monotonic()}
+                    )
+                    continue
+        except (mr.ConflictError, mr.StageEmptyError) as error:
+            report({"refused": message, "why": str(error)} | known | {"to": time.monotonic()})
+        else:
+            report({"done": message} | known | {"to": time.monotonic()})
+
+
 def read_until_told(job: dict[str, Any], report: Any) -> None:
     """Ask who is current, by a kept registry and by fresh ones, until the file ``job["until"]`` is there."""
     import modelregistry as mr
@@ -104,7 +152,7 @@ def read_until_told(job: dict[str, Any], report: Any) -> None:
     report({"reads": reads})
 
 
-JOBS = {"write": write_by_turns, "read": read_until_told}
+JOBS = {"write": write_by_turns, "share": share_by_turns, "read": read_until_told}
 
 
 def run_job(job: dict[str, Any]) -> int:

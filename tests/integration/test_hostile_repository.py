@@ -31,7 +31,7 @@ KEYS = [
 ]  # fmt: skip
 ALIASES = [
     "for-each-ref", "cat-file", "rev-parse", "mktag", "update-ref", "ls-tree", "ls-files", "var", "commit-tree", "hash-object",
-    "symbolic-ref", "update-index", "read-tree", "write-tree", "clone", "fetch", "pack-refs",
+    "symbolic-ref", "update-index", "read-tree", "write-tree", "clone", "fetch", "pack-refs", "push", "ls-remote", "config",
 ]  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def test_no_verb_runs_what_the_repository_names(
     if below:
         (hostile.root / "deep").mkdir()
         monkeypatch.chdir(hostile.root / "deep")
-    registry = Registry("." if below else hostile.root)
+    registry = Registry("." if below else hostile.root, remote=None)
     for name, read in READS.items():
         read(registry)
         assert not hostile.marked, name
@@ -176,12 +176,42 @@ def test_a_mirror_of_a_hostile_repository_runs_nothing_and_inherits_nothing(
     for name, read in READS.items():
         read(mirror)
         assert not hostile.marked, name
-    Registry(hostile.root).promote("churn", "v0.1.1", "current")
+    Registry(hostile.root, remote=None).promote("churn", "v0.1.1", "current")
     assert mirror.get("churn#current").version == "v0.1.1"
     assert not hostile.marked
     (clone,) = (fresh_cache / "mirrors").glob("*.git")
     assert "evil" not in (clone / "config").read_text()
     assert not list((clone / "hooks").glob("*"))
+
+
+def test_an_odd_remote_is_refused_by_what_needs_it_and_stops_no_reader(hostile: Hostile) -> None:
+    registry = Registry(hostile.root)
+    assert registry.get("churn#current").version == "v0.1.0"
+    for need in (lambda: registry.promote("churn", "v0.1.1", "current"), registry.sync):
+        with pytest.raises(mr.InvalidInputError, match="can't open 'ext' URLs"):
+            need()
+    assert not hostile.marked
+
+
+@pytest.mark.parametrize("form", ["path", "file", "ssh"])
+def test_sharing_runs_nothing_that_the_repository_names(form: str, hostile: Hostile, tmp_path: Path) -> None:
+    hub = tmp_path / "hub.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", hostile.root, hub], check=True, timeout=60)
+    url = {"path": os.fspath(hub), "file": hub.as_uri(), "ssh": f"ssh://localhost:1{hub}"}[form]
+    git(hostile.root, "config", "remote.origin.url", url)
+    for key in ("uploadpack", "receivepack"):
+        git(hostile.root, "config", f"remote.{url}.{key}", hostile.program(key))
+    registry = Registry(hostile.root)
+    if form == "ssh":
+        with pytest.raises(mr.RemoteError, match="nothing was written"):
+            registry.promote("churn", "v0.1.1", "current")
+    else:
+        for name, wish in WRITES.items():
+            wish(registry)
+            assert not hostile.marked, name
+        registry.sync()
+        assert Registry(hub).get("churn").version == registry.get("churn").version
+    assert not hostile.marked
 
 
 def test_a_bare_hostile_repository_runs_nothing(hostile: Hostile) -> None:
@@ -190,7 +220,7 @@ def test_a_bare_hostile_repository_runs_nothing(hostile: Hostile) -> None:
     subprocess.run(
         ["git", "config", "--file", os.fspath(bare / "config"), "core.bare", "true"], check=True, timeout=60
     )
-    registry = Registry(bare)
+    registry = Registry(bare, remote=None)
     for wish in [*READS.values(), WRITES["register"], WRITES["promote"], WRITES["withdraw"]]:
         wish(registry)
     assert not hostile.marked

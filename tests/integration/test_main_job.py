@@ -590,16 +590,19 @@ def test_a_url_registry_shows_in_every_list_what_was_written_since(
     assert [problem.where for problem in remote.check()] == ["aaa@v1.0.0"]
 
 
-def test_a_url_registry_can_only_be_read_and_offline_it_is_what_it_was(
+def test_a_url_registry_writes_where_it_came_from_and_offline_it_is_what_it_was(
     project: Path, team: Registry, fresh_cache: Path
 ) -> None:
     remote = Registry(project.as_uri(), max_age=0)
     assert remote.get("churn#current").version == "v0.1.0"
-    with pytest.raises(mr.WorkingCopyError, match="clone it"):
-        remote.promote("churn", "v0.2.0", "current")
     team.promote("churn", "v0.2.0", "current")
-    assert Registry(project.as_uri(), offline=True).get("churn#current").version == "v0.1.0"
+    offline = Registry(project.as_uri(), offline=True)
+    assert offline.get("churn#current").version == "v0.1.0"
+    with pytest.raises(mr.RemoteError, match="offline"):
+        offline.rollback("churn", "current")
     assert remote.get("churn#current").version == "v0.2.0"
+    assert remote.rollback("churn", "current").version == "v0.1.0"
+    assert Registry(project).get("churn#current").version == "v0.1.0"
 
 
 def test_a_first_project_becomes_a_registry_from_nothing(tmp_path: Path) -> None:

@@ -133,9 +133,12 @@ def test_a_url_that_leads_nowhere_is_one_error_and_leaves_no_mirror(
     assert not list((environment / "cache").rglob("*.git"))
 
 
-def test_a_registry_opened_by_its_url_is_only_read(hub: Path) -> None:
-    with pytest.raises(mr.WorkingCopyError, match="clone it"):
-        mr.Registry(f"file://{hub}").promote("churn", "v0.1.0", "shadow")
+def test_a_registry_opened_by_its_url_writes_there(hub: Path) -> None:
+    registry = mr.Registry(f"file://{hub}")
+    assert registry.promote("churn", "v0.1.0", "shadow").stages == ("shadow",)
+    assert mr.Registry(hub).get("churn#shadow").version == "v0.1.0"
+    with pytest.raises(mr.InvalidInputError, match="push=False"):
+        mr.Registry(f"file://{hub}", push=False)
 
 
 def test_bytes_that_are_here_are_read_without_dvc(plain: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_missing_echo_is_told_with_the_command_that_mends_it() -> None:
     ]  # fmt: skip
     (found,) = problems_in(world.history, ())
     assert found.what == "GTO still counts v0.1.0 as a holder of 'shadow'; it left"
-    assert found.mend == "gto deprecate churn v0.1.0 shadow"
+    assert found.mend == "check(repair=True)"
 
 
 @given(st.lists(stage_wishes, max_size=12))

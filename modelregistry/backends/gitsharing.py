@@ -1,0 +1,148 @@
+"""How a clone and its remote come to hold the same events: one push an event, and what is left when one fails.
+
+``refs/modelregistry/pending/<object id>/<tag>`` is an event that this clone has yet to publish: staged on purpose, or
+pushed over a connection that broke. ``refs/modelregistry/refused/<object id>/<tag>`` is one that lost its place to
+another: kept for its author to look at, and counted by nobody.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from modelregistry.backends.base import Synced
+from modelregistry.errors import GitError, OutcomeUnknownError, RefusedError, RegistryWarning
+from modelregistry.events import Event
+from modelregistry.gitremote import GitRemote, Outcome
+from modelregistry.gitrepo import GitRepo
+from modelregistry.tags import RawTag, parse, parse_name
+
+TAGS = "refs/tags/"
+_PENDING = "refs/modelregistry/pending/"
+_REFUSED = "refs/modelregistry/refused/"
+
+
+class Sharing:
+    """Publishes the events of one clone.
+
+    Args:
+        repo: The clone.
+        remote: Where the log is shared.
+        staged: Keep new events here until ``settle`` publishes them.
+    """
+
+    def __init__(self, repo: GitRepo, remote: GitRemote, *, staged: bool = False) -> None:
+        self._repo = repo
+        self._remote = remote
+        self.staged = staged
+
+    def settle(self, prefix: str = "") -> Synced:
+        """Fetch the tags with that prefix, publish what is pending, set aside what lost its place.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+            OutcomeUnknownError: The connection broke again.
+        """
+        patterns = [f"{TAGS}{prefix}@*", f"{TAGS}{prefix}#*"] if prefix else [f"{TAGS}*"]
+        agrees = self._remote.fetch(patterns)
+        published: list[str] = []
+        refused: dict[str, str] = {}
+        broken: set[str] = set()
+        reasons: list[str] = []
+        for event, oid in self._pending(prefix):
+            try:
+                # What came after an event that lost its place was decided on it, and goes with it.
+                if event.model not in broken and self._publish(event.source, oid, event.id):
+                    published.append(event.source)
+                    continue
+            except RefusedError as error:
+                reasons.append(str(error))
+            broken.add(event.model)
+            refused[event.source] = oid
+        if refused or not agrees:
+            refused |= self._others(patterns)
+        if refused:
+            for tag, oid in refused.items():
+                self._aside(tag, oid)
+            self._remote.fetch(patterns)
+            why = "; ".join(reasons) or f"{self._remote} has other events in their place, which count"
+            warnings.warn(
+                f"set aside below {_REFUSED}: {', '.join(refused)}; {why}", RegistryWarning, stacklevel=5
+            )
+        return Synced(tuple(published), tuple(refused))
+
+    def append(self, tag: str, oid: str, *, event_id: str) -> bool:
+        """Give the event its place in the shared log; False when another has it.
+
+        Raises:
+            OutcomeUnknownError: The connection broke, and the remote can't be asked.
+            RefusedError: The remote's own rules forbid it.
+        """
+        if self.staged:
+            pending = {f"{_PENDING}{oid}/{tag}": oid}
+            self._repo.change_refs(create=pending, delete={})
+            if self._repo.create_ref(f"{TAGS}{tag}", oid):
+                return True
+            self._repo.change_refs(create={}, delete=pending)
+            return False
+        return self._publish(tag, oid, event_id)
+
+    def _publish(self, tag: str, oid: str, event_id: str) -> bool:
+        outcome = self._remote.create(f"{TAGS}{tag}", oid)
+        if outcome is Outcome.UNKNOWN:
+            self._repo.change_refs(create={f"{_PENDING}{oid}/{tag}": oid}, delete={})
+            raise OutcomeUnknownError(
+                f"the connection to {self._remote} broke while {tag!r} was pushed, so nobody can tell whether it "
+                "is there: call sync(), or write to the model again, to settle it",
+                event_id=event_id, tag=tag,
+            )  # fmt: skip
+        if outcome is Outcome.CREATED:
+            self._keep(tag, oid)
+        return outcome is Outcome.CREATED
+
+    def _keep(self, tag: str, oid: str) -> None:
+        """The shared event, here too."""
+        name = f"{TAGS}{tag}"
+        if not self._repo.create_ref(name, oid):
+            here = dict(self._repo.refs(name)).get(name, oid)
+            if here != oid:
+                self._aside(tag, here)
+                self._repo.create_ref(name, oid)
+        self._repo.change_refs(create={}, delete={f"{_PENDING}{oid}/{tag}": oid})
+
+    def _pending(self, prefix: str) -> list[tuple[Event, str]]:
+        """The events that wait to be published, oldest first, so that nobody sees one before those it came after."""
+        waiting = [
+            (ref.name.removeprefix(_PENDING).partition("/")[2], ref.oid) for ref in self._repo.refs(_PENDING)
+        ]
+        wanted = [
+            (tag, oid) for tag, oid in waiting if not prefix or tag.startswith((f"{prefix}@", f"{prefix}#"))
+        ]
+        found = []
+        objects = self._repo.read([oid for _, oid in wanted]) if wanted else []
+        for (tag, oid), kept in zip(wanted, objects, strict=True):
+            event = parse(RawTag(tag, oid, "tag", kept.data)) if kept is not None else None
+            if isinstance(event, Event):
+                found.append((event, oid))
+        return sorted(found, key=lambda pair: pair[0].order)
+
+    def _others(self, patterns: Sequence[str]) -> dict[str, str]:
+        """The events here whose name is another event's on the remote: what GTO leaves when its push is refused."""
+        theirs = self._remote.refs(patterns)
+        globs = [pattern if "@" in pattern else pattern.replace("*", "**") for pattern in patterns]
+        return {
+            ref.name.removeprefix(TAGS): ref.oid
+            for ref in self._repo.refs(*globs)
+            if theirs.get(ref.name, ref.oid) != ref.oid and parse_name(ref.name.removeprefix(TAGS))
+        }
+
+    def _aside(self, tag: str, oid: str) -> None:
+        try:
+            self._repo.change_refs(
+                create={f"{_REFUSED}{oid}/{tag}": oid},
+                delete={f"{TAGS}{tag}": oid, f"{_PENDING}{oid}/{tag}": oid},
+            )
+        except GitError:
+            # Another process may have done so, and have fetched what counts.
+            if dict(self._repo.refs(f"{TAGS}{tag}")).get(f"{TAGS}{tag}") == oid:
+                raise

@@ -1,0 +1,218 @@
+"""Where a repository shares its references: fetch some, push one exclusively, and learn what became of the push.
+
+The remote is called by its URL, never by its name, and with the programs that git itself would use: what the
+repository's own configuration names (``core.sshCommand``, ``remote.*.receivepack``, credential helpers) is not run.
+Authentication is Git's own: the ssh agent, the user's credential helper, ``GIT_ASKPASS``; nothing ever prompts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from functools import cached_property
+
+from modelregistry.errors import GitError, InvalidInputError, RefusedError, RemoteError
+from modelregistry.gitcall import NETWORK_SECONDS, without_secrets
+from modelregistry.gitrepo import GitRepo, check_url
+
+_TRIES = 3
+_SSH = "ssh -oBatchMode=yes"  # the agent answers, or nobody
+_NOT_SET = 1  # what git config exits with where nothing is configured
+_OWN_SCOPES = ("system", "global", "command")  # what the user set, not what the repository says
+
+
+class Outcome(Enum):
+    """What became of a push."""
+
+    CREATED = "created"
+    TAKEN = "taken"
+    """Another object has that name."""
+    UNKNOWN = "unknown"
+    """It may have been applied or not, and the remote can't say."""
+
+
+class GitRemote:
+    """One remote of a repository.
+
+    Args:
+        repo: The repository.
+        url: Where the remote is. One that this library does not open is refused when it is used, by
+            ``InvalidInputError``: a repository whose remote is odd can still be read.
+    """
+
+    def __init__(self, repo: GitRepo, url: str) -> None:
+        self._repo = repo
+        self._url = url
+
+    @classmethod
+    def named(cls, repo: GitRepo, name: str) -> GitRemote | None:
+        """The remote that the repository's configuration has under that name, if there is one."""
+        try:
+            url = repo.run("config", "--get", f"remote.{name}.url").decode().rstrip("\n")
+        except GitError as error:
+            if error.status != _NOT_SET:  # it could not be asked, which must not pass for having none
+                raise
+            return None
+        if "://" not in url and repo.root and not os.path.isabs(url) and os.path.exists(repo.root / url):
+            url = os.fspath((repo.root / url).resolve())
+        return cls(repo, url)
+
+    def __repr__(self) -> str:
+        return without_secrets(self._url)
+
+    @cached_property
+    def _address(self) -> str:
+        return check_url(self._url)
+
+    def fetch(self, patterns: Sequence[str]) -> bool:
+        """Bring the references that match (each pattern has one ``*``, or none); what is here is left as it is.
+
+        Returns:
+            Whether all that is here is what the remote has; False where a reference is at another object.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+        """
+        specs = [f"{pattern}:{pattern}" for pattern in patterns]
+        try:
+            self._call(
+                "fetch", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+                "--upload-pack=git-upload-pack", "--end-of-options", self._address, *specs,
+            )  # fmt: skip
+        except GitError as error:
+            # References that differ here stay, and git says so by its exit status; the others have come.
+            if "would clobber existing tag" not in error.stderr:
+                raise self._unreachable(error) from error
+            return False
+        return True
+
+    def refs(self, patterns: Sequence[str]) -> dict[str, str]:
+        """The object of every reference of the remote that matches.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+        """
+        try:
+            output = self._call(
+                "ls-remote",
+                "--quiet",
+                "--upload-pack=git-upload-pack",
+                "--end-of-options",
+                self._address,
+                *patterns,
+            )
+        except GitError as error:
+            raise self._unreachable(error) from error
+        pairs = (line.split("\t") for line in output.decode("utf-8", "surrogateescape").splitlines())
+        return {name: oid for oid, name in pairs if not name.endswith("^{}")}
+
+    def create(self, name: str, oid: str) -> Outcome:
+        """Create ``name`` at ``oid`` on the remote if and only if nothing is there.
+
+        A push that fails in any other way than by a plain refusal may have been applied. So the remote is asked
+        what it has, and the same object is pushed again where it has nothing.
+
+        Raises:
+            RefusedError: The remote's own rules forbid it; nothing was written.
+            GitError: The remote says that it can't; nothing was written.
+        """
+        told = True
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(0.2 * attempt)
+            try:
+                self._push(name, oid)
+                return Outcome.CREATED
+            except GitError as error:
+                failure = error
+            told = told and "[remote rejected]" in failure.stdout
+            try:
+                found = self.refs([name]).get(name)
+            except RemoteError:
+                continue
+            if found is not None:
+                return Outcome.CREATED if found == oid else Outcome.TAKEN
+            if "declined" in failure.stdout:  # by a hook or a rule; GitHub, GitLab and git itself say it so
+                raise RefusedError(
+                    f"the remote {self} refuses the tag {name!r}: {_reason(failure)}"
+                ) from failure
+        if told:  # each time, by the remote itself: a full disk, a stale lock
+            raise GitError(
+                f"the remote {self} can't keep the tag {name!r}: {_reason(failure)}",
+                arguments=failure.arguments, stdout=failure.stdout, stderr=failure.stderr, status=failure.status,
+            ) from failure  # fmt: skip
+        return Outcome.UNKNOWN
+
+    def _push(self, name: str, oid: str) -> None:
+        self._call(
+            "push", "--porcelain", "--quiet", "--no-verify", "--no-signed", "--no-follow-tags",
+            "--recurse-submodules=no", "--receive-pack=git-receive-pack", "--end-of-options", self._address,
+            f"{oid}:{name}",
+        )  # fmt: skip
+
+    def _call(self, *arguments: str) -> bytes:
+        return self._repo.run(
+            *self._options, *arguments, timeout=NETWORK_SECONDS, environment=self._environment
+        )
+
+    @cached_property
+    def _own_settings(self) -> Sequence[tuple[str, str]]:
+        """What the user, not the repository, configured of how remotes are reached."""
+        try:
+            output = self._repo.run(
+                "config", "--null", "--show-scope", "--get-regexp",
+                r"^(core\.(sshcommand|askpass)|credential\..*)$",
+            ).decode("utf-8", "replace")  # fmt: skip
+        except GitError as error:
+            if error.status != _NOT_SET:
+                raise
+            return ()
+        fields = output.split("\0")[:-1]
+        pairs = zip(fields[::2], fields[1::2], strict=False)
+        settings = (pair.partition("\n") for scope, pair in pairs if scope in _OWN_SCOPES)
+        return [(key, value) for key, _, value in settings]
+
+    @cached_property
+    def _options(self) -> Sequence[str]:
+        # An empty helper forgets those named before it; then come the user's own, in their order.
+        credentials = [f"{key}={value}" for key, value in self._own_settings if key.startswith("credential.")]
+        return [part for setting in ("credential.helper=", *credentials) for part in ("-c", setting)]
+
+    @cached_property
+    def _environment(self) -> Mapping[str, str]:
+        """The programs that git calls, said where a repository's configuration can't say otherwise."""
+        own = dict(self._own_settings)
+        return {
+            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND") or own.get("core.sshcommand") or _SSH,
+            "GIT_ASKPASS": os.environ.get("GIT_ASKPASS") or own.get("core.askpass") or "true",
+        }
+
+    def _unreachable(self, error: GitError) -> RemoteError:
+        return RemoteError(
+            f"the remote {self} can't be reached: {error}",
+            arguments=error.arguments, stderr=error.stderr, status=error.status,
+        )  # fmt: skip
+
+
+def choose_remote(repo: GitRepo, name: str | None, *, default: str) -> GitRemote | None:
+    """The remote of that name; none where ``name`` is None, or is the default one and the repository has it not.
+
+    Raises:
+        InvalidInputError: There is no such remote.
+    """
+    if name is None:
+        return None
+    found = GitRemote.named(repo, name)
+    if found is None and name != default:
+        raise InvalidInputError(
+            f"no remote {name!r} in {repo!r}: 'git remote add {name} …', or remote=None for none"
+        )
+    return found
+
+
+def _reason(error: GitError) -> str:
+    said = f"{error.stderr}\n{error.stdout}".splitlines()
+    lines = [line for line in said if "[remote rejected]" in line or line.startswith("remote:")]
+    return " ".join(line.strip() for line in lines) or str(error)
