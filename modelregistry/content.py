@@ -6,6 +6,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +16,13 @@ from modelregistry.collector import paused
 from modelregistry.declarations import Declarations, declaring_file
 from modelregistry.deserialize import deserialize
 from modelregistry.dvcfiles import Declaration
-from modelregistry.errors import InvalidFileError, MissingBytesError, PathNotFoundError, WithdrawnError
+from modelregistry.errors import (
+    InvalidFileError,
+    MissingBytesError,
+    PathNotFoundError,
+    RegistryError,
+    WithdrawnError,
+)
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
 from modelregistry.plugins import import_library, loaders_for
@@ -62,6 +69,21 @@ class ContentReader:
             f"{path!r} is not in commit {rev[:10]}, neither as an output of DVC nor in Git: commit dvc.lock or the "
             "'.dvc' file with it, or name another rev="
         )
+
+    def locate_all(self, versions: Sequence[ModelVersion]) -> None:
+        """Have on this machine what says where the bytes of the versions are; what can't be had is left out."""
+        files = {version.rev: posixpath.dirname(declaring_file(version.name)) for version in versions}
+        # At once what most need; what else one of them needs comes with it.
+        self._repo.read(
+            [
+                f"{rev}:{posixpath.join(folder, file)}"
+                for rev, folder in files.items()
+                for file in ("dvc.yaml", "dvc.lock")
+            ]
+        )
+        for version in versions:
+            with suppress(RegistryError):
+                self._locate(version.rev, version.path)
 
     # -- registration --------------------------------------------------------------------------------------
 

@@ -8,8 +8,10 @@ Authentication is Git's own: the ssh agent, the user's credential helper, ``GIT_
 from __future__ import annotations
 
 import os
+import random
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 
@@ -33,6 +35,52 @@ class Outcome(Enum):
     """It may have been applied or not, and the remote can't say."""
 
 
+class Transport:
+    """How this user, not a repository, wants remotes reached.
+
+    Args:
+        run: Calls git with arguments and returns what it prints.
+    """
+
+    def __init__(self, run: Callable[..., bytes]) -> None:
+        self._run = run
+
+    @cached_property
+    def _own_settings(self) -> Sequence[tuple[str, str]]:
+        try:
+            output = self._run(
+                "config", "--null", "--show-scope", "--get-regexp",
+                r"^(core\.(sshcommand|askpass)|credential\..*)$",
+            ).decode("utf-8", "replace")  # fmt: skip
+        except GitError as error:
+            if error.status != _NOT_SET:
+                raise
+            return ()
+        fields = output.split("\0")[:-1]
+        pairs = zip(fields[::2], fields[1::2], strict=False)
+        settings = (pair.partition("\n") for scope, pair in pairs if scope in _OWN_SCOPES)
+        return [(key, value) for key, _, value in settings]
+
+    @cached_property
+    def options(self) -> Sequence[str]:
+        """The credential helpers, as options of git."""
+        # An empty helper forgets those named before it; then come the user's own, in their order.
+        credentials = [f"{key}={value}" for key, value in self._own_settings if key.startswith("credential.")]
+        return [part for setting in ("credential.helper=", *credentials) for part in ("-c", setting)]
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """The programs that git calls, said where a repository's configuration can't say otherwise."""
+        own = dict(self._own_settings)
+        program = os.environ.get("GIT_SSH")
+        return {
+            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND")
+            or own.get("core.sshcommand")
+            or (shlex.quote(program) if program else _SSH),
+            "GIT_ASKPASS": os.environ.get("GIT_ASKPASS") or own.get("core.askpass") or "true",
+        }
+
+
 class GitRemote:
     """One remote of a repository.
 
@@ -40,11 +88,13 @@ class GitRemote:
         repo: The repository.
         url: Where the remote is. One that this library does not open is refused when it is used, by
             ``InvalidInputError``: a repository whose remote is odd can still be read.
+        name: What the repository calls it, where its configuration is of our own making; else it is called by its URL.
     """
 
-    def __init__(self, repo: GitRepo, url: str) -> None:
+    def __init__(self, repo: GitRepo, url: str, *, name: str | None = None) -> None:
         self._repo = repo
         self._url = url
+        self._name = name
 
     @classmethod
     def named(cls, repo: GitRepo, name: str) -> GitRemote | None:
@@ -64,7 +114,12 @@ class GitRemote:
 
     @cached_property
     def _address(self) -> str:
-        return check_url(self._url)
+        url = check_url(self._url)
+        return self._name or url
+
+    @cached_property
+    def _transport(self) -> Transport:
+        return Transport(self._repo.run)
 
     def fetch(self, patterns: Sequence[str]) -> bool:
         """Bring the references that match (each pattern has one ``*``, or none); what is here is left as it is.
@@ -75,18 +130,53 @@ class GitRemote:
         Raises:
             RemoteError: The remote can't be reached.
         """
-        specs = [f"{pattern}:{pattern}" for pattern in patterns]
         try:
-            self._call(
-                "fetch", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-                "--upload-pack=git-upload-pack", "--end-of-options", self._address, *specs,
-            )  # fmt: skip
+            self._fetch([f"{pattern}:{pattern}" for pattern in patterns])
         except GitError as error:
             # References that differ here stay, and git says so by its exit status; the others have come.
             if "would clobber existing tag" not in error.stderr:
                 raise self._unreachable(error) from error
             return False
         return True
+
+    def mirror(self) -> None:
+        """Make every branch and tag here what it is there.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+        """
+        try:
+            self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], "--prune")
+        except GitError as error:
+            raise self._unreachable(error) from error
+
+    def bring(self, oids: Sequence[str]) -> None:
+        """Bring objects that a clone without file contents left out.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+        """
+        try:
+            # Nothing that is here says anything of what is missing, so there is nothing to negotiate.
+            self._fetch(oids, before=("-c", "fetch.negotiationAlgorithm=noop"))
+        except GitError as error:
+            raise self._unreachable(error) from error
+
+    def _fetch(self, specs: Sequence[str], *options: str, before: Sequence[str] = ()) -> None:
+        for attempt in range(_TRIES):
+            try:
+                with self._repo.guard():
+                    self._call(
+                        *before, "fetch", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+                        "--upload-pack=git-upload-pack", *options, "--stdin", "--end-of-options", self._address,
+                        stdin="".join(f"{spec}\n" for spec in specs).encode(),
+                    )  # fmt: skip
+                return
+            except GitError as error:
+                # Two processes of one clone that fetch the same tags at once are in each other's way for a moment.
+                if "cannot lock ref" not in error.stderr or attempt == _TRIES - 1:
+                    raise
+            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
 
     def refs(self, patterns: Sequence[str]) -> dict[str, str]:
         """The object of every reference of the remote that matches.
@@ -152,42 +242,11 @@ class GitRemote:
             f"{oid}:{name}",
         )  # fmt: skip
 
-    def _call(self, *arguments: str) -> bytes:
+    def _call(self, *arguments: str, stdin: bytes = b"") -> bytes:
         return self._repo.run(
-            *self._options, *arguments, timeout=NETWORK_SECONDS, environment=self._environment
-        )
-
-    @cached_property
-    def _own_settings(self) -> Sequence[tuple[str, str]]:
-        """What the user, not the repository, configured of how remotes are reached."""
-        try:
-            output = self._repo.run(
-                "config", "--null", "--show-scope", "--get-regexp",
-                r"^(core\.(sshcommand|askpass)|credential\..*)$",
-            ).decode("utf-8", "replace")  # fmt: skip
-        except GitError as error:
-            if error.status != _NOT_SET:
-                raise
-            return ()
-        fields = output.split("\0")[:-1]
-        pairs = zip(fields[::2], fields[1::2], strict=False)
-        settings = (pair.partition("\n") for scope, pair in pairs if scope in _OWN_SCOPES)
-        return [(key, value) for key, _, value in settings]
-
-    @cached_property
-    def _options(self) -> Sequence[str]:
-        # An empty helper forgets those named before it; then come the user's own, in their order.
-        credentials = [f"{key}={value}" for key, value in self._own_settings if key.startswith("credential.")]
-        return [part for setting in ("credential.helper=", *credentials) for part in ("-c", setting)]
-
-    @cached_property
-    def _environment(self) -> Mapping[str, str]:
-        """The programs that git calls, said where a repository's configuration can't say otherwise."""
-        own = dict(self._own_settings)
-        return {
-            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND") or own.get("core.sshcommand") or _SSH,
-            "GIT_ASKPASS": os.environ.get("GIT_ASKPASS") or own.get("core.askpass") or "true",
-        }
+            *self._transport.options, *arguments, stdin=stdin, timeout=NETWORK_SECONDS,
+            environment=self._transport.environment,
+        )  # fmt: skip
 
     def _unreachable(self, error: GitError) -> RemoteError:
         return RemoteError(
@@ -210,6 +269,23 @@ def choose_remote(repo: GitRepo, name: str | None, *, default: str) -> GitRemote
             f"no remote {name!r} in {repo!r}: 'git remote add {name} …', or remote=None for none"
         )
     return found
+
+
+def bring_promised(repo: GitRepo, oids: Sequence[str]) -> None:
+    """Bring objects that the repository left out, from the remote that its configuration says has them.
+
+    Raises:
+        RemoteError: It can't be reached, or there is none.
+    """
+    try:
+        lines = repo.run("config", "--get-regexp", r"^remote\..*\.promisor$").decode().splitlines()
+    except GitError as error:
+        raise RemoteError(f"{repo!r} lacks objects, and names no remote that has them") from error
+    name = lines[0].partition(" ")[0].removeprefix("remote.").removesuffix(".promisor")
+    remote = GitRemote.named(repo, name)
+    if remote is None:
+        raise RemoteError(f"{repo!r} lacks objects, and its remote {name!r} has no URL")
+    remote.bring(oids)
 
 
 def _reason(error: GitError) -> str:

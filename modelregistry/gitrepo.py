@@ -6,15 +6,13 @@ plumbing is used on a user's repository: ``status``, ``diff`` and ``checkout`` r
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 import tempfile
 import time
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,12 +21,11 @@ from typing import IO, NamedTuple
 from modelregistry.errors import (
     GitError,
     InvalidInputError,
-    PartialViewWarning,
     RepositoryNotFoundError,
     RevisionNotFoundError,
     WorkingCopyError,
 )
-from modelregistry.gitcall import LOCAL_SECONDS, NETWORK_SECONDS, GitCall, without_secrets
+from modelregistry.gitcall import LOCAL_SECONDS, GitCall, without_secrets
 from modelregistry.tags import MOST_TAG_BYTES, RawTag
 
 # Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
@@ -36,6 +33,7 @@ _PIPE_CHUNK = 400
 _TAG_FORMAT = (
     "%(objectname) %(objecttype) %(raw:size) %(refname)%0a%(if:equals=tag)%(objecttype)%(then)%(raw)%(end)"
 )
+_OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMITTED = ("commit: ", "commit (initial): ")
 _SCP_URL = re.compile(r"(?:[^/@:]+@)?[^/@:]{2,}:(?!//)")
 
@@ -64,7 +62,6 @@ class TreeEntry:
     path: str
     mode: str
     oid: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +124,9 @@ class GitRepo:
             os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"),
         )
         self._heads: tuple[object, tuple[str, ...]] = (None, ())
+        # What others who change references here agreed on; and where the contents come from that a clone left out.
+        self.guard: Callable[[], AbstractContextManager[object]] = nullcontext
+        self.bring: Callable[[Sequence[str]], None] | None = None
 
     def __repr__(self) -> str:
         return f"GitRepo({os.fspath(self.root or self.git_dir)!r})"
@@ -164,63 +164,6 @@ class GitRepo:
         common_dir = Path(git_dir, common.read_text().strip()).resolve() if common.is_file() else git_dir
         return cls(git_dir, common_dir=common_dir, root=root)
 
-    @classmethod
-    def mirror(cls, url: str, directory: Path, *, max_age: float) -> GitRepo:
-        """A bare clone of ``url`` in ``directory``, fetched anew when older than ``max_age`` seconds.
-
-        Processes share it: one clones or fetches at a time, and a clone appears whole or not at all. What can't be
-        fetched anew is read as it is, with a warning, unless ``max_age`` is 0.
-
-        Raises:
-            InvalidInputError: See ``check_url``.
-            GitError: The clone failed; or a fetch did, and ``max_age`` is 0.
-        """
-        from filelock import FileLock
-
-        check_url(url)
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place = directory / (hashlib.sha256(url.encode()).hexdigest()[:32] + ".git")
-        with FileLock(f"{place}.lock", mode=0o600):
-            repo = cls(place)
-            stamp = place / "fetched"
-            if not place.exists():
-                with tempfile.TemporaryDirectory(dir=directory, prefix="clone-") as folder:
-                    clone = Path(folder, "new.git")
-                    GitCall(None, Path(folder)).run(
-                        [
-                            "clone",
-                            "--quiet",
-                            "--bare",
-                            "--no-local",
-                            "--template=",
-                            "--",
-                            url,
-                            os.fspath(clone),
-                        ],
-                        timeout=NETWORK_SECONDS,
-                    )
-                    cls(clone).run("pack-refs", "--all")
-                    Path(clone, "fetched").touch()
-                    clone.rename(place)
-            elif (age := time.time() - stamp.stat().st_mtime) > max_age:
-                try:
-                    repo.run(
-                        "fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules", "--end-of-options",
-                        url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-                        timeout=NETWORK_SECONDS,
-                    )  # fmt: skip
-                    repo.run("pack-refs", "--all")
-                    stamp.touch()
-                except GitError as error:
-                    if max_age <= 0:
-                        raise
-                    warnings.warn(
-                        f"{url!r} can't be reached; reading it as it was {age / 60:.0f} minutes ago ({error})",
-                        PartialViewWarning,
-                        stacklevel=4,
-                    )
-        return repo
-
     def run(
         self,
         *arguments: str,
@@ -247,7 +190,8 @@ class GitRepo:
             GitError: It can't be created for another reason.
         """
         try:
-            self.run("update-ref", "--stdin", stdin=f"create {name} {oid}\n".encode())
+            with self.guard():
+                self.run("update-ref", "--stdin", stdin=f"create {name} {oid}\n".encode())
         except GitError as error:
             if "reference already exists" in error.stderr:
                 return False
@@ -260,11 +204,12 @@ class GitRepo:
         Raises:
             GitError: One of the new ones is at another object already, or git can't.
         """
-        known = dict(self.refs(*create, *delete)) if create or delete else {}
-        lines = [f"create {name} {oid}\n" for name, oid in create.items() if known.get(name) != oid]
-        lines += [f"delete {name} {oid}\n" for name, oid in delete.items() if known.get(name) == oid]
-        if lines:
-            self.run("update-ref", "--stdin", stdin="".join(lines).encode("utf-8", "surrogateescape"))
+        with self.guard():
+            known = dict(self.refs(*create, *delete)) if create or delete else {}
+            lines = [f"create {name} {oid}\n" for name, oid in create.items() if known.get(name) != oid]
+            lines += [f"delete {name} {oid}\n" for name, oid in delete.items() if known.get(name) == oid]
+            if lines:
+                self.run("update-ref", "--stdin", stdin="".join(lines).encode("utf-8", "surrogateescape"))
 
     def watch(self, directories: Iterable[str]) -> tuple[tuple[object, ...], bool]:
         """A token that changes when a tag in one of ``directories`` (below ``refs/tags``) does, and whether it is safe.
@@ -356,8 +301,20 @@ class GitRepo:
     def read(self, names: Sequence[str], *, limit: int = 1 << 24) -> list[GitObject | None]:
         """The objects that ``names`` (object ids, or ``rev:path``) stand for, in one call; None where there is none.
 
-        An object of more than ``limit`` bytes comes without its data.
+        An object of more than ``limit`` bytes comes without its data. Contents that a partial clone left out are
+        fetched, all that are asked for at once.
+
+        Raises:
+            RemoteError: They can't be fetched.
         """
+        try:
+            return self._read(names, limit)
+        except GitError as error:
+            if not self._bring(error, names):
+                raise
+            return self._read(names, limit)
+
+    def _read(self, names: Sequence[str], limit: int) -> list[GitObject | None]:
         found: list[GitObject | None] = []
         asked = [name if name.isprintable() else "" for name in names]
         with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, receive):
@@ -376,6 +333,24 @@ class GitRepo:
                     receive.read(1)
                     found.append(GitObject(head.oid, head.kind, head.size, data))
         return found
+
+    def _bring(self, error: GitError, names: Sequence[str]) -> bool:
+        """Fetch what ``names`` stand for, if it was left out of this clone and git said so; whether that was done."""
+        if self.bring is None or "from promisor remote" not in error.stderr:
+            return False
+        oids = [name for name in names if _OID.fullmatch(name)]
+        folders: dict[str, list[str]] = {}
+        for name in names:
+            rev, colon, path = name.partition(":")
+            if colon:
+                folder, _, file = path.rpartition("/")
+                folders.setdefault(f"{rev}:{folder}", []).append(file)
+        # Folders are never left out, only files; git knows no way to ask which.
+        for tree, files in zip(self._read(list(folders), 1 << 26), folders.values(), strict=True):
+            known = _tree_files(tree) if tree is not None else {}
+            oids += [known[file] for file in files if file in known]
+        self.bring(list(dict.fromkeys(oids)))
+        return True
 
     def read_file(self, rev: str, path: str, *, limit: int = 1 << 24) -> bytes | None:
         """The content of the file ``path`` at commit ``rev``; None if there is none (or it is a folder)."""
@@ -400,19 +375,25 @@ class GitRepo:
 
     def list_files(self, rev: str, path: str) -> list[TreeEntry]:
         """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root."""
-        output = self.run(
-            "--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", rev, "--", path or "."
-        )
+        output = self.run("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", rev, "--", path or ".")
         entries = []
         for record in output.split(b"\0")[:-1]:
             facts, _, name = record.partition(b"\t")
-            mode, _, oid, size = facts.decode().split()
-            if size != "-":  # a submodule
-                entries.append(TreeEntry(name.decode("utf-8", "surrogateescape"), mode, oid, int(size)))
+            mode, kind, oid = facts.decode().split()
+            if kind == "blob":  # and no submodule
+                entries.append(TreeEntry(name.decode("utf-8", "surrogateescape"), mode, oid))
         return entries
 
     def export(self, oid: str, target: Path) -> None:
         """Write the content of blob ``oid`` to ``target``, whatever its size."""
+        try:
+            self._export(oid, target)
+        except GitError as error:
+            if not self._bring(error, [oid]):
+                raise
+            self._export(oid, target)
+
+    def _export(self, oid: str, target: Path) -> None:
         with self._git.conversation(["cat-file", "blob", oid]) as (_, receive), open(target, "wb") as file:
             shutil.copyfileobj(receive, file, 1 << 20)
 
@@ -577,6 +558,19 @@ def _head(line: bytes) -> GitObject | None:
     if not line:
         raise ValueError("git cat-file ended early")
     return None
+
+
+def _tree_files(tree: GitObject) -> dict[str, str]:
+    """The files of one folder, with their object ids (Git's format: mode, space, name, NUL, raw id)."""
+    found = {}
+    data, width = tree.data or b"", len(tree.oid) // 2
+    while data:
+        head, _, rest = data.partition(b"\0")
+        mode, _, name = head.partition(b" ")
+        if mode.startswith(b"100"):
+            found[name.decode("utf-8", "surrogateescape")] = rest[:width].hex()
+        data = rest[width:]
+    return found
 
 
 def _mark(path: str) -> tuple[int, int, int] | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
@@ -27,7 +27,7 @@ from modelregistry.errors import (
     RemoteError,
 )
 from modelregistry.events import Bytes, Event
-from modelregistry.gitremote import GitRemote, choose_remote
+from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
 from modelregistry.history import ANY, Expected, History, Stages, missing_echoes
 from modelregistry.listing import (
@@ -51,6 +51,7 @@ from modelregistry.version import ModelVersion
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
     from modelregistry.changes import Change, Writer
+    from modelregistry.gitmirror import GitMirror
     from modelregistry.writing import Decide
 
 _MAX_AGE = 60.0
@@ -99,13 +100,21 @@ class Registry:
         self.target = config.choose_target(target)
         self._url = self.target if is_url(self.target) else None
         self._max_age = float("inf") if offline else max_age
-        self._mirror_read_at = 0.0
-        self._cache = cache = config.cache_folder()
-        self._mirrors = cache / "mirrors"
-        self._repo = self._open_mirror() if self._url else GitRepo.discover(self.target)
         self._offline = offline
-        if self._url and not push:
-            raise InvalidInputError("push=False needs a clone to stage changes in: open a path, not a URL")
+        self._cache = cache = config.cache_folder()
+        self._mirror: GitMirror | None = None
+        if self._url:
+            if not push:
+                raise InvalidInputError(
+                    "push=False needs a clone to stage changes in: open a path, not a URL"
+                )
+            from modelregistry.gitmirror import GitMirror
+
+            self._mirror = GitMirror.open(self._url, cache / "mirrors", max_age=self._max_age)
+            self._repo = self._mirror.repo
+        else:
+            self._repo = GitRepo.discover(self.target)
+            self._repo.bring = partial(bring_promised, self._repo)
         self._remote_name = remote
         self._push = push
         if remote not in (None, _ORIGIN):
@@ -129,6 +138,11 @@ class Registry:
 
     def __repr__(self) -> str:
         return f"Registry({self.target!r})"
+
+    @property
+    def synced_at(self) -> datetime | None:
+        """When the mirror of a URL was last brought up to date; None for a registry opened by its path."""
+        return self._mirror.synced_at if self._mirror is not None else None
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -312,10 +326,11 @@ class Registry:
             RemoteError: The remote can't be reached.
             OutcomeUnknownError: The connection broke while an event was pushed: call it again.
         """
-        if self._url:
-            self._check_writable()
-            self._repo = self._open_mirror(max_age=0)
-        return self._backend.sync()
+        self._check_writable()
+        self._refresh(max_age=0)
+        synced = self._backend.sync()
+        self._keep_what_offline_needs()
+        return synced
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -370,8 +385,7 @@ class Registry:
         self._check_writable()
         check_model(model)
         changes.check_metadata(metadata or {})
-        if self._url:
-            self._repo = self._open_mirror(max_age=0)
+        self._refresh(max_age=0)
         source_rev = self._repo.resolve(rev)
         declaration = self._declarations.at(source_rev, model)
         to_declare = declare and path is not None and (declaration is None or declaration.path != path)
@@ -661,20 +675,14 @@ class Registry:
 
     def _shared(self) -> GitRemote | None:
         """Where the log is shared. Asked for by what writes: a service that only reads has no need to know."""
-        if self._url:
-            return GitRemote(self._repo, self._url)
+        if self._mirror is not None:
+            return self._mirror.remote
         return choose_remote(self._repo, self._remote_name, default=_ORIGIN)
 
-    def _refresh(self) -> None:
-        if self._url and time.monotonic() - self._mirror_read_at > self._max_age:
-            self._repo = self._open_mirror()
-
-    def _open_mirror(self, *, max_age: float | None = None) -> GitRepo:
-        assert self._url is not None
-        age = self._max_age if max_age is None else max_age
-        repo = GitRepo.mirror(self._url, self._mirrors, max_age=age)
-        self._mirror_read_at = time.monotonic()
-        return repo
+    def _refresh(self, *, max_age: float | None = None) -> None:
+        """Bring the mirror of a URL up to date, if it is older than that."""
+        if self._mirror is not None:
+            self._mirror.refresh(self._max_age if max_age is None else max_age)
 
     @property
     def _hint(self) -> str:
@@ -711,6 +719,17 @@ class Registry:
     def _check_writable(self) -> None:
         if self._offline:
             raise RemoteError("a write needs the remote, and this registry was opened with offline=True")
+
+    def _keep_what_offline_needs(self) -> None:
+        """Have the files that say where the bytes of every holder of a stage are, though contents are left out here."""
+        if self._mirror is not None:
+            held = [
+                self._version(folded, version)
+                for folded in map(self._read, [log.model for log in self._backend.read_all()])
+                for holders in folded.history.assignments.values()
+                for version in holders
+            ]
+            self._content.locate_all(held)
 
     def _repair(self) -> None:
         """Settle what is pending, and write the echoes that are missing."""

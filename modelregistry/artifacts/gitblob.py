@@ -44,12 +44,15 @@ class GitBlobStorage(Storage):
                     "put the file itself there",
                     path=file.path,
                 )
-        self._refuse_pointers(files)
+        sizes = self._sizes(files)
         if len(files) == 1 and files[0].path == path:
-            entry = Entry(posixpath.basename(path), f"git:{files[0].oid}", files[0].size)
+            entry = Entry(posixpath.basename(path), f"git:{files[0].oid}", sizes[0])
             return Content(self.name, path, (entry,), address=entry.address)
         top = "" if path == "." else f"{path}/"
-        entries = tuple(Entry(file.path[len(top) :], f"git:{file.oid}", file.size) for file in files)
+        entries = tuple(
+            Entry(file.path[len(top) :], f"git:{file.oid}", size)
+            for file, size in zip(files, sizes, strict=True)
+        )
         tree = self._repo.read([f"{rev}:{'' if path == '.' else path}"], limit=0)[0]
         return Content(self.name, path, entries, True, f"git:{tree.oid}" if tree else "")
 
@@ -67,18 +70,17 @@ class GitBlobStorage(Storage):
                     path=place,
                 )
 
-    def _refuse_pointers(self, files: Sequence[TreeEntry]) -> None:
-        """Large files in Git LFS have a few lines of text in Git in their stead."""
-        small = [file for file in files if file.size <= _LFS_BYTES]
-        for file, blob in zip(
-            small, self._repo.read([file.oid for file in small], limit=_LFS_BYTES), strict=True
-        ):
+    def _sizes(self, files: Sequence[TreeEntry]) -> list[int | None]:
+        """Bytes of each file. Large files in Git LFS have a few lines of text in Git in their stead: they are refused."""
+        blobs = self._repo.read([file.oid for file in files], limit=_LFS_BYTES)
+        for file, blob in zip(files, blobs, strict=True):
             if blob is not None and blob.data is not None and blob.data.startswith(_LFS):
                 raise InvalidFileError(
                     f"{file.path!r} is a Git LFS pointer, and its bytes are in an LFS server, which this library "
                     "does not read: track it with DVC ('git rm --cached' it, then 'dvc add' it)",
                     path=file.path,
                 )
+        return [blob.size if blob is not None else None for blob in blobs]
 
     def find(self, entry: Entry) -> Path | None:
         """None: Git keeps its objects packed."""
