@@ -39,7 +39,16 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.history import ANY, EMPTY, Expected, History, Tenure, VersionRecord, missing_echoes
+from modelregistry.history import (
+    ANY,
+    EMPTY,
+    Expected,
+    History,
+    Tenure,
+    VersionRecord,
+    forgotten_by_gto,
+    missing_echoes,
+)
 from modelregistry.names import (
     FIRST_VERSION,
     Bump,
@@ -389,8 +398,11 @@ def _holds(event: Event, history: History) -> bool:
 
 
 def repeat_for_gto(history: History, writer: Writer) -> Change:
-    """The echoes that are missing: a writer was stopped before it had written them."""
+    """What GTO needs to see what we see, where a writer was stopped before or after its echoes."""
     draft = _Draft(history, writer)
+    for stage, version, _ in forgotten_by_gto(history):
+        tenure = history.standing_tenure(stage, version)
+        draft.add(Assigned, tenure.event.rev, stage=stage, version=version, echo_of=tenure.event.id)
     for stage, version, assigned in missing_echoes(history):
         _echo(draft, history, version, stage, _ended_by(history, assigned, stage, version))
     return draft.change(None)

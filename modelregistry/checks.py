@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from modelregistry.events import Assigned, Deregistered, Registered, Unassigned, Withdrawn
-from modelregistry.history import History, missing_echoes
+from modelregistry.history import History, forgotten_by_gto, missing_echoes
 from modelregistry.tags import Quarantined
 
 
@@ -102,4 +102,9 @@ def _gto(history: History) -> Iterator[Problem]:
         yield Problem(
             history.model, event.source, f"GTO still counts {version} as a holder of {stage!r}; it left",
             "check(repair=True)",
+        )  # fmt: skip
+    for stage, version, event in forgotten_by_gto(history):
+        yield Problem(
+            history.model, event.source, f"GTO counts {version} as a holder of {stage!r} no more; it is one: what this tag "
+            "repeats was never written", "check(repair=True)",
         )  # fmt: skip

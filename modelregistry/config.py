@@ -1,20 +1,26 @@
-"""Where the registry is, where this user keeps private files, and which stages the team has."""
+"""Where the registry is, where this user keeps private files, which stages the team has, and whom this user believes."""
 
 from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from modelregistry.errors import InvalidFileError, InvalidSettingsError
+from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
+from modelregistry.privatefile import doubt_of
 from modelregistry.yamltext import is_null, parse
+
+# Who has no policy need not import what one is made of.
+if TYPE_CHECKING:
+    from modelregistry.signers import Signers
 
 SETTINGS_FILE = ".modelregistry.toml"
 GTO_FILE = ".gto"
@@ -132,6 +138,49 @@ def read_stages(repo: GitRepo) -> Stages:
 def choose_target(target: str | os.PathLike[str] | None) -> str:
     """The path or URL of the registry: what was passed, else ``$MODELREGISTRY_URL``, else here."""
     return os.fspath(target) if target is not None else os.environ.get("MODELREGISTRY_URL") or "."
+
+
+def read_signers(signers: Signers | Mapping[str, str] | str | os.PathLike[str] | None) -> Signers | None:
+    """The reader's policy: what was passed, else the user's own file (``policy_file``), if there is one.
+
+    Raises:
+        InvalidSettingsError: The file can't be read, is not understood, or others could have written it.
+        InvalidInputError: What was passed is no key.
+    """
+    path = policy_file() if signers is None else None
+    if signers is None and path is None:
+        return None
+    from modelregistry.signers import Signer, Signers, key_id, parse_allowed_signers, parse_policy
+
+    if isinstance(signers, Signers):
+        return signers
+    if isinstance(signers, Mapping):
+        try:
+            return Signers(tuple(Signer(principal, key_id(key)) for principal, key in signers.items()))
+        except ValueError as error:
+            raise InvalidInputError(f"signers={signers!r}: {error}") from error
+    path = path or Path(str(signers))
+    try:
+        with open(path, encoding="utf-8") as file:
+            facts = os.fstat(file.fileno())
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingsError(f"the policy {os.fspath(path)!r} can't be read: {error}") from error
+    if (doubt := doubt_of(facts)) and not (facts.st_uid == 0 and not facts.st_mode & 0o022):
+        raise InvalidSettingsError(
+            f"the policy {os.fspath(path)!r} is {doubt}: nobody else may say whom you believe"
+        )
+    parse_text = parse_policy if path.suffix == ".toml" else parse_allowed_signers
+    return parse_text(text, os.fspath(path))
+
+
+def policy_file() -> Path | None:
+    """This user's own policy: ``$MODELREGISTRY_POLICY``, else ``policy.toml`` in the platform's configuration folder."""
+    chosen = os.environ.get("MODELREGISTRY_POLICY")
+    if chosen:
+        return Path(chosen)
+    path = Path(platformdirs.user_config_dir("modelregistry", appauthor=False)) / "policy.toml"
+    return path if path.exists() else None
 
 
 def cache_folder() -> Path:

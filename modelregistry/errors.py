@@ -20,6 +20,8 @@ Every error this library raises on purpose is one of these::
     │   └── NotDeclaredError                  dvc.yaml does not declare the artifact
     ├── ConflictError                         the log moved between the decision and the write
     ├── OutcomeUnknownError                   the connection broke: it may be written; a later call settles it
+    ├── SignatureError                        events fail this reader's policy, which is strict
+    ├── RewoundError                          events that this user has seen are gone from the log
     ├── SeveralHoldersError                   a shared stage was asked for its one holder
     ├── WorkingCopyError                      the verb needs files, and this is a bare repository
     ├── InvalidFileError                      dvc.yaml, dvc.lock or a *.dvc file that can't be read
@@ -33,6 +35,7 @@ Every error this library raises on purpose is one of these::
         └── RemoteError (ConnectionError)     the remote can't be reached; nothing was written
 
     RegistryWarning (UserWarning)
+    ├── UncountedEventWarning                 events fail this reader's policy; they count for nothing
     ├── PartialViewWarning                    a clone or mirror that may lack events
     └── DeprecatedModelWarning
 """
@@ -155,6 +158,30 @@ class OutcomeUnknownError(RegistryError):
         super().__init__(message)
         self.event_id = event_id
         self.tag = tag
+
+
+class SignatureError(RegistryError):
+    """Events fail this reader's policy of signatures, and the policy is strict.
+
+    Attributes:
+        tags: The events, by the tags that keep them.
+    """
+
+    def __init__(self, message: str, *, tags: Sequence[str]) -> None:
+        super().__init__(message)
+        self.tags = tuple(tags)
+
+
+class RewoundError(RegistryError):
+    """Events that this user has seen, and that counted, are gone from the log: who reads it as it is may be misled.
+
+    Attributes:
+        tags: The events, by the tags that kept them.
+    """
+
+    def __init__(self, message: str, *, tags: Sequence[str]) -> None:
+        super().__init__(message)
+        self.tags = tuple(tags)
 
 
 class SeveralHoldersError(RegistryError):
@@ -287,6 +314,10 @@ class RegistryWarning(UserWarning):
 
 class PartialViewWarning(RegistryWarning):
     """A clone that is shallow or has no tags, or a mirror that can't be fetched anew: events may be missing."""
+
+
+class UncountedEventWarning(RegistryWarning):
+    """Events fail this reader's policy of signatures: they count for nothing."""
 
 
 class DeprecatedModelWarning(RegistryWarning):

@@ -278,6 +278,10 @@ class History:
         found = self._stages.get(stage)
         return tuple(found.standing) if found else ()
 
+    def standing_tenure(self, stage: str, version: str) -> Tenure:
+        """The standing assignment of the version to the stage."""
+        return self._stages[stage].standing[version]
+
     def since(self, tenure: Tenure, stage: str) -> tuple[str, ...]:
         """The other versions whose standing assignment to the stage came after the tenure: what a rollback ends."""
         found = self._stages.get(stage)
@@ -352,6 +356,25 @@ def _standing_for_gto(history: History, stage: str) -> dict[str, Event]:
             elif version is not None:
                 standing.pop(version, None)
     return standing
+
+
+def forgotten_by_gto(history: History) -> Iterator[tuple[str, str, Event]]:
+    """Stage, version and tag, where a holder is none for GTO: an echo was written, and never what it repeats."""
+    for stage in history.stages_used:
+        standing = _standing_for_gto(history, stage)
+        for version in history.holders(stage):
+            if version not in standing:
+                yield (
+                    stage,
+                    version,
+                    next(
+                        event
+                        for event in reversed(history.events)
+                        if isinstance(event, Unassigned)
+                        and event.stage == stage
+                        and history.version_of(event) == version
+                    ),
+                )
 
 
 def missing_echoes(history: History) -> Iterator[tuple[str, str, Event]]:

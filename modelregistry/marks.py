@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,26 +14,38 @@ from modelregistry.events import Event
 
 
 class Marks:
-    """The events that this user has seen in one repository, by model.
+    """The events that this user has seen in one repository, by model, and the id of its registry.
 
     Args:
-        folder: Where this user keeps them.
+        folder: Where this user keeps them; only this user may write there.
         repository: What tells repositories apart.
     """
 
     def __init__(self, folder: Path, repository: str) -> None:
-        name = hashlib.sha256(os.fsencode(repository)).hexdigest()[:32]
-        self._path = folder / f"{name}.json"
-        self._seen: dict[str, dict[str, str]] = {}
-        with suppress(OSError, ValueError):
-            kept = json.loads(self._path.read_bytes())
-            if isinstance(kept, dict):
-                self._seen = kept
+        self._folder = folder / _name(repository)
+        self._loaded: dict[str, Mapping[str, str]] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models of which events were seen."""
-        return tuple(self._seen)
+        found = (_load(path).get("model") for path in self._folder.glob("*.json"))
+        return tuple(sorted(model for model in found if isinstance(model, str)))
+
+    @property
+    def registry(self) -> str | None:
+        """The id of the registry, as it was met first."""
+        with suppress(OSError):
+            return (self._folder / "registry").read_text().strip() or None
+        return None
+
+    def keep_registry(self, registry: str) -> None:
+        """Remember the id of the registry."""
+        self._write(self._folder / "registry", registry)
+
+    def gone(self, model: str, events: Iterable[Event]) -> dict[str, str]:
+        """The events that were seen and are not there: what the backend called them, by id."""
+        now = {event.id for event in events}
+        return {event_id: source for event_id, source in self._seen(model).items() if event_id not in now}
 
     def compare(self, model: str, events: Sequence[Event]) -> Iterator[Problem]:
         """What happened to the log but that it grew at its end.
@@ -42,39 +54,63 @@ class Marks:
             model: Its name.
             events: Its events, in their order.
         """
-        seen = self._seen.get(model, {})
-        now = {event.id for event in events}
-        for event_id, source in seen.items():
-            if event_id not in now:
-                yield Problem(
-                    model, source, "this event was there when this user last checked, and is gone: the log was rewound",
-                    "fetch the tag from a clone that still has it; if that is right, check(accept=True)",
-                )  # fmt: skip
+        for source in self.gone(model, events).values():
+            yield Problem(
+                model, source, "this event was there when this user last looked, and is gone: the log was rewound",
+                "fetch the tag from a clone that still has it; if that is right, check(accept=True)",
+            )  # fmt: skip
+        seen = self._seen(model)
         end = max((at for at, event in enumerate(events) if event.id in seen), default=-1)
         for event in events[: end + 1]:
             if event.id not in seen:
                 yield Problem(
                     model, event.source,
-                    f"{event.author}'s event came after this user last checked, and is dated before what was there: a "
+                    f"{event.author}'s event came after this user last looked, and is dated before what was there: a "
                     "clock is wrong, another clone wrote at that time, or somebody rewrites the past",
                     "look at it; if that is right, check(accept=True)",
                 )  # fmt: skip
 
-    def extend(self, model: str, events: Iterable[Event], *, accept: bool) -> None:
+    def extend(self, model: str, events: Iterable[Event], *, accept: bool = False) -> None:
         """Remember what came at the end; all there is, and nothing else, if ``accept``."""
         listed = list(events)
-        seen = {} if accept else self._seen.get(model, {})
+        before = self._seen(model)
+        seen = {} if accept else before
         end = max((at for at, event in enumerate(listed) if event.id in seen), default=-1)
-        self._seen[model] = seen | {event.id: event.source for event in listed[end + 1 :]}
+        now = {**seen, **{event.id: event.source for event in listed[end + 1 :]}}
+        if now != before:
+            self._loaded[model] = now
+            self._write(self._place(model), json.dumps({"model": model, "seen": now}))
 
     def forget(self, model: str) -> None:
         """Remember nothing of the model."""
-        self._seen.pop(model, None)
-
-    def save(self) -> None:
-        """Keep them on disk; a disk that can't be written is no matter."""
+        self._loaded.pop(model, None)
         with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = self._path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
-            temporary.write_text(json.dumps(self._seen))
-            temporary.replace(self._path)
+            self._place(model).unlink()
+
+    def _seen(self, model: str) -> Mapping[str, str]:
+        if model not in self._loaded:
+            found = _load(self._place(model)).get("seen")
+            self._loaded[model] = found if isinstance(found, dict) else {}
+        return self._loaded[model]
+
+    def _place(self, model: str) -> Path:
+        return self._folder / f"{_name(model)}.json"
+
+    def _write(self, path: Path, text: str) -> None:
+        with suppress(OSError):  # a disk that can't be written is no matter
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+            temporary.write_text(text)
+            temporary.replace(path)
+
+
+def _load(path: Path) -> Mapping[str, object]:
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _name(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]

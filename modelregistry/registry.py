@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from modelregistry.errors import (
 from modelregistry.events import Bytes, Event
 from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
-from modelregistry.history import ANY, Expected, History, Stages, missing_echoes
+from modelregistry.history import ANY, Expected, History, Stages, forgotten_by_gto, missing_echoes
 from modelregistry.listing import (
     EVENT_COLUMNS,
     MODEL_COLUMNS,
@@ -42,9 +42,11 @@ from modelregistry.listing import (
 from modelregistry.marks import Marks
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
 from modelregistry.plugins import BACKENDS, STORAGES, load_class
+from modelregistry.privatefile import PrivateFile, home_folder
 from modelregistry.store import Store
 from modelregistry.summaries import Summaries, Summary, summarize
 from modelregistry.tables import Rows
+from modelregistry.tags import render
 from modelregistry.trust import Ledger
 from modelregistry.version import ModelVersion
 
@@ -52,6 +54,8 @@ from modelregistry.version import ModelVersion
 if TYPE_CHECKING:
     from modelregistry.changes import Change, Writer
     from modelregistry.gitmirror import GitMirror
+    from modelregistry.signers import Signers
+    from modelregistry.verified import VerifiedBackend
     from modelregistry.writing import Decide
 
 _MAX_AGE = 60.0
@@ -81,10 +85,16 @@ class Registry:
         push: Publish what is written at once; else it is staged in this clone until ``sync()``.
         max_age: Seconds after which the mirror of a URL is fetched anew before a read; 0 for always.
         offline: Read the mirror of a URL as it is, without the network.
+        sign: Sign every event with the key that Git is configured with (``user.signingKey``, SSH or GPG).
+        signers: Whose events count: a policy file (``.toml``), an ``allowed_signers`` file of OpenSSH, or a mapping of
+            e-mail addresses to keys. Left out: this user's own policy file, where there is one. What fails it counts
+            for nothing, with a warning.
+        strict: Make such events an error.
 
     Raises:
         RepositoryNotFoundError: No Git repository there.
-        InvalidInputError: A URL that can't be opened.
+        InvalidInputError: A URL that can't be opened, or a key that is none.
+        InvalidSettingsError: A policy that can't be read.
         GitError: The URL could not be cloned.
     """
 
@@ -96,6 +106,9 @@ class Registry:
         push: bool = True,
         max_age: float = _MAX_AGE,
         offline: bool = False,
+        sign: bool = False,
+        signers: Signers | Mapping[str, str] | str | os.PathLike[str] | None = None,
+        strict: bool = False,
     ) -> None:
         self.target = config.choose_target(target)
         self._url = self.target if is_url(self.target) else None
@@ -119,7 +132,14 @@ class Registry:
         self._push = push
         if remote not in (None, _ORIGIN):
             self._shared()  # a misspelt one is told at once
-        self._backend: Backend = load_class(BACKENDS["git"])(self._repo, self._shared, staged=not push)
+        policy = config.read_signers(signers)
+        # What was seen of the log: of the events that count, where there is a policy.
+        self._marks = Marks(
+            home_folder() / ("marks" if policy is None else "marks-verified"),
+            self._url or os.fspath(self._repo.common_dir),
+        )
+        self._verified: VerifiedBackend | None = None
+        self._backend = self._open_backend(policy, sign=sign, strict=strict)
         storages = [
             load_class(STORAGES["dvc"])(self._repo, home=cache, source=self._url),
             load_class(STORAGES["git"])(self._repo),
@@ -138,6 +158,28 @@ class Registry:
 
     def __repr__(self) -> str:
         return f"Registry({self.target!r})"
+
+    def _open_backend(self, signers: Signers | None, *, sign: bool, strict: bool) -> Backend:
+        git = load_class(BACKENDS["git"])
+        if not sign and signers is None:
+            return git(self._repo, self._shared, staged=not self._push)  # type: ignore[no-any-return]
+        from modelregistry.signatures import Signing, Verifier
+
+        signing = Signing(self._repo)
+        inner: Backend = git(
+            self._repo, self._shared, staged=not self._push, sign=signing.sign if sign else None,
+            with_signed=signers is not None,
+        )  # fmt: skip
+        if signers is None:
+            return inner
+        from modelregistry.verified import VerifiedBackend
+
+        verifier = Verifier(signing, PrivateFile(home_folder() / "signatures", "is taken for verified"))
+        self._verified = VerifiedBackend(
+            inner, replace(signers, strict=strict or signers.strict), verifier, self._marks,
+            own_key=lambda event: verifier.key(signing.sign(render(event))) if sign else None,
+        )  # fmt: skip
+        return self._verified
 
     @property
     def synced_at(self) -> datetime | None:
@@ -280,8 +322,8 @@ class Registry:
         before what was there.
 
         Args:
-            repair: Write what a stopped writer left out (the tags that repeat a change for GTO), and settle what is
-                not published yet; what is still odd after that is returned.
+            repair: Write what a stopped writer left out or left alone (the tags that repeat a change for GTO), and
+                settle what is not published yet; what is still odd after that is returned.
             accept: Take the log as it is now for what was seen.
 
         Raises:
@@ -298,21 +340,19 @@ class Registry:
             )
         if self._repo.is_tagless:
             found.append(Problem("", "clone", "it was told to fetch no tags", "git fetch --tags"))
-        marks = Marks(self._cache / "marks", self._url or os.fspath(self._repo.common_dir))
-        gone = set(marks.models)
-        for log in self._backend.read_all():
+        gone = set(self._marks.models)
+        for log in self._verified.survey() if self._verified else self._backend.read_all():
             gone.discard(log.model)
             history = History(log.model, log.events, stages)
             found += problems_in(history, log.quarantined)
             if not accept:
-                found += marks.compare(log.model, history.events)
-            marks.extend(log.model, history.events, accept=accept)
+                found += self._marks.compare(log.model, history.events)
+            self._marks.extend(log.model, history.events, accept=accept)
         for model in sorted(gone):
             if accept:
-                marks.forget(model)
+                self._marks.forget(model)
             else:
-                found += marks.compare(model, ())
-        marks.save()
+                found += self._marks.compare(model, ())
         return Rows(found, PROBLEM_COLUMNS)
 
     def sync(self) -> Synced:
@@ -738,7 +778,7 @@ class Registry:
         self.sync()
         for model in [log.model for log in self._backend.read_all()]:
             folded = self._read(model)
-            if any(missing_echoes(folded.history)):
+            if any(missing_echoes(folded.history)) or any(forgotten_by_gto(folded.history)):
                 self._change(model, changes.repeat_for_gto, message="", dry_run=False)
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:

@@ -14,6 +14,15 @@ from modelregistry.events import Event
 from modelregistry.tags import Quarantined, first_number
 
 
+class Signed(NamedTuple):
+    """The record of a signed event, as the backend keeps it."""
+
+    oid: str
+    """Its id: equal ids, equal records."""
+    data: bytes
+    """The signed text, then the signature."""
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """What a backend keeps of one model, read at one moment."""
@@ -25,6 +34,8 @@ class Log:
     quarantined: tuple[Quarantined, ...] = ()
     numbers: Mapping[str, int] = field(default_factory=dict)
     """The highest number taken in each slot."""
+    signed: Mapping[str, Signed] = field(default_factory=dict)
+    """The records of the signed events, by ``source``, where the backend was asked to give them."""
 
     def next_number(self, slot: str) -> int:
         """The number that the slot's next event must have."""

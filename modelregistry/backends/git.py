@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import cached_property
 
-from modelregistry.backends.base import Backend, Log, Synced
+from modelregistry.backends.base import Backend, Log, Signed, Synced
 from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError, RemoteError
@@ -23,16 +23,26 @@ class GitBackend(Backend):
         repo: The repository.
         remote: Says where the log is shared, once something is to be written; None for with nobody.
         staged: Keep new events here until ``sync`` publishes them.
+        sign: Puts a signature below a tag object.
+        with_signed: Give the records of signed events with the logs.
     """
 
     name = "git"
 
     def __init__(
-        self, repo: GitRepo, remote: Callable[[], GitRemote | None] = lambda: None, *, staged: bool = False
+        self,
+        repo: GitRepo,
+        remote: Callable[[], GitRemote | None] = lambda: None,
+        *,
+        staged: bool = False,
+        sign: Callable[[bytes], bytes] | None = None,
+        with_signed: bool = False,
     ) -> None:
         self._repo = repo
         self._remote = remote
         self._staged = staged
+        self._sign = sign
+        self._with_signed = with_signed
         self._directories: dict[str, list[str]] = {}
 
     def _read(self, model: str) -> Log:
@@ -63,7 +73,8 @@ class GitBackend(Backend):
 
     def _append(self, event: Event) -> Event | None:
         name = tag_name(event)
-        oid = self._repo.write_tag(render(event))
+        text = render(event)
+        oid = self._repo.write_tag(self._sign(text) if self._sign is not None else text)
         try:
             if self._sharing is not None:
                 created = self._sharing.append(name, oid, event_id=event.id)
@@ -123,9 +134,9 @@ class GitBackend(Backend):
     def _logs(self, *patterns: str) -> dict[str, _Gathered]:
         """The logs of the models whose tags match, parsed while git goes on listing."""
         try:
-            return _gather(self._repo.tags(*patterns))
+            return _gather(self._repo.tags(*patterns), with_signed=self._with_signed)
         except GitError:
-            return _gather(self._repo.tags_carefully(*patterns))
+            return _gather(self._repo.tags_carefully(*patterns), with_signed=self._with_signed)
 
 
 def _registry_in(tags: Iterable[RawTag]) -> str | None:
@@ -149,21 +160,24 @@ class _Gathered:
         self.events: list[Event] = []
         self.quarantined: list[Quarantined] = []
         self.numbers: dict[str, int] = {}
+        self.signed: dict[str, Signed] = {}
 
     def log(self) -> Log:
-        return Log(self.model, _head(self.lines), tuple(self.events), tuple(self.quarantined), self.numbers)
+        return Log(
+            self.model, _head(self.lines), tuple(self.events), tuple(self.quarantined), self.numbers, self.signed
+        )  # fmt: skip
 
 
-def _gather(tags: Iterable[RawTag]) -> dict[str, _Gathered]:
+def _gather(tags: Iterable[RawTag], *, with_signed: bool) -> dict[str, _Gathered]:
     """The tags' events by model, in the order in which git lists them: by name."""
     found: dict[str, _Gathered] = {}
     with paused():
         for tag in tags:
-            _add(found, tag)
+            _add(found, tag, with_signed=with_signed)
     return found
 
 
-def _add(found: dict[str, _Gathered], tag: RawTag) -> None:
+def _add(found: dict[str, _Gathered], tag: RawTag, *, with_signed: bool) -> None:
     parsed = parse(tag)
     if parsed is None:
         return
@@ -174,6 +188,8 @@ def _add(found: dict[str, _Gathered], tag: RawTag) -> None:
         log.quarantined.append(parsed)
     else:
         log.events.append(parsed)
+        if with_signed and tag.data is not None and b"\n-----BEGIN " in tag.data:
+            log.signed[parsed.source] = Signed(tag.oid, tag.data)
     log.lines.append(f"{tag.oid} {tag.name}")
     slot = parsed.slot
     if parsed.number >= log.numbers.get(slot, 0):

@@ -417,6 +417,24 @@ def test_a_stage_that_ended_before_its_commit_was_a_version_is_reported_and_the_
     agree(project, registry, "churn", after="the advice")
 
 
+def test_a_rollback_that_stopped_after_its_words_for_gto_is_reported_and_the_advice_makes_gto_agree(
+    project: Path, agree: Agree
+) -> None:
+    registry = Registry(project)
+    registry.register("churn", rev="main~2")
+    registry.register("churn", rev="main~1")
+    registry.promote("churn", "v0.1.0", "current")
+    registry.promote("churn", "v0.1.1", "current")
+    registry.rollback("churn", "current")
+    git(project, "update-ref", "-d", "refs/tags/churn#current#3")
+    assert seen_by_us(registry, "churn").holders == {"current": "v0.1.1"}
+    assert seen_by_gto(project, "churn").holders == {"current": "v0.1.0"}
+    follow_the_advice(registry)
+    agree(project, registry, "churn", after="the advice")
+    assert registry.rollback("churn", "current").version == "v0.1.0"
+    agree(project, registry, "churn", after="the rollback")
+
+
 def follow_the_advice(registry: Registry) -> None:
     """Make the one call that ``check()`` names."""
     (problem,) = registry.check()

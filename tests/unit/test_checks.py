@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelregistry import changes
 from modelregistry.checks import Problem, problems_in
 from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned
 from modelregistry.history import History, Stages
@@ -83,3 +84,18 @@ def test_what_the_rules_write_has_no_problem(story: list[Named]) -> None:
     for wish in story:
         world.try_to(wish)
     assert list(problems_in(world.history, ())) == []
+
+
+@given(st.lists(stage_wishes, min_size=1, max_size=12), st.integers(1, 3))
+def test_whatever_a_stopped_writer_left_the_advice_mends(story: list[Named], missing: int) -> None:
+    world, last = world_with(3), 0
+    for wish in story:
+        change = world.try_to(wish)
+        last = len(change.events) if change is not None and change.events else last
+    del world.events[len(world.events) - min(missing, last) :]
+    found = list(problems_in(world.history, ()))
+    assert {problem.mend for problem in found} <= {"check(repair=True)"}
+    holders = dict(world.history.assignments)
+    assert bool(world.grant(changes.repeat_for_gto).events) == bool(found)
+    assert list(problems_in(world.history, ())) == []
+    assert world.history.assignments == holders

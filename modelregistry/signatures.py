@@ -1,0 +1,169 @@
+"""Signing a tag with Git's configured key, and finding out which key signed one.
+
+Git signs, on a repository of its own, because ``git tag -s`` makes a reference; ``ssh-keygen`` and ``gpg`` verify. Which
+programs are run, and which commands give keys, is what the user's own configuration says, never a repository's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+from modelregistry.backends.base import Signed
+from modelregistry.errors import GitError
+from modelregistry.gitcall import GitCall
+from modelregistry.gitrepo import GitRepo
+from modelregistry.privatefile import PrivateFile
+
+_SECONDS = 60.0
+_BEGIN = re.compile(rb"^-----BEGIN ([A-Z]+) (?:SIGNATURE|MESSAGE)-----$", re.MULTILINE)
+_SSH_KEY = re.compile(rb'^Good "git" signature with \S+ key (SHA256:[A-Za-z0-9+/]{43})$', re.MULTILINE)
+_GPG_GOOD = re.compile(rb"^\[GNUPG:\] GOODSIG ", re.MULTILINE)
+_GPG_KEY = re.compile(rb"^\[GNUPG:\] VALIDSIG .* ([0-9A-F]{40,64})$", re.MULTILINE)
+_SETTINGS = r"^(user\.signingkey|gpg\..*)$"
+_OWN_SCOPES = ("system", "global")
+_RUNS = ("program", "defaultkeycommand")
+# A key's passphrase is the agent's matter: nothing here prompts.
+_QUIET = {"SSH_ASKPASS": "false", "SSH_ASKPASS_REQUIRE": "force"}
+
+
+class Signing:
+    """What Git is configured to sign with, in one repository."""
+
+    def __init__(self, repo: GitRepo) -> None:
+        self._repo = repo
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        """The key and its format, wherever they are configured; programs only where the user configured them."""
+        try:
+            output = self._repo.run("config", "--null", "--show-scope", "--get-regexp", _SETTINGS)
+        except GitError as error:
+            if error.status != 1:  # what it exits with where nothing is configured
+                raise
+            return {}
+        fields = output.decode("utf-8", "replace").split("\0")[:-1]
+        found = {}
+        for scope, pair in zip(fields[::2], fields[1::2], strict=False):
+            key, _, value = pair.partition("\n")
+            if scope in _OWN_SCOPES or not key.endswith(_RUNS):
+                found[key] = value
+        return found
+
+    def sign(self, text: bytes) -> bytes:
+        """The tag object ``text`` with its signature.
+
+        Raises:
+            GitError: Git has no key, or can't use it.
+        """
+        header, _, message = text.partition(b"\n\n")
+        lines = dict(line.split(b" ", 1) for line in header.split(b"\n"))
+        name = lines[b"tag"].decode()
+        person, _, moment = lines[b"tagger"].decode().rpartition("> ")
+        who, _, email = person.rpartition(" <")
+        objects = os.fspath(self._repo.common_dir / "objects").replace("\\", "\\\\").replace('"', '\\"')
+        with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
+            scratch = Path(folder)
+            for place in ("objects", "refs"):
+                (scratch / place).mkdir()
+            (scratch / "HEAD").write_text("ref: refs/heads/none\n")
+            call = GitCall(scratch, self._repo.root or self._repo.git_dir, common_dir=scratch)
+            environment = {
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{objects}"', "GIT_COMMITTER_NAME": who,
+                "GIT_COMMITTER_EMAIL": email, "GIT_COMMITTER_DATE": f"@{moment}", **_QUIET,
+            }  # fmt: skip
+            try:
+                call.run(
+                    [
+                        *(part for key, value in self.settings.items() for part in ("-c", f"{key}={value}")),
+                        "tag", "--sign", "--cleanup=verbatim", "--file=-", "--", name, lines[b"object"].decode(),
+                    ],
+                    stdin=message, environment=environment,
+                )  # fmt: skip
+            except GitError as error:
+                raise self._unsigned(error.stderr or str(error)) from error
+            signed = call.run(["cat-file", "tag", f"refs/tags/{name}"], environment=environment)
+        if signed == text:  # what git 2.39 leaves, and calls a success, where ssh-keygen fails
+            raise self._unsigned("git left it unsigned")
+        if not signed.startswith(text):
+            raise GitError(f"git signed another text than {name!r} has")
+        return signed
+
+    def _unsigned(self, why: str) -> GitError:
+        key = self.settings.get("user.signingkey")
+        return GitError(
+            f"nothing was written: the event can't be signed with {f'the key {key!r}' if key else 'no key'}: {why}; Git "
+            "signs with user.signingKey (an SSH key where gpg.format is ssh), and a passphrase is its agent's matter: "
+            "see git-config(1)"
+        )
+
+
+class Verifier:
+    """Finds the keys that signed tags.
+
+    Args:
+        signing: Where the programs are configured.
+        known: What was found before: an SSH signature once checked is good for ever, whatever became of its key.
+    """
+
+    def __init__(self, signing: Signing, known: PrivateFile) -> None:
+        self._signing = signing
+        self._known = known
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        lines = (line.split(" ") for line in self._known.lines())
+        return {words[0]: words[1] for words in lines if len(words) == 2}
+
+    def keys(self, signed: Sequence[Signed]) -> dict[str, str]:
+        """The key of each tag that has a good signature, by object id."""
+        new = [each for each in signed if each.oid not in self._keys]
+        if new:
+            with ThreadPoolExecutor(max_workers=min(4, len(new))) as pool:
+                for each, key in zip(new, pool.map(self.key, [each.data for each in new]), strict=True):
+                    if key is not None:
+                        self._keys[each.oid] = key
+                        if not key.startswith("gpg:"):  # that key ring may change its mind
+                            self._known.add(f"{each.oid} {key}")
+        return {each.oid: self._keys[each.oid] for each in signed if each.oid in self._keys}
+
+    def key(self, data: bytes) -> str | None:
+        """The key that signed a tag object: ``SHA256:…`` or ``gpg:…``; None where there is no good signature."""
+        begins = list(_BEGIN.finditer(data))
+        if not begins:
+            return None
+        payload, signature = data[: begins[-1].start()], data[begins[-1].start() :]
+        kind = begins[-1][1]
+        with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
+            path = Path(folder, "signature")
+            path.write_bytes(signature)
+            if kind == b"SSH":
+                program = self._signing.settings.get("gpg.ssh.program", "ssh-keygen")
+                said = _say([program, "-Y", "check-novalidate", "-n", "git", "-s", os.fspath(path)], payload)
+                match = _SSH_KEY.search(said)
+                return match[1].decode() if match else None
+            if kind == b"PGP":
+                program = self._signing.settings.get("gpg.program", "gpg")
+                command = [program, "--batch", "--no-tty", "--status-fd=1", "--verify", os.fspath(path), "-"]
+                said = _say(command, payload)
+                match = _GPG_KEY.search(said) if _GPG_GOOD.search(said) else None
+                return f"gpg:{match[1].decode()}" if match else None
+        return None
+
+
+def _say(command: Sequence[str], stdin: bytes) -> bytes:
+    """What the program prints if it is content; nothing if it is not."""
+    try:
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, check=False, timeout=_SECONDS,
+            env=os.environ | {"LC_ALL": "C"},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitError(f"signatures can't be verified: {command[0]!r} does not run: {error}") from error
+    return done.stdout if done.returncode == 0 else b""

@@ -1,0 +1,366 @@
+"""Whose events count: which keys may do what to which models and stages, by the word of the one who reads.
+
+A policy is the reader's own: nothing that a repository says of itself is believed. An event counts if one of the
+policy's keys signed it, that key's owner may do what the event does, and the event says it was made by that owner and
+for this registry. Signers are written as OpenSSH's ``allowed_signers`` has them (ssh-keygen(1), "ALLOWED SIGNERS"),
+or in TOML, which can also say who may do what.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from modelregistry.errors import InvalidSettingsError
+from modelregistry.events import (
+    Annotated,
+    Assigned,
+    Deprecated,
+    Deregistered,
+    Event,
+    Registered,
+    Unassigned,
+    Withdrawn,
+)
+
+ACTIONS = ("register", "withdraw", "promote", "annotate", "deprecate")
+_GPG = re.compile(r"gpg:((?:[0-9A-F]{40})|(?:[0-9A-F]{64}))")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_KEY_TYPE = re.compile(r"(?:ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+")
+_OPTION = re.compile(r'([A-Za-z-]+)(?:="([^"]*)")?')
+_LINE = re.compile(
+    rf'(?P<principals>"[^"]+"|\S+)\s+(?:(?P<options>{_OPTION.pattern}(?:,{_OPTION.pattern})*)\s+)?'
+    rf"(?P<kind>{_KEY_TYPE.pattern})\s+(?P<key>\S+)(?:\s.*)?"
+)
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """One key and what its owner may do."""
+
+    principal: str
+    """Who owns it: e-mail addresses, or patterns of them, with commas between."""
+    key: str
+    """``SHA256:…``, the fingerprint of an SSH key, or ``gpg:`` and the fingerprint of a GPG key."""
+    models: tuple[str, ...] = ("*",)
+    """Patterns of model names."""
+    may: tuple[str, ...] = ("*",)
+    """Patterns of ``register``, ``withdraw``, ``promote:<stage>``, ``annotate`` and ``deprecate``."""
+    revoked: bool = False
+    """Nothing that this key signed counts, whenever it did."""
+    valid_after: datetime | None = None
+    valid_before: datetime | None = None
+    """After this, by the reader's clock, what the key signed counts only where a good key signed what came after it."""
+
+    def owns(self, email: str) -> bool:
+        """Whether the address is the owner's."""
+        patterns = [pattern.strip().lower() for pattern in self.principal.split(",")]
+        return any(fnmatchcase(email.lower(), pattern) for pattern in patterns)
+
+    def permits(self, model: str, action: str) -> bool:
+        """Whether the owner may do that."""
+        return _matches(model, self.models) and _matches(action, self.may)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What must be signed."""
+
+    models: tuple[str, ...] = ("*",)
+    """Patterns of model names."""
+    stages: tuple[str, ...] | None = None
+    """What changes these stages, and what registers or withdraws a version; None for every event."""
+
+    def covers(self, model: str, actions: Iterable[str]) -> bool:
+        """Whether an event that does this needs a signature."""
+        if not _matches(model, self.models):
+            return False
+        if self.stages is None:
+            return True
+        guarded = {"register", "withdraw", *(f"promote:{stage}" for stage in self.stages)}
+        return not guarded.isdisjoint(actions)
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """A policy: the keys that this reader knows, and what must be signed with them."""
+
+    signers: tuple[Signer, ...]
+    requirements: tuple[Requirement, ...] = (Requirement(),)
+    registry: str | None = None
+    """The id of the registry; None to keep to the first that was met."""
+    strict: bool = False
+    """Whether an event that does not count is an error."""
+    _by_key: Mapping[str, Sequence[Signer]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_key: dict[str, list[Signer]] = {}
+        for signer in self.signers:
+            by_key.setdefault(signer.key, []).append(signer)
+        object.__setattr__(self, "_by_key", by_key)
+
+    def token(self, now: datetime) -> str:
+        """What changes when the policy answers otherwise."""
+        facts = [asdict(signer) | {"expired": _expired(signer, now)} for signer in self.signers]
+        rest = [[asdict(each) for each in self.requirements], self.registry, self.strict]
+        return hashlib.sha256(json.dumps([facts, rest], default=str).encode()).hexdigest()
+
+    def requires(self, event: Event) -> bool:
+        """Whether the event needs a signature. One that changes nothing (an echo for GTO) needs none."""
+        actions = actions_of(event)
+        return event.echo_of is None and any(each.covers(event.model, actions) for each in self.requirements)
+
+    def flaws(
+        self, events: Sequence[Event], keys: Mapping[str, str], *, registry: str | None, now: datetime
+    ) -> dict[str, str]:
+        """Why events do not count, by ``source``; those that count are not in it.
+
+        Args:
+            events: Those of one model.
+            keys: The key that signed each event, by ``source``; nothing where none did.
+            registry: The id that events must have; None for any.
+            now: The reader's clock.
+        """
+        found: dict[str, str] = {}
+        expired: set[str] = set()
+        good: list[Event] = []
+        for event in events:
+            if not self.requires(event):
+                continue
+            flaw = self.flaw(event, keys.get(event.source), registry=registry)
+            if flaw is not None:
+                found[event.source] = flaw
+            elif all(_expired(signer, now) for signer in self._fitting(event, keys[event.source])):
+                expired.add(event.source)
+                found[event.source] = (
+                    "its key has expired, and no event that a good key signed comes after it"
+                )
+            else:
+                good.append(event)
+        if expired:
+            for event in _chain_below(good, events):
+                if event.source in expired:
+                    del found[event.source]
+        return found
+
+    def flaw(self, event: Event, key: str | None, *, registry: str | None) -> str | None:
+        """Why the event, signed with that key, would not count whatever the time; None if it would."""
+        if key is None:
+            return "it is not signed, or not by a key that could be checked"
+        if key not in self._by_key:
+            return f"the key {key} is not known"
+        if all(signer.revoked for signer in self._by_key[key]):
+            return f"the key {key} of {self._by_key[key][0].principal} was revoked"
+        if event.registry is None or registry not in (None, event.registry):
+            return "it was made for another registry"
+        if not any(signer.owns(event.email) for signer in self._by_key[key]):
+            return f"the key {key} is {self._by_key[key][0].principal}'s, and the event says {event.email} made it"
+        if not self._fitting(event, key):
+            return f"{self._by_key[key][0].principal} may not {' and '.join(actions_of(event))} in {event.model!r}"
+        return None
+
+    def _fitting(self, event: Event, key: str) -> list[Signer]:
+        return [
+            signer
+            for signer in self._by_key[key]
+            if not signer.revoked
+            and signer.owns(event.email)
+            and (signer.valid_after is None or event.at >= signer.valid_after)
+            and all(signer.permits(event.model, action) for action in actions_of(event))
+        ]
+
+
+def actions_of(event: Event) -> tuple[str, ...]:
+    """What the event does, in the words of ``may``."""
+    match event:
+        case Registered():
+            return ("register",)
+        case Withdrawn() | Deregistered():
+            return ("withdraw",)
+        case Assigned():
+            return tuple(f"promote:{stage}" for stage in (event.stage, *event.leaves))
+        case Unassigned():
+            return (f"promote:{event.stage}",)
+        case Annotated():
+            return ("annotate",)
+        case Deprecated():
+            return ("deprecate",)
+        case _:
+            return (event.kind,)
+
+
+def _chain_below(good: Iterable[Event], events: Sequence[Event]) -> Iterator[Event]:
+    """The events that came before, as the signed events name them, one by the fingerprint of the other."""
+    by_fingerprint = {event.fingerprint(): event for event in events}
+    pending = [event.prev for event in good]
+    while pending:
+        event = by_fingerprint.pop(pending.pop() or "", None)
+        if event is not None:
+            yield event
+            pending.append(event.prev)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _expired(signer: Signer, now: datetime) -> bool:
+    return signer.valid_before is not None and now >= signer.valid_before
+
+
+# -- as people write them ----------------------------------------------------------------------------------
+
+
+class _SignerText(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    principal: str
+    key: str
+    models: tuple[str, ...] = ("*",)
+    may: tuple[str, ...] = ("*",)
+    revoked: bool = False
+    valid_after: datetime | None = None
+    valid_before: datetime | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _check_key(cls, key: str) -> str:
+        return key_id(key)
+
+    @field_validator("may")
+    @classmethod
+    def _check_may(cls, may: tuple[str, ...]) -> tuple[str, ...]:
+        for each in may:
+            action, colon, _ = each.partition(":")
+            if each != "*" and (action not in ACTIONS or (colon and action != "promote")):
+                raise ValueError(f"{each!r} is none of {', '.join(ACTIONS)}, 'promote:<stage>' and '*'")
+        return tuple("promote:*" if each == "promote" else each for each in may)
+
+    @field_validator("valid_after", "valid_before")
+    @classmethod
+    def _check_zone(cls, moment: datetime | None) -> datetime | None:
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError("a time without a zone: write 2026-06-01T00:00:00Z")
+        return moment
+
+
+class _RequirementText(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    models: tuple[str, ...] = ("*",)
+    stages: tuple[str, ...] | None = None
+
+
+class _PolicyText(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    signer: tuple[_SignerText, ...]
+    require: tuple[_RequirementText, ...] = (_RequirementText(),)
+    registry: str | None = None
+    strict: bool = False
+
+
+def parse_policy(text: str, name: str) -> Signers:
+    """The policy in a TOML file: ``[[signer]]``, ``[[require]]``, ``registry``, ``strict``.
+
+    Raises:
+        InvalidSettingsError: Not TOML, an unknown key, or a value that can't be.
+    """
+    import tomllib
+
+    try:
+        values = _PolicyText.model_validate(tomllib.loads(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidSettingsError(f"{name}: {where}: {first['msg']}") from error
+    except ValueError as error:
+        raise InvalidSettingsError(f"{name} is not TOML: {error}") from error
+    return Signers(
+        tuple(Signer(**dict(each)) for each in values.signer),
+        tuple(Requirement(**dict(each)) for each in values.require),
+        values.registry, values.strict,
+    )  # fmt: skip
+
+
+def parse_allowed_signers(text: str, name: str) -> Signers:
+    """The policy that an ``allowed_signers`` file is: everything must be signed, and each of its keys may do everything.
+
+    Raises:
+        InvalidSettingsError: A line that is not understood: better no answer than a wrong one.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                signer = _parse_line(line)
+            except ValueError as error:
+                raise InvalidSettingsError(f"{name}, line {number}: {error}") from error
+            found += [signer] if signer is not None else []
+    return Signers(tuple(found))
+
+
+def _parse_line(line: str) -> Signer | None:
+    match = _LINE.fullmatch(line.strip())
+    if match is None:
+        raise ValueError("it must be: principals, options, the type of the key, the key")
+    options = {name.lower(): value for name, value in _OPTION.findall(match["options"] or "")}
+    if unknown := options.keys() - {"namespaces", "valid-after", "valid-before"}:
+        raise ValueError(f"the option {min(unknown)!r} is not supported")
+    if not _matches("git", options.get("namespaces", "git").split(",")):
+        return None
+    return Signer(
+        match["principals"].strip('"'), key_id(f"{match['kind']} {match['key']}"),
+        valid_after=_moment(options.get("valid-after")), valid_before=_moment(options.get("valid-before")),
+    )  # fmt: skip
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time as OpenSSH writes it: in the local zone unless there is a Z."""
+    if text is None:
+        return None
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a time: {text!r}; as in 20260601 or 20260601120000Z")
+    *digits, zone = match.groups()
+    year, month, day, hour, minute, second = (int(each or 0) for each in digits)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC if zone else None)
+    return moment if zone else moment.astimezone()
+
+
+def key_id(key: str) -> str:
+    """What a key is called: its fingerprint. An SSH key may be written out (``ssh-ed25519 AAAA…``).
+
+    Raises:
+        ValueError: It is none.
+    """
+    text = key.strip()
+    if _FINGERPRINT.fullmatch(text):
+        return text
+    if text.lower().startswith("gpg:"):
+        compact = "gpg:" + "".join(text[4:].split()).upper()
+        if _GPG.fullmatch(compact):
+            return compact
+    kind, _, rest = text.partition(" ")
+    if _KEY_TYPE.fullmatch(kind) and rest:
+        try:
+            blob = base64.b64decode(rest.split()[0], validate=True)
+        except binascii.Error as error:
+            raise ValueError(f"not an SSH key: {text[:40]!r}") from error
+        if blob[4 : 4 + len(kind)] == kind.encode():
+            digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+            return f"SHA256:{digest}"
+    raise ValueError(
+        f"not a key: {text[:40]!r}; write an SSH key out ('ssh-ed25519 AAAA…'), or 'SHA256:' and its fingerprint, or "
+        "'gpg:' and the whole fingerprint of a GPG key"
+    )

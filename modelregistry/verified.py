@@ -1,0 +1,146 @@
+"""A log as one reader lets it count: events that fail the reader's policy are set aside, and a rewound log is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from modelregistry.backends.base import Backend, Log, Synced
+from modelregistry.errors import (
+    RefusedError,
+    RewoundError,
+    SignatureError,
+    UncountedEventWarning,
+)
+from modelregistry.events import Event
+from modelregistry.marks import Marks
+from modelregistry.signatures import Verifier
+from modelregistry.signers import Signers
+from modelregistry.tags import Quarantined
+
+
+class VerifiedBackend(Backend):
+    """Another backend, seen through a policy.
+
+    Args:
+        inner: The backend; its logs must have the records of signed events.
+        signers: The policy.
+        verifier: Finds the key of each signature.
+        marks: What this user has seen before.
+        own_key: The key that this writer signs with; None for one who does not sign.
+    """
+
+    name = "verified"
+
+    def __init__(
+        self,
+        inner: Backend,
+        signers: Signers,
+        verifier: Verifier,
+        marks: Marks,
+        own_key: Callable[[Event], str | None],
+    ) -> None:
+        self._inner = inner
+        self._signers = signers
+        self._verifier = verifier
+        self._marks = marks
+        self._own_key = own_key
+        self._warned: dict[str, tuple[str, ...]] = {}
+
+    def survey(self) -> Iterator[Log]:
+        """The logs of all models as they count, without an error for what does not."""
+        return map(self._judged, self._inner.read_all())
+
+    def _read(self, model: str) -> Log:
+        return self._vouched(self._inner.read(model))
+
+    def _read_all(self) -> Iterator[Log]:
+        return map(self._vouched, self._inner.read_all())
+
+    def _judged(self, log: Log) -> Log:
+        """The log, events that do not count being quarantined."""
+        now = datetime.now(UTC)
+        by_oid = self._verifier.keys(list(log.signed.values()))
+        keys = {source: by_oid[each.oid] for source, each in log.signed.items() if each.oid in by_oid}
+        ordered = sorted(log.events, key=lambda event: event.order)
+        flaws = self._signers.flaws(ordered, keys, registry=self._expected, now=now)
+        if self._expected is None:
+            # The oldest event that counts says which registry this is: from now on it is held to that.
+            first = next((each for each in ordered if each.source in keys and each.source not in flaws), None)
+            if first is not None and first.registry is not None:
+                self._marks.keep_registry(first.registry)
+                flaws = self._signers.flaws(ordered, keys, registry=first.registry, now=now)
+        aside = [
+            Quarantined(event.model, event.source, f"by your policy: {flaws[event.source]}", event.slot, event.number)
+            for event in ordered
+            if event.source in flaws
+        ]  # fmt: skip
+        return replace(
+            log, head=self._head(log.head), quarantined=(*log.quarantined, *aside),
+            events=tuple(event for event in log.events if event.source not in flaws),
+        )  # fmt: skip
+
+    def _vouched(self, log: Log) -> Log:
+        """The same, unless it must not be used."""
+        found = self._judged(log)
+        aside = found.quarantined[len(log.quarantined) :]
+        if aside:
+            self._tell(log.model, aside)
+        if gone := self._marks.gone(log.model, log.events):
+            raise RewoundError(
+                f"{len(gone)} events of {log.model!r} that this user has seen are gone, {next(iter(gone.values()))!r} "
+                "for one: fetch them from a clone that has them; if that is right, check(accept=True)",
+                tags=tuple(gone.values()),
+            )  # fmt: skip
+        self._marks.extend(log.model, sorted(found.events, key=lambda event: event.order))
+        return found
+
+    def _tell(self, model: str, aside: tuple[Quarantined, ...]) -> None:
+        names = tuple(each.name for each in aside)
+        words = (
+            f"{len(names)} events of {model!r} do not count, {names[-1]!r} for one, {aside[-1].reason}; check() lists them"
+        )  # fmt: skip
+        if self._signers.strict:
+            raise SignatureError(words, tags=names)
+        if self._warned.get(model) != names:
+            self._warned[model] = names
+            warnings.warn(words, UncountedEventWarning, stacklevel=8)
+
+    @property
+    def _expected(self) -> str | None:
+        """The id of the registry."""
+        return self._signers.registry or self._marks.registry
+
+    def _append(self, event: Event) -> Event | None:
+        if self._signers.requires(event):
+            flaw = self._signers.flaw(event, self._own_key(event), registry=self._expected)
+            if flaw is not None:
+                raise RefusedError(
+                    f"nothing was written: by your own policy {event.source!r} would not count: {flaw}; "
+                    "Registry(…, sign=True) signs"
+                )
+        return self._inner.append(event)
+
+    def _registry(self) -> str | None:
+        return self._expected or self._inner.registry()
+
+    def _heads(self) -> dict[str, str]:
+        return {model: self._head(head) for model, head in self._inner.heads().items()}
+
+    def _head(self, head: str) -> str:
+        return hashlib.sha256(f"{head} {self._signers.token(datetime.now(UTC))}".encode()).hexdigest()[:32]
+
+    def _prepare(self, model: str) -> None:
+        self._inner.prepare(model)
+
+    def _sync(self) -> Synced:
+        return self._inner.sync()
+
+    def _check(self, event: Event) -> None:
+        self._inner.check(event)
+
+    def _watch(self, model: str) -> Hashable | None:
+        return self._inner.watch(model)

@@ -1,0 +1,515 @@
+"""Signed events and a reader's policy: what Git's own verification lets pass is refused, and the last good holder serves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import modelregistry as mr
+from modelregistry import Registry
+from tests.integration.projects import git, gto, init, put_tag, run, write
+
+NAMES = ("ann", "bob", "mallory")
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An SSH key of each person."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in NAMES:
+        run(folder, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name)
+    return {name: folder / name for name in NAMES}
+
+
+def public(key: Path) -> str:
+    return key.with_name(f"{key.name}.pub").read_text().strip()
+
+
+@pytest.fixture
+def be(keys: dict[str, Path], plain: Path) -> Callable[[str], None]:
+    """Work in the project as somebody, with that person's address and key."""
+
+    def become(name: str, *, email: str | None = None) -> None:
+        git(plain, "config", "user.name", name.title())
+        git(plain, "config", "user.email", email or f"{name}@example.com")
+        git(plain, "config", "gpg.format", "ssh")
+        git(plain, "config", "user.signingKey", os.fspath(keys[name]))
+
+    return become
+
+
+@pytest.fixture
+def policy(keys: dict[str, Path], tmp_path: Path) -> Callable[..., Path]:
+    def make(text: str | None = None, **more: str) -> Path:
+        lines = [
+            f'[[signer]]\nprincipal = "{name}@example.com"\nkey = "{public(keys[name])}"\n{more.get(name, "")}\n'
+            for name in ("ann", "bob")
+        ]
+        path = write(tmp_path / "policy.toml", (text or "") + "\n".join(lines) + more.get("end", ""))
+        path.chmod(0o600)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def signed(be: Callable[[str], None], plain: Path) -> Registry:
+    """Two versions of ``churn``; v0.1.0 is current. All signed by Ann."""
+    be("ann")
+    registry = Registry(plain, sign=True)
+    registry.register("churn", rev="main~2")
+    registry.register("churn", rev="main~1")
+    registry.promote("churn", "v0.1.0", "current", message="the first")
+    return registry
+
+
+def forge(plain: Path, name: str, text: str, key: Path | None = None) -> None:
+    """A tag with that very text, signed with the key by plain Git if there is one."""
+    data = text.encode()
+    if key is not None:
+        scratch = write(key.with_name("payload"), data)
+        scratch.with_name("payload.sig").unlink(missing_ok=True)
+        run(plain, "ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", os.fspath(key), os.fspath(scratch))
+        data += scratch.with_name("payload.sig").read_bytes()
+    put_tag(plain, name, data)
+
+
+def text_of(plain: Path, name: str) -> str:
+    """The signed text of an event, without its signature."""
+    return git(plain, "cat-file", "tag", f"refs/tags/{name}").partition("-----BEGIN")[0].rstrip("\n") + "\n"
+
+
+# -- signing -----------------------------------------------------------------------------------------------
+
+
+def test_git_itself_verifies_what_is_signed(
+    signed: Registry, plain: Path, keys: dict[str, Path], tmp_path: Path
+) -> None:
+    allowed = write(tmp_path / "allowed", f"ann@example.com {public(keys['ann'])}\n")
+    for name in ("churn@v0.1.0", "churn@v0.1.1", "churn#current#1"):
+        git(plain, "-c", f"gpg.ssh.allowedSignersFile={allowed}", "verify-tag", name)
+    assert "v0.1.0" in gto(plain, "show", "churn#current")
+    assert Registry(plain).get("churn#current").version == "v0.1.0"
+    assert signed.history("churn")[-1].message == "the first"
+    assert not signed.check()
+
+
+def test_a_gpg_key_signs_and_is_verified(
+    plain: Path, policy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "g"  # a socket lies in it: its path must be short
+    home = Path("/tmp", f"gnupg-{os.getpid()}") if len(os.fspath(home)) > 80 else home
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", os.fspath(home))
+    try:
+        run(
+            plain,
+            "gpg",
+            "--batch",
+            "--quiet",
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            "Ann <ann@example.com>",
+            "ed25519",
+            "sign",
+        )
+        lines = run(plain, "gpg", "--batch", "--list-keys", "--with-colons").splitlines()
+        fingerprint = next(line.split(":")[9] for line in lines if line.startswith("fpr"))
+        git(plain, "config", "user.signingKey", fingerprint)
+        signers = {"ann@example.com": f"gpg:{fingerprint}"}
+        Registry(plain, sign=True, signers=signers).register("churn")
+        assert Registry(plain, signers=signers).get("churn").version == "v0.1.0"
+        git(plain, "verify-tag", "churn@v0.1.0")
+        with (
+            pytest.raises(mr.ModelNotFoundError),
+            pytest.warns(mr.UncountedEventWarning, match="is not known"),
+        ):
+            Registry(plain, signers={"ann@example.com": f"gpg:{'A' * 40}"}).get("churn")
+    finally:
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False, timeout=60)
+
+
+def test_without_a_key_nothing_is_written_and_the_error_says_what_to_set(plain: Path, tmp_path: Path) -> None:
+    git(plain, "config", "gpg.format", "ssh")
+    git(plain, "config", "user.signingKey", os.fspath(tmp_path / "nowhere"))
+    with pytest.raises(mr.GitError, match=r"can't be signed.*user\.signingKey"):
+        Registry(plain, sign=True).register("churn")
+    assert git(plain, "tag") == ""
+
+
+def test_a_key_with_a_passphrase_and_no_agent_fails_at_once_and_asks_nobody(
+    plain: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, "ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", "locked")
+    git(plain, "config", "gpg.format", "ssh")
+    git(plain, "config", "user.signingKey", os.fspath(tmp_path / "locked"))
+    with pytest.raises(mr.GitError, match="can't be signed"):
+        Registry(plain, sign=True).register("churn")
+
+
+def test_programs_that_the_repository_names_sign_and_verify_nothing(
+    signed: Registry, plain: Path, policy: Callable[..., Path], tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    program = write(tmp_path / "program", f"#!/bin/sh\ntouch '{mark}'\n")
+    program.chmod(0o755)
+    for key in ("gpg.program", "gpg.ssh.program", "gpg.ssh.defaultKeyCommand", "gpg.x509.program"):
+        git(plain, "config", key, os.fspath(program))
+    Registry(plain, sign=True, signers=policy()).promote("churn", "v0.1.1", "current")
+    assert Registry(plain, signers=policy()).get("churn#current").version == "v0.1.1"
+    assert not mark.exists()
+
+
+# -- the matrix: each is an attack on ``current``, which must go on being v0.1.0 ----------------------------
+
+
+def unsigned(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("ann")
+    Registry(plain).promote("churn", "v0.1.1", "current")
+    return "it is not signed"
+
+
+def unsigned_by_gto(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("ann")
+    gto(plain, "assign", "churn", "--version", "v0.1.1", "--stage", "current")
+    return "it is not signed"
+
+
+def unknown_key(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("mallory", email="ann@example.com")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current")
+    return "is not known"
+
+
+def changed_text(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("ann")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current", message="good")
+    whole = git(plain, "cat-file", "tag", "churn#current#2") + "\n"
+    git(plain, "update-ref", "-d", "refs/tags/churn#current#2")
+    put_tag(plain, "churn#current#2", whole.replace("good", "evil").encode())
+    return "it is not signed"
+
+
+def replayed_under_another_name(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("ann")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "shadow")
+    oid = git(plain, "rev-parse", "refs/tags/churn#shadow#1")
+    git(plain, "update-ref", "refs/tags/churn#current#2", oid)
+    return "the tag object says its name is 'churn#shadow#1'"
+
+
+def replayed_from_another_registry(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("ann")
+    other = init(plain.parent / "other")
+    git(other, "config", "gpg.format", "ssh")
+    git(other, "config", "user.signingKey", os.fspath(keys["ann"]))
+    git(other, "fetch", "--quiet", "--no-tags", os.fspath(plain), "main:refs/heads/theirs")
+    git(other, "reset", "--quiet", "--hard", "theirs")
+    git(other, "config", "user.name", "Ann")
+    there = Registry(other, sign=True)
+    there.register("churn", rev="theirs~2")
+    there.register("churn", rev="theirs~1")
+    there.promote("churn", "v0.1.0", "current")
+    there.promote("churn", "v0.1.1", "current")
+    git(plain, "fetch", "--quiet", os.fspath(other), "refs/tags/churn#current#2:refs/tags/churn#current#2")
+    return "it was made for another registry"
+
+
+def wrong_principal(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("bob")  # who may register, and put on shadow
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current")
+    return "bob@example.com may not promote:current"
+
+
+def wrong_principal_by_the_way(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    """A promotion to shadow takes the version off current."""
+    be("bob")
+    Registry(plain, sign=True).promote("churn", "v0.1.0", "shadow")
+    return "may not promote:shadow and promote:current"
+
+
+def foreign_tagger(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("bob", email="ann@example.com")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current")
+    return "is bob@example.com's, and the event says ann@example.com made it"
+
+
+def withdrawn_by_nobody(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("mallory")
+    Registry(plain).withdraw("churn", "v0.1.0", then=mr.EMPTY)
+    return "it is not signed"
+
+
+def back_dated(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    """Slipped in before an honest promotion, so that a rollback would lead to it."""
+    be("mallory")
+    first = text_of(plain, "churn#current#1")
+    moment = first.partition("tagger ")[2].partition("> ")[2].split()[0]
+    text = (
+        first.replace("churn#current#1", "churn#current#2")
+        .replace(moment, str(int(moment) - 1))
+        .replace("v0.1.0", "v0.1.1")
+    )
+    forge(plain, "churn#current#2", text, keys["mallory"])
+    return "is not known"
+
+
+ATTACKS = [
+    unsigned, unsigned_by_gto, unknown_key, changed_text, replayed_under_another_name, replayed_from_another_registry,
+    wrong_principal, wrong_principal_by_the_way, foreign_tagger, withdrawn_by_nobody, back_dated,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_event_that_fails_the_policy_does_not_count(
+    attack: Callable[..., str], signed: Registry, plain: Path, be: Callable[..., None],
+    keys: dict[str, Path], policy: Callable[..., Path],
+) -> None:  # fmt: skip
+    signers = policy(bob='may = ["register", "promote:shadow"]')
+    assert Registry(plain, signers=signers).get("churn#current").version == "v0.1.0"
+    why = attack(plain, be, keys)
+    registry = Registry(plain, signers=signers)
+    if "name is" in why:  # refused for everybody
+        assert registry.get("churn#current").version == "v0.1.0"
+    else:
+        with pytest.warns(mr.UncountedEventWarning, match="do not count") as told:
+            assert registry.get("churn#current").version == "v0.1.0"
+        assert len(told) == 1
+        with pytest.raises(mr.SignatureError, match="do not count"):
+            Registry(plain, signers=signers, strict=True).get("churn#current")
+    assert registry.get("churn", version="v0.1.0").stages == ("current",)
+    assert [problem for problem in registry.check() if why in problem.what], registry.check()
+    assert [
+        event.version
+        for event in registry.history("churn")
+        if event.kind == "assign" and event.stage == "current"
+    ] == ["v0.1.0"]
+    assert registry.models()[0].stages["current"] == ("v0.1.0",)
+
+
+def test_a_revoked_key_counts_for_nothing_and_the_holder_before_serves(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
+) -> None:
+    be("bob")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current")
+    assert Registry(plain, signers=policy()).get("churn#current").version == "v0.1.1"
+    with pytest.warns(mr.UncountedEventWarning, match="was revoked"):
+        assert Registry(plain, signers=policy(bob="revoked = true")).get("churn#current").version == "v0.1.0"
+
+
+def test_an_expired_key_counts_below_what_a_good_key_signed_and_nowhere_else(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path], keys: dict[str, Path]
+) -> None:
+    be("bob")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current", message="Bob's")
+    expired = policy(bob=f"valid_before = {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    with pytest.warns(mr.UncountedEventWarning, match="expired"):
+        assert Registry(plain, signers=expired).get("churn#current").version == "v0.1.0"
+    be("ann")
+    Registry(plain, sign=True).annotate("churn", "v0.1.1", {"seen": True})  # it comes after Bob's
+    assert Registry(plain, signers=expired).get("churn#current").version == "v0.1.1"
+
+    # With Bob's old key, and dated when it was good: Git's own verify-tag takes it.
+    text = (
+        text_of(plain, "churn#current#2")
+        .replace("churn#current#2", "churn#current#3")
+        .replace("v0.1.1", "v0.1.0")
+    )
+    forge(plain, "churn#current#3", text, keys["bob"])
+    with pytest.warns(
+        mr.UncountedEventWarning, match="'churn#current#3' for one, by your policy: its key has expired"
+    ):
+        assert Registry(plain, signers=expired).get("churn#current").version == "v0.1.1"
+
+
+def test_a_log_that_was_rolled_back_is_refused(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
+) -> None:
+    signed.promote("churn", "v0.1.1", "current")
+    assert Registry(plain, signers=policy()).get("churn#current").version == "v0.1.1"
+    oid = git(plain, "rev-parse", "refs/tags/churn#current#2")
+    git(plain, "update-ref", "-d", "refs/tags/churn#current#2")
+    registry = Registry(plain, signers=policy())
+    for read in (lambda: registry.get("churn#current"), registry.models, registry.events):
+        with pytest.raises(mr.RewoundError, match=r"churn#current#2.*check\(accept=True\)") as caught:
+            read()
+    assert caught.value.tags == ("churn#current#2",)
+    assert [problem.where for problem in registry.check()] == ["churn#current#2"]
+    git(plain, "update-ref", "refs/tags/churn#current#2", oid)
+    assert registry.get("churn#current").version == "v0.1.1"
+    git(plain, "update-ref", "-d", "refs/tags/churn#current#2")
+    registry.check(accept=True)
+    assert registry.get("churn#current").version == "v0.1.0"
+
+
+def test_what_never_counted_may_be_deleted(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
+) -> None:
+    registry = Registry(plain, signers=policy())
+    be("mallory")
+    Registry(plain).promote("churn", "v0.1.1", "current")
+    with pytest.warns(mr.UncountedEventWarning):
+        registry.get("churn#current")
+    git(plain, "update-ref", "-d", "refs/tags/churn#current#2")
+    assert registry.get("churn#current").version == "v0.1.0"
+    assert not registry.check()
+
+
+# -- writing under a policy --------------------------------------------------------------------------------
+
+
+def test_a_writer_whose_event_would_not_count_is_told_before_anything_is_written(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
+) -> None:
+    before = git(plain, "for-each-ref")
+    signers = policy(bob='may = ["register"]')
+    with pytest.raises(mr.RefusedError, match=r"nothing was written.*not signed.*sign=True"):
+        Registry(plain, signers=signers).promote("churn", "v0.1.1", "current")
+    be("bob")
+    with pytest.raises(mr.RefusedError, match="may not promote:current"):
+        Registry(plain, signers=signers, sign=True).promote("churn", "v0.1.1", "current")
+    be("mallory")
+    with pytest.raises(mr.RefusedError, match="is not known"):
+        Registry(plain, signers=signers, sign=True).register("churn")
+    assert git(plain, "for-each-ref") == before
+
+
+def test_a_writer_decides_on_what_counts(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
+) -> None:
+    be("mallory")
+    Registry(plain).promote("churn", "v0.1.1", "current")
+    be("ann")
+    registry = Registry(plain, sign=True, signers=policy())
+    with pytest.warns(mr.UncountedEventWarning):
+        registry.promote("churn", "v0.1.1", "current", expected="v0.1.0", message="meant")
+    assert [event.number for event in registry.history("churn") if event.kind == "assign"] == [1, 3]
+    assert registry.rollback("churn", "current").version == "v0.1.0"
+
+
+def test_only_what_must_be_signed_must_be(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
+) -> None:
+    signers = policy(end='[[require]]\nstages = ["current"]\n')
+    Registry(plain, signers=signers).promote("churn", "v0.1.1", "shadow")
+    Registry(plain, signers=signers).annotate("churn", "v0.1.1", {"a": 1})
+    assert Registry(plain, signers=signers).get("churn#shadow").metadata == {"a": 1}
+    with pytest.raises(mr.RefusedError, match="not signed"):
+        Registry(plain, signers=signers).promote("churn", "v0.1.1", "current")
+    with pytest.raises(mr.RefusedError, match="not signed"):
+        Registry(plain, signers=signers).withdraw("churn", "v0.1.0", then=mr.EMPTY)
+    elsewhere = policy(end='[[require]]\nmodels = ["fraud/*"]\n')
+    assert Registry(plain, signers=elsewhere).promote("churn", "v0.1.1", "current").version == "v0.1.1"
+
+
+def test_the_registry_may_be_pinned(signed: Registry, plain: Path, policy: Callable[..., Path]) -> None:
+    own = signed.history("churn")[0].registry
+    assert Registry(plain, signers=policy(f'registry = "{own}"\n')).get("churn#current").version == "v0.1.0"
+    with (
+        pytest.warns(mr.UncountedEventWarning, match="another registry"),
+        pytest.raises(mr.ModelNotFoundError),
+    ):
+        Registry(plain, signers=policy(f'registry = "{"0" * 32}"\n')).get("churn#current")
+
+
+# -- where the policy comes from ---------------------------------------------------------------------------
+
+
+def test_the_user_s_own_policy_counts_without_a_word(
+    signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path],
+    environment: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Path],
+) -> None:  # fmt: skip
+    be("mallory")
+    Registry(plain).promote("churn", "v0.1.1", "current")
+    assert Registry(plain).get("churn#current").version == "v0.1.1"
+    monkeypatch.setenv("MODELREGISTRY_POLICY", os.fspath(policy()))
+    with pytest.warns(mr.UncountedEventWarning):
+        assert Registry(plain).get("churn#current").version == "v0.1.0"
+    monkeypatch.delenv("MODELREGISTRY_POLICY")
+    own = write(environment / "config" / "modelregistry" / "policy.toml", policy().read_text())
+    own.chmod(0o600)
+    with pytest.warns(mr.UncountedEventWarning):
+        assert Registry(plain).get("churn#current").version == "v0.1.0"
+    allowed = write(
+        plain.parent / "allowed", f'# people\nann@example.com namespaces="git" {public(keys["ann"])}\n'
+    )
+    for signers in (allowed, {"ann@example.com": public(keys["ann"])}):
+        with pytest.warns(mr.UncountedEventWarning):
+            assert Registry(plain, signers=signers).get("churn#current").version == "v0.1.0"
+
+
+def test_a_policy_that_others_could_have_written_or_that_is_missing_is_no_policy_and_no_registry_is_opened(
+    signed: Registry,
+    plain: Path,
+    policy: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = policy()
+    path.chmod(0o666)
+    with pytest.raises(mr.InvalidSettingsError, match="writable by others"):
+        Registry(plain, signers=path)
+    monkeypatch.setenv("MODELREGISTRY_POLICY", os.fspath(tmp_path / "nowhere.toml"))
+    with pytest.raises(mr.InvalidSettingsError, match="can't be read"):
+        Registry(plain)
+
+
+def test_a_signature_is_checked_once_for_a_user(
+    signed: Registry,
+    plain: Path,
+    policy: Callable[..., Path],
+    environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    signers = policy()
+    Registry(plain, signers=signers).get("churn#current")
+    kept = environment / "data" / "modelregistry" / "signatures"
+    assert len(kept.read_text().splitlines()) == 3
+    write(tmp_path / "bin" / "ssh-keygen", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    assert Registry(plain, signers=signers).get("churn#current").version == "v0.1.0"
+    kept.chmod(0o666)  # somebody else could have written it
+    with pytest.warns() as told, pytest.raises(mr.ModelNotFoundError):
+        Registry(plain, signers=signers).get("churn#current")
+    assert [str(each.message) for each in told if "nothing in it is taken for verified" in str(each.message)]
+
+
+def test_no_repository_can_say_whom_to_believe(
+    signed: Registry,
+    plain: Path,
+    policy: Callable[..., Path],
+    keys: dict[str, Path],
+    be: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    be("mallory")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current")
+    allowed = write(plain / "allowed_signers", f"mallory@example.com {public(keys['mallory'])}\n")
+    git(plain, "config", "gpg.ssh.allowedSignersFile", os.fspath(allowed))
+    write(plain / "policy.toml", policy().read_text())
+    with pytest.warns(mr.UncountedEventWarning):
+        assert Registry(plain, signers=policy()).get("churn#current").version == "v0.1.0"
+
+
+def test_signed_events_are_shared_and_verified_through_a_url(
+    signed: Registry,
+    plain: Path,
+    be: Callable[..., None],
+    policy: Callable[..., Path],
+    tmp_path: Path,
+    fresh_cache: Path,
+) -> None:
+    hub = tmp_path / "hub.git"
+    git(tmp_path, "clone", "--quiet", "--bare", os.fspath(plain), os.fspath(hub))
+    git(plain, "remote", "add", "origin", os.fspath(hub))
+    Registry(plain, sign=True, signers=policy()).promote("churn", "v0.1.1", "current")
+    model = Registry(hub.as_uri(), signers=policy(), strict=True).get("churn#current")
+    assert model.version == "v0.1.1"
+    assert model.local_path().read_text() == '{"churn": 1}'

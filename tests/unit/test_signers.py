@@ -1,0 +1,332 @@
+"""A policy decides by pure rules which events count, and reads what people write, or says where it does not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelregistry.errors import InvalidSettingsError
+from modelregistry.events import (
+    Annotated,
+    Assigned,
+    Deprecated,
+    Deregistered,
+    Event,
+    Registered,
+    Unassigned,
+    Withdrawn,
+)
+from modelregistry.signers import (
+    Requirement,
+    Signer,
+    Signers,
+    actions_of,
+    key_id,
+    parse_allowed_signers,
+    parse_policy,
+)
+from tests.strategies import logs
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+ANN, BOB = f"SHA256:{'A' * 43}", f"SHA256:{'B' * 43}"
+FACTS: dict[str, Any] = {
+    "model": "churn", "author": "Ann", "email": "ann@example.com", "rev": "a" * 40, "registry": "r", "schema_version": 1,
+}  # fmt: skip
+BLOB = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"k" * 32).decode()
+
+
+def event(kind: type[Event] = Assigned, number: int = 1, **facts: Any) -> Event:
+    of_kind: dict[type[Event], dict[str, Any]] = {
+        Assigned: {"stage": "current", "version": "v1.0.0"}, Unassigned: {"stage": "current", "version": "v1.0.0"},
+        Registered: {"version": "v1.0.0"}, Withdrawn: {"version": "v1.0.0"}, Deregistered: {"version": "v1.0.0"},
+    }  # fmt: skip
+    values = FACTS | {"id": f"e{number}", "at": NOW - timedelta(hours=10 - number), "source": f"t{number}"}
+    return kind.model_validate(values | of_kind.get(kind, {}) | {"number": number} | facts)
+
+
+def why_not(found: Event, key: str | None, *signers: Signer, **more: Any) -> str | None:
+    keys = {found.source: key} if key else {}
+    policy = Signers(signers or (Signer("ann@example.com", ANN),), **more)
+    return policy.flaws([found], keys, registry="r", now=NOW).get(found.source)
+
+
+# -- one event ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "actions"),
+    [
+        (Registered, {}, ("register",)),
+        (Withdrawn, {}, ("withdraw",)),
+        (Deregistered, {}, ("withdraw",)),
+        (Assigned, {}, ("promote:current",)),
+        (Assigned, {"leaves": ("shadow", "canary")}, ("promote:current", "promote:shadow", "promote:canary")),
+        (Unassigned, {"empties": True}, ("promote:current",)),
+        (Annotated, {}, ("annotate",)),
+        (Deprecated, {}, ("deprecate",)),
+    ],
+)
+def test_what_an_event_does_is_what_its_signer_must_be_allowed_to(
+    kind: type[Event], facts: dict[str, Any], actions: tuple[str, ...]
+) -> None:
+    found = event(kind, **facts)
+    assert actions_of(found) == actions
+    assert why_not(found, ANN) is None
+    assert why_not(found, ANN, Signer("ann@example.com", ANN, may=actions)) is None
+    for left_out in actions:
+        fewer = tuple(action for action in actions if action != left_out)
+        assert "may not" in (why_not(found, ANN, Signer("ann@example.com", ANN, may=fewer)) or "")
+
+
+@pytest.mark.parametrize(
+    ("signer", "why"),
+    [
+        (Signer("bob@example.com", ANN), "is bob@example.com's, and the event says ann@example.com made it"),
+        (Signer("ann@example.com", ANN, revoked=True), "was revoked"),
+        (Signer("ann@example.com", ANN, models=("fraud/*",)), "may not promote:current in 'churn'"),
+        (Signer("ann@example.com", ANN, may=("register",)), "may not promote:current"),
+        (Signer("ann@example.com", ANN, valid_after=NOW), "may not"),
+        (Signer("ann@example.com", BOB), "is not known"),
+        (Signer("ann@example.com", ANN, valid_before=NOW), "has expired"),
+    ],
+)
+def test_a_signer_who_does_not_fit_is_told_why(signer: Signer, why: str) -> None:
+    assert why in (why_not(event(), ANN, signer) or "")
+
+
+@pytest.mark.parametrize(
+    "signer",
+    [
+        Signer("x@example.com, Ann@Example.com", ANN),
+        Signer("*@example.com", ANN),
+        Signer("ann@example.com", ANN, models=("fraud/*", "ch*"), may=("promote:*",)),
+        Signer(
+            "ann@example.com",
+            ANN,
+            valid_after=NOW - timedelta(days=1),
+            valid_before=NOW + timedelta(seconds=1),
+        ),
+    ],
+)
+def test_a_signer_who_fits_counts(signer: Signer) -> None:
+    assert why_not(event(), ANN, signer) is None
+
+
+def test_an_event_without_a_signature_or_for_another_registry_does_not_count() -> None:
+    assert "not signed" in (why_not(event(), None) or "")
+    assert "another registry" in (why_not(event(registry="s"), ANN) or "")
+    assert "another registry" in (why_not(event(registry=None), ANN) or "")
+
+
+def test_one_key_may_be_listed_twice_and_one_fit_is_enough() -> None:
+    revoked = Signer("ann@example.com", ANN, revoked=True)
+    shadow = Signer("ann@example.com", ANN, may=("promote:shadow",))
+    current = Signer("ann@example.com", ANN, may=("promote:current",))
+    assert why_not(event(), ANN, shadow, current) is None
+    assert (
+        why_not(event(leaves=("shadow",)), ANN, shadow, current) is not None
+    )  # one signer must do all of it
+    assert why_not(event(), ANN, revoked, current) is None
+
+
+def test_an_echo_needs_no_signature() -> None:
+    assert why_not(event(Unassigned, echo_of="e0"), None) is None
+
+
+@pytest.mark.parametrize("kind", [Registered, Withdrawn, Deregistered, Assigned, Unassigned])
+def test_a_requirement_of_a_stage_covers_all_that_can_change_it(kind: type[Event]) -> None:
+    only = (Requirement(stages=("current",)),)
+    assert why_not(event(kind), None, requirements=only)
+    assert why_not(event(kind, model="risk"), None, requirements=(Requirement(models=("churn",)),)) is None
+
+
+def test_a_requirement_of_a_stage_covers_nothing_else() -> None:
+    only = (Requirement(stages=("current",)),)
+    for found in (
+        event(Annotated),
+        event(Deprecated),
+        event(stage="shadow"),
+        event(Unassigned, stage="shadow"),
+    ):
+        assert why_not(found, None, requirements=only) is None
+    assert why_not(event(stage="shadow", leaves=("current",)), None, requirements=only)
+
+
+# -- the chain below an expired key ------------------------------------------------------------------------
+
+
+def chain(*emails: str) -> list[Event]:
+    found: list[Event] = []
+    for number, email in enumerate(emails, start=1):
+        found.append(event(number=number, email=email, prev=found[-1].fingerprint() if found else None))
+    return found
+
+
+def flaws(events: list[Event], keys: list[str | None]) -> list[str]:
+    expired = Signer("bob@example.com", BOB, valid_before=NOW)
+    policy = Signers((Signer("ann@example.com", ANN), expired))
+    known = {each.source: key for each, key in zip(events, keys, strict=True) if key}
+    return sorted(policy.flaws(events, known, registry="r", now=NOW))
+
+
+def test_what_an_expired_key_signed_counts_below_what_a_good_key_signed() -> None:
+    events = chain("bob@example.com", "bob@example.com", "ann@example.com", "bob@example.com")
+    assert flaws(events, [BOB, BOB, ANN, BOB]) == ["t4"]
+    assert flaws(events, [BOB, BOB, None, BOB]) == ["t1", "t2", "t3", "t4"]
+
+
+def test_a_link_that_does_not_count_itself_still_leads_down_the_chain() -> None:
+    events = chain("bob@example.com", "carl@example.com", "ann@example.com")
+    assert flaws(events, [BOB, None, ANN]) == ["t2"]
+
+
+def test_an_event_beside_the_chain_is_not_vouched_for() -> None:
+    events = chain("bob@example.com", "ann@example.com")
+    aside = event(number=3, email="bob@example.com", prev=events[0].fingerprint(), at=events[0].at)
+    assert flaws([*events, aside], [BOB, ANN, BOB]) == ["t3"]
+
+
+def test_a_chain_that_runs_in_a_circle_or_into_nothing_ends() -> None:
+    first = event(number=1, email="bob@example.com", prev="sha256:nothing")
+    assert flaws([first, event(number=2, prev=first.fingerprint())], [BOB, ANN]) == []
+
+
+@given(logs(), st.sampled_from([None, ANN, BOB]))
+def test_what_counts_is_not_changed_by_the_order_of_asking(events: list[Event], key: str | None) -> None:
+    policy = Signers((Signer("ann@example.com", ANN, may=("register", "promote:*")),))
+    keys = {each.source: key for each in events} if key else {}
+    found = policy.flaws(events, keys, registry=None, now=NOW)
+    assert policy.flaws(events[::-1], keys, registry=None, now=NOW) == found
+    for each in events:
+        assert (each.source in found) == bool(
+            policy.requires(each) and policy.flaw(each, keys.get(each.source), registry=None)
+        )
+
+
+def test_a_policy_is_known_by_its_token() -> None:
+    base = Signers((Signer("ann@example.com", ANN, valid_before=NOW),))
+    tokens = {
+        policy.token(now)
+        for policy in (
+            base, replace(base, strict=True), replace(base, registry="r"), replace(base, requirements=()),
+            Signers((Signer("ann@example.com", BOB),)), Signers((Signer("ann@example.com", ANN, revoked=True),)),
+        )
+        for now in (NOW - timedelta(seconds=1),)
+    }  # fmt: skip
+    assert len(tokens) == 6
+    assert base.token(NOW) not in tokens
+    assert base.token(NOW) == base.token(NOW + timedelta(days=1))
+
+
+# -- as people write it ------------------------------------------------------------------------------------
+
+
+def test_a_key_is_its_fingerprint_however_it_is_written() -> None:
+    digest = base64.b64encode(hashlib.sha256(base64.b64decode(BLOB)).digest()).decode().rstrip("=")
+    assert key_id(f"ssh-ed25519 {BLOB} ann@laptop") == key_id(f"SHA256:{digest}") == f"SHA256:{digest}"
+    assert key_id("gpg:abcd " + "0" * 36) == "gpg:ABCD" + "0" * 36
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "ssh-ed25519",
+        "ssh-ed25519 !!",
+        f"ssh-rsa {BLOB}",
+        "ABCD1234",
+        "gpg:ABCD1234",
+        "SHA256:short",
+        f"MD5:{'a' * 43}",
+    ],
+)
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        key_id(key)
+
+
+def test_a_policy_in_toml_is_read_whole() -> None:
+    text = f"""
+    registry = "r"
+    strict = true
+    [[signer]]
+    principal = "ann@example.com"
+    key = "{ANN}"
+    models = ["churn", "fraud/*"]
+    may = ["register", "promote", "promote:current"]
+    valid_before = 2026-06-01T00:00:00Z
+    [[signer]]
+    principal = "bob@example.com"
+    key = "{BOB}"
+    revoked = true
+    [[require]]
+    models = ["churn"]
+    stages = ["current"]
+    """
+    assert parse_policy(text, "policy.toml") == Signers(
+        (
+            Signer("ann@example.com", ANN, ("churn", "fraud/*"), ("register", "promote:*", "promote:current"), valid_before=NOW),
+            Signer("bob@example.com", BOB, revoked=True),
+        ),
+        (Requirement(("churn",), ("current",)),), "r", strict=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("signer = [", "not TOML"),
+        ("", "signer"),
+        ('[[signer]]\nprincipal = "a"\nkey = "x"', "not a key"),
+        (
+            f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nmay = ["promote:current", "admit"]',
+            "'admit' is none of",
+        ),
+        (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nmay = ["register:x"]', "'register:x' is none of"),
+        (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nrevokd = true', "revokd"),
+        (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nvalid_before = 2026-06-01T00:00:00', "without a zone"),
+        (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\n[[require]]\nstage = "current"', "stage"),
+    ],
+)
+def test_a_policy_that_is_not_understood_is_refused_and_named(text: str, why: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=r"policy\.toml") as caught:
+        parse_policy(text, "policy.toml")
+    assert why in str(caught.value)
+
+
+def test_an_allowed_signers_file_is_read_as_openssh_reads_it() -> None:
+    key = key_id(f"ssh-ed25519 {BLOB}")
+    text = f"""
+    # people
+    ann@example.com,ann@home ssh-ed25519 {BLOB} a comment
+    "*@example.com" namespaces="git,file",valid-before="20260601Z" ssh-ed25519 {BLOB}
+    carl namespaces="file" ssh-ed25519 {BLOB}
+    dora valid-after="20260601120000Z" ssh-ed25519 {BLOB}
+    """
+    assert parse_allowed_signers(text, "allowed").signers == (
+        Signer("ann@example.com,ann@home", key),
+        Signer("*@example.com", key, valid_before=NOW),
+        Signer("dora", key, valid_after=NOW + timedelta(hours=12)),
+    )
+
+
+def test_a_time_of_openssh_without_a_z_is_local() -> None:
+    (signer,) = parse_allowed_signers(
+        f'ann valid-before="202606011230" ssh-ed25519 {BLOB}', "allowed"
+    ).signers
+    assert signer.valid_before == datetime(2026, 6, 1, 12, 30).astimezone()
+
+
+@pytest.mark.parametrize(
+    "line", ["ann", f"ann cert-authority ssh-ed25519 {BLOB}", "ann ssh-ed25519 AAAA", f'ann valid-before="soon" ssh-ed25519 {BLOB}'],
+)  # fmt: skip
+def test_a_line_that_is_not_understood_is_refused_with_its_number(line: str) -> None:
+    with pytest.raises(InvalidSettingsError, match="allowed, line 2"):
+        parse_allowed_signers(f"\n{line}", "allowed")
