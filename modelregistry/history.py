@@ -129,6 +129,7 @@ class History:
         self._by_rev: dict[str, list[str]] = {}
         self._stages: dict[str, _Stage] = {}
         self._tenures: dict[str, Tenure] = {}
+        self._before: dict[str, str | None] = {}
         self._link()
         self._fold()
 
@@ -168,6 +169,7 @@ class History:
                 case Unassigned():
                     version = self.version_of(event)
                     stage = self._stages.setdefault(event.stage, _Stage())
+                    self._before[event.id] = stage.holder.version if stage.holder else None
                     if event.empties:
                         stage.standing.clear()
                     elif version is not None:
@@ -197,6 +199,7 @@ class History:
                 stage.standing.pop(version, None)
                 self._settle(stage, hidden)
         stage = self._stages.setdefault(event.stage, _Stage())
+        self._before[event.id] = stage.holder.version if stage.holder else None
         restored = self._tenures.get(event.restores) if event.restores else None
         if restored is not None:
             previous = restored.previous
@@ -277,6 +280,11 @@ class History:
         """The versions whose assignment to the stage stands, oldest first, hidden ones too."""
         found = self._stages.get(stage)
         return tuple(found.standing) if found else ()
+
+    @property
+    def holders_before(self) -> Mapping[str, str | None]:
+        """Who held the stage when an assignment, or the end of one, came: by the id of that event."""
+        return self._before
 
     def standing_tenure(self, stage: str, version: str) -> Tenure:
         """The standing assignment of the version to the stage."""

@@ -63,15 +63,22 @@ VERSION_COLUMNS: Mapping[str, Callable[[ModelVersion], object]] = {
     "rev": lambda row: row.rev[:10],
     "message": lambda row: row.message,
 }
-EVENT_COLUMNS: Mapping[str, Callable[[Event], object]] = {
-    "at": lambda row: row.at,
-    "model": lambda row: row.model,
-    "event": lambda row: row.kind,
-    "version": lambda row: getattr(row, "version", None),
-    "stage": lambda row: getattr(row, "stage", None),
-    "by": lambda row: row.author,
-    "message": lambda row: row.message,
-}
+
+
+def event_columns(holders_before: Mapping[str, str | None]) -> Mapping[str, Callable[[Event], object]]:
+    """The columns of a list of events; ``before`` is who held the stage until then, by the id of the event."""
+    return {
+        "at": lambda row: row.at,
+        "model": lambda row: row.model,
+        "event": lambda row: row.kind,
+        "version": lambda row: getattr(row, "version", None),
+        "stage": lambda row: getattr(row, "stage", None),
+        "before": lambda row: holders_before.get(row.id),
+        "by": lambda row: row.author,
+        "message": lambda row: row.message,
+    }
+
+
 PROBLEM_COLUMNS: Mapping[str, Callable[[Problem], object]] = {
     "model": lambda row: row.model,
     "where": lambda row: row.where,

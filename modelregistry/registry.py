@@ -31,11 +31,11 @@ from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
 from modelregistry.history import ANY, Expected, History, Stages, forgotten_by_gto, missing_echoes
 from modelregistry.listing import (
-    EVENT_COLUMNS,
     MODEL_COLUMNS,
     PROBLEM_COLUMNS,
     VERSION_COLUMNS,
     Model,
+    event_columns,
     model_row,
     unregistered_row,
 )
@@ -280,7 +280,7 @@ class Registry:
         return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
 
     def history(self, model: str, *, echoes: bool = False) -> Rows[Event]:
-        """What happened to a model, oldest first: who, when, what and why.
+        """What happened to a model, oldest first: who, when, what, why, and who held the stage before.
 
         Args:
             model: Its name.
@@ -291,7 +291,8 @@ class Registry:
         """
         found = self._read(check_model(model)).history
         check_there(found, self._hint)
-        return Rows((event for event in found.events if echoes or event.echo_of is None), EVENT_COLUMNS)
+        events = (event for event in found.events if echoes or event.echo_of is None)
+        return Rows(events, event_columns(found.holders_before))
 
     def events(self, *, after: str | None = None) -> Rows[Event]:
         """What happened to all models, oldest first.
@@ -304,7 +305,10 @@ class Registry:
             InvalidInputError: No event has that id.
         """
         self._refresh()
-        found = [event for log in self._backend.read_all() for event in log.events if event.echo_of is None]
+        stages = self._read_stages()
+        histories = [History(log.model, log.events, stages) for log in self._backend.read_all()]
+        before = {key: held for history in histories for key, held in history.holders_before.items()}
+        found = [event for history in histories for event in history.events if event.echo_of is None]
         found.sort(key=lambda event: (event.at, event.model, event.order))
         if after is not None:
             start = next((at for at, event in enumerate(found) if event.id == after), None)
@@ -313,7 +317,7 @@ class Registry:
                     f"no event has the id {after!r}: it is wrong, or the event was deleted"
                 )
             found = found[start + 1 :]
-        return Rows(found, EVENT_COLUMNS)
+        return Rows(found, event_columns(before))
 
     def check(self, *, repair: bool = False, accept: bool = False) -> Rows[Problem]:
         """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone.

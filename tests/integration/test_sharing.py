@@ -373,6 +373,19 @@ def test_events_after_one_are_those_that_came_since(registry: Registry) -> None:
         registry.events(after="nothing")
 
 
+def test_an_event_says_who_held_the_stage_before(registry: Registry) -> None:
+    registry.promote("churn", "v0.1.1", "current")
+    registry.rollback("churn", "current")
+    registry.demote("churn", "current")
+    registry.promote("churn", "v0.1.1", "current")
+    for rows in (registry.history("churn"), registry.events()):
+        told = [(row["event"], row["version"], row["before"]) for row in rows.to_dicts() if row["stage"]]
+        assert told == [
+            ("assign", "v0.1.0", None), ("assign", "v0.1.1", "v0.1.0"), ("assign", "v0.1.0", "v0.1.1"),
+            ("unassign", "v0.1.0", "v0.1.0"), ("assign", "v0.1.1", None),
+        ]  # fmt: skip
+
+
 def test_a_deleted_event_is_noticed_by_the_one_after_it(plain: Path, registry: Registry) -> None:
     registry.promote("churn", "v0.1.1", "current")
     registry.rollback("churn", "current")
