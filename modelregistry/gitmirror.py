@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from modelregistry.errors import GitError, PartialViewWarning, RemoteError
-from modelregistry.gitcall import NETWORK_SECONDS, GitCall
+from modelregistry.gitcall import NETWORK_SECONDS, GitCall, without_secrets
 from modelregistry.gitremote import GitRemote, Transport
 from modelregistry.gitrepo import GitRepo, check_url
 
@@ -38,7 +38,6 @@ class GitMirror:
     """
 
     def __init__(self, url: str, place: Path) -> None:
-        self._url = url
         self._place = place
         self._lock = FileLock(f"{place}.lock", mode=0o600)
         self._stamp = place / "fetched"
@@ -63,7 +62,7 @@ class GitMirror:
             if cloned:
                 if max_age == float("inf"):
                     raise RemoteError(
-                        f"there is no copy of {url!r} here yet: open it once without offline=True"
+                        f"there is no copy of {without_secrets(url)!r} here yet: open it once without offline=True"
                     )
                 _clone(url, place)
         mirror = cls(url, place)
@@ -100,7 +99,7 @@ class GitMirror:
                 if max_age <= 0:
                     raise
                 warnings.warn(
-                    f"{self._url!r} can't be reached; reading it as it was {age / 60:.0f} minutes ago ({error})",
+                    f"{self.remote} can't be reached; reading it as it was {age / 60:.0f} minutes ago ({error})",
                     PartialViewWarning,
                     stacklevel=5,
                 )

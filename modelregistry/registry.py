@@ -27,6 +27,7 @@ from modelregistry.errors import (
     RemoteError,
 )
 from modelregistry.events import Bytes, Event
+from modelregistry.gitcall import without_secrets
 from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
 from modelregistry.history import ANY, Expected, History, Stages, forgotten_by_gto, missing_echoes
@@ -157,7 +158,7 @@ class Registry:
             )
 
     def __repr__(self) -> str:
-        return f"Registry({self.target!r})"
+        return f"Registry({without_secrets(self.target)!r})"
 
     def _open_backend(self, signers: Signers | None, *, sign: bool, strict: bool) -> Backend:
         git = load_class(BACKENDS["git"])

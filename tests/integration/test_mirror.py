@@ -116,6 +116,23 @@ def test_a_partial_clone_that_names_no_remote_says_so(hub: Path, tmp_path: Path)
         Registry(clone, remote=None).get("churn#current").local_path()
 
 
+def test_to_complete_a_clone_runs_nothing_that_its_configuration_names(hub: Path, tmp_path: Path) -> None:
+    clone, mark = tmp_path / "clone", tmp_path / "mark"
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", "--no-checkout", hub.as_uri(), os.fspath(clone))
+    program = write(tmp_path / "program", f"#!/bin/sh\ntouch '{mark}'\n")
+    program.chmod(0o755)
+    for key in (
+        "remote.origin.uploadpack",
+        "core.sshCommand",
+        "core.fsmonitor",
+        "core.gitProxy",
+        "credential.helper",
+    ):
+        git(clone, "config", key, os.fspath(program))
+    assert Registry(clone).get("churn#current").local_path().read_text() == '{"churn": 0}'
+    assert not mark.exists()
+
+
 # -- shared by processes -----------------------------------------------------------------------------------
 
 

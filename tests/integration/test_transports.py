@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import threading
@@ -149,3 +150,34 @@ def test_bytes_that_are_here_are_read_without_dvc(plain: Path) -> None:
         "print(json.dumps([name for name in ('dvc', 'fsspec', 'pandas', 'sklearn', 'joblib') if name in sys.modules]))"
     )
     assert python(plain, code) == []
+
+
+@pytest.mark.parametrize("userinfo", ["canary-token", "ann:canary-token"])
+def test_a_secret_in_a_url_reaches_no_log_error_or_repr(
+    userinfo: str, hub: Path, plain: Path, caplog: pytest.LogCaptureFixture, environment: Path
+) -> None:
+    """A token is often written as the name, with no password after it."""
+    url = f"http://{userinfo}@127.0.0.1:1/hub.git"
+    caplog.set_level(logging.DEBUG)
+    told: list[str] = []
+    git(plain, "remote", "add", "origin", url)
+    for call in (
+        lambda: mr.Registry(url),
+        lambda: mr.Registry(url, offline=True),
+        lambda: mr.load_model("churn", registry=url),
+        lambda: mr.Registry(plain).promote("churn", "v0.1.0", "shadow"),
+        lambda: mr.Registry(plain).sync(),
+    ):
+        with pytest.raises(mr.RegistryError) as caught:
+            call()
+        error: BaseException | None = caught.value
+        while error is not None:
+            told += [str(error), repr(error), str(vars(error))]
+            error = error.__cause__ or error.__context__
+    told += [repr(mr.Registry(plain)), caplog.text]
+    if ":" not in userinfo:  # one that answers
+        mirror = mr.Registry(hub.as_uri(), max_age=3600)
+        mirror.target = url
+        told.append(repr(mirror))
+    assert not [text for text in told if "canary" in text]
+    assert not [path for path in environment.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
