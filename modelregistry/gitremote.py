@@ -195,7 +195,8 @@ class GitRemote:
             )
         except GitError as error:
             raise self._unreachable(error) from error
-        pairs = (line.split("\t") for line in output.decode("utf-8", "surrogateescape").splitlines())
+        # Not splitlines: a name may hold what Unicode takes for the end of a line.
+        pairs = (line.split("\t") for line in output.decode("utf-8", "surrogateescape").split("\n")[:-1])
         return {name: oid for oid, name in pairs if not name.endswith("^{}")}
 
     def create(self, name: str, oid: str) -> Outcome:

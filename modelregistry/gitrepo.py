@@ -180,8 +180,9 @@ class GitRepo:
         """The references that match one of the ``for-each-ref`` patterns, by name."""
         # Asking for no more than name and object id opens no object, so a broken one can't fail the listing.
         output = self.run("for-each-ref", "--format=%(objectname) %(refname)", "--", *patterns)
-        pairs = (line.split(" ", 1) for line in output.decode("utf-8", "surrogateescape").splitlines())
-        return [Ref(name, oid) for oid, name in pairs]
+        # Not splitlines: a name may hold what Unicode takes for the end of a line.
+        lines = output.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        return [Ref(name, oid) for oid, _, name in (line.partition(" ") for line in lines)]
 
     def create_ref(self, name: str, oid: str) -> bool:
         """Create ``name`` at ``oid`` if and only if it does not exist; False when it does.

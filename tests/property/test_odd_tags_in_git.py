@@ -137,7 +137,10 @@ def test_tags_of_other_kinds_are_nobodys(repository: tuple[Path, str]) -> None:
         "churn#a#b#c",
         "@ns/churn@v1.0.0",
         "churn#prod@v1.0.0",
+        "churn\u2028@v1.0.0",  # for Python, not for git, a line ends here
+        "churn\u0085",
     ):
         run_git(folder, "tag", "-a", "-m", "x", name, commit)
     assert list(backend.read_all()) == []
+    assert backend.heads() == {}
     assert backend.read("churn").events == ()
