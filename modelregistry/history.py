@@ -168,7 +168,7 @@ class History:
                     self._assign(event, hidden)
                 case Unassigned():
                     version = self.version_of(event)
-                    stage = self._stages.setdefault(event.stage, _Stage())
+                    stage = self._stage(event.stage)
                     self._before[event.id] = stage.holder.version if stage.holder else None
                     if event.empties:
                         stage.standing.clear()
@@ -198,7 +198,7 @@ class History:
             if left != event.stage and (stage := self._stages.get(left)):
                 stage.standing.pop(version, None)
                 self._settle(stage, hidden)
-        stage = self._stages.setdefault(event.stage, _Stage())
+        stage = self._stage(event.stage)
         self._before[event.id] = stage.holder.version if stage.holder else None
         restored = self._tenures.get(event.restores) if event.restores else None
         if restored is not None:
@@ -214,11 +214,18 @@ class History:
         stage.standing[version] = tenure
         self._settle(stage, hidden)
 
+    def _stage(self, name: str) -> _Stage:
+        found = self._stages.get(name)
+        if found is None:
+            found = self._stages[name] = _Stage()
+        return found
+
     def _settle(self, stage: _Stage, hidden: set[str]) -> None:
-        stage.holder = next(
-            (tenure for version, tenure in reversed(stage.standing.items()) if version not in hidden), None
-        )
-        stage.last = stage.holder or stage.last
+        stage.holder = None
+        for version in reversed(stage.standing):
+            if version not in hidden:
+                stage.holder = stage.last = stage.standing[version]
+                return
 
     def _settle_all(self, hidden: set[str]) -> None:
         for stage in self._stages.values():
