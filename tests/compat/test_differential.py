@@ -28,8 +28,9 @@ from modelregistry.tags import RawTag, first_number, parse, render, tag_prefix
 from tests.compat.views import (
     START,
     GtoWriter,
-    Seen,
     commits_with,
+    ended_unseen,
+    expected_of_gto,
     git,
     gto_words,
     new_repository,
@@ -253,48 +254,6 @@ def random_history(seed: int, revs: list[str], stages: Stages, *, only_gto: bool
 # -- reading ---------------------------------------------------------------------------------------------------
 
 
-def expected_of_gto(ours: Seen, still_counted: dict[str, str]) -> Seen:
-    """What GTO must answer where we answer ``ours``.
-
-    The exceptions, and there are no others: GTO's latest version counts pre-releases; and a stage on which an
-    assignment is older than the registration of its commit, and ended in between, is one that GTO still counts.
-    """
-    return Seen(
-        versions=ours.versions,
-        latest=max(ours.versions, key=version_key, default=None),
-        holders=ours.holders | still_counted,
-        deprecated=ours.deprecated,
-    )
-
-
-def ended_unseen(pen: Pen, theirs: Seen, ours: Seen) -> dict[str, str]:
-    """The stages where GTO may name another holder: its version was put there before it was one, and ended since.
-
-    When a rollback or a demotion ended that assignment, the commit was no version, so that there was nothing to
-    repeat for GTO.
-    """
-    found: dict[str, str] = {}
-    for stage, version in theirs.holders.items():
-        if ours.holders.get(stage) == version:
-            continue
-        history = pen.history
-        registered = history.versions[version].registered
-        tagged = [
-            event
-            for event in history.events
-            if getattr(event, "stage", None) == stage and event.rev == registered.rev
-        ]
-        early = tagged[-1].kind == "assign" and tagged[-1].at < registered.at
-        ended = any(
-            event.kind in ("assign", "unassign") and (getattr(event, "empties", False) or getattr(event, "restores", None))
-            and tagged[-1].at < event.at < registered.at
-            for event in history.events if getattr(event, "stage", None) == stage
-        )  # fmt: skip
-        if early and ended and version not in history.standing(stage):
-            found[stage] = version
-    return found
-
-
 @pytest.fixture
 def worlds(tmp_path: Path) -> dict[bool, tuple[Path, list[str]]]:
     """One repository for each set of stages, its commits, and no tags; some histories come and go in it."""
@@ -325,7 +284,7 @@ def compare(root: Path, registry: Registry, pens: list[Pen], *, shared: bool) ->
     problems = registry.check()
     for pen in pens:
         ours, theirs = seen_by_us(registry, pen.model), seen_by_gto(root, pen.model, table)
-        unseen = ended_unseen(pen, theirs, ours)
+        unseen = ended_unseen(pen.history, theirs, ours)
         if theirs != expected_of_gto(ours, unseen):
             yield f"{pen.model}: GTO says {theirs}\nwe say {ours}\n" + "\n".join(pen.story)
         releases = [version for version in ours.versions if "-" not in version.partition("+")[0]]

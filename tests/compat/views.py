@@ -15,6 +15,8 @@ from gto.constants import VersionSort
 
 from modelregistry import Registry
 from modelregistry.errors import SeveralHoldersError, StageEmptyError
+from modelregistry.history import History
+from modelregistry.names import version_key
 
 START = 1_700_000_000
 """The time of the first tag that a test dates itself, in seconds; its commits are older."""
@@ -81,6 +83,47 @@ def holder(registry: Registry, model: str, stage: str) -> str | None:
         return None
     except SeveralHoldersError as error:
         return error.holders[0]
+
+
+def expected_of_gto(ours: Seen, still_counted: dict[str, str]) -> Seen:
+    """What GTO must answer where we answer ``ours``.
+
+    The exceptions, and there are no others: GTO's latest version counts pre-releases; and a stage on which an
+    assignment is older than the registration of its commit, and ended in between, is one that GTO still counts.
+    """
+    return Seen(
+        versions=ours.versions,
+        latest=max(ours.versions, key=version_key, default=None),
+        holders=ours.holders | still_counted,
+        deprecated=ours.deprecated,
+    )
+
+
+def ended_unseen(history: History, theirs: Seen, ours: Seen) -> dict[str, str]:
+    """The stages where GTO may name another holder: its version was put there before it was one, and ended since.
+
+    When a rollback or a demotion ended that assignment, the commit was no version, so that there was nothing to
+    repeat for GTO.
+    """
+    found: dict[str, str] = {}
+    for stage, version in theirs.holders.items():
+        if ours.holders.get(stage) == version:
+            continue
+        registered = history.versions[version].registered
+        tagged = [
+            event
+            for event in history.events
+            if getattr(event, "stage", None) == stage and event.rev == registered.rev
+        ]
+        early = tagged[-1].kind == "assign" and tagged[-1].at < registered.at
+        ended = any(
+            event.kind in ("assign", "unassign") and (getattr(event, "empties", False) or getattr(event, "restores", None))
+            and tagged[-1].at < event.at < registered.at
+            for event in history.events if getattr(event, "stage", None) == stage
+        )  # fmt: skip
+        if early and ended and version not in history.standing(stage):
+            found[stage] = version
+    return found
 
 
 def seen_by_dvc(root: Path, registry: Registry, model: str, **wanted: str) -> str:
