@@ -8,7 +8,7 @@ another: kept for its author to look at, and counted by nobody.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from modelregistry.backends.base import Synced
 from modelregistry.errors import GitError, OutcomeUnknownError, RefusedError, RegistryWarning
@@ -45,31 +45,31 @@ class Sharing:
         """
         patterns = [f"{TAGS}{prefix}@*", f"{TAGS}{prefix}#*"] if prefix else [f"{TAGS}*"]
         agrees = self._remote.fetch(patterns)
+        lost = {} if agrees else self._others(patterns)
         published: list[str] = []
-        refused: dict[str, str] = {}
-        broken: set[str] = set()
+        refused: list[tuple[str, str]] = []
+        # What came after an event that lost its place was decided on it, and goes with it.
+        broken = {event.model: event.order for event, _ in reversed(self._events(lost.items()))}
         reasons: list[str] = []
         for event, oid in self._pending(prefix):
+            first = broken.get(event.model)
             try:
-                # What came after an event that lost its place was decided on it, and goes with it.
-                if event.model not in broken and self._publish(event.source, oid, event.id):
+                if (first is None or event.order < first) and self._publish(event.source, oid, event.id):
                     published.append(event.source)
                     continue
             except RefusedError as error:
                 reasons.append(str(error))
-            broken.add(event.model)
-            refused[event.source] = oid
-        if refused or not agrees:
-            refused |= self._others(patterns)
+            broken.setdefault(event.model, event.order)
+            refused.append((event.source, oid))
+        refused += [pair for pair in lost.items() if pair not in refused]
         if refused:
-            for tag, oid in refused.items():
+            for tag, oid in refused:
                 self._aside(tag, oid)
             self._remote.fetch(patterns)
             why = "; ".join(reasons) or f"{self._remote} has other events in their place, which count"
-            warnings.warn(
-                f"set aside below {_REFUSED}: {', '.join(refused)}; {why}", RegistryWarning, stacklevel=5
-            )
-        return Synced(tuple(published), tuple(refused))
+            names = ", ".join(tag for tag, _ in refused)
+            warnings.warn(f"set aside below {_REFUSED}: {names}; {why}", RegistryWarning, stacklevel=5)
+        return Synced(tuple(published), tuple(dict.fromkeys(tag for tag, _ in refused)))
 
     def append(self, tag: str, oid: str, *, event_id: str) -> bool:
         """Give the event its place in the shared log; False when another has it.
@@ -118,8 +118,13 @@ class Sharing:
         wanted = [
             (tag, oid) for tag, oid in waiting if not prefix or tag.startswith((f"{prefix}@", f"{prefix}#"))
         ]
-        found = []
+        return self._events(wanted)
+
+    def _events(self, named: Iterable[tuple[str, str]]) -> list[tuple[Event, str]]:
+        """The events that tags of those names and objects are, with their objects, oldest first."""
+        wanted = list(named)
         objects = self._repo.read([oid for _, oid in wanted]) if wanted else []
+        found = []
         for (tag, oid), kept in zip(wanted, objects, strict=True):
             event = parse(RawTag(tag, oid, "tag", kept.data)) if kept is not None else None
             if isinstance(event, Event):

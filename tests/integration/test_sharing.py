@@ -168,6 +168,28 @@ def test_a_losing_tag_that_gto_left_is_set_aside(hub: Path, clone: Callable[[str
     assert "v0.1.1" in gto(bob, "show", "churn#current")
 
 
+def test_what_was_staged_on_a_tag_that_lost_its_place_goes_with_it(
+    hub: Path, clone: Callable[[str], Path]
+) -> None:
+    """Published, it would name an event that no other clone ever had: a log that looks edited."""
+    ann, bob = clone("ann"), clone("bob")
+    staged = Registry(bob, push=False)
+    staged.annotate("churn", None, {"owner": "risk"})
+    Registry(ann).promote("churn", "v0.1.1", "current")
+    last = staged.history("churn")[-1]
+    text = (
+        f"object {last.rev}\ntype commit\ntag churn#current#2\n"
+        f"tagger Bob <bob@example.com> {int(last.at.timestamp()) + 5} +0000\n\nas GTO writes, and can't push\n"
+    )
+    put_tag(bob, "churn#current#2", text.encode())
+    staged.annotate("churn", "v0.1.1", {"auc": 0.9})
+    with pytest.warns(mr.RegistryWarning, match=r"set aside .*churn@annotate#2, churn#current#2"):
+        synced = Registry(bob).sync()
+    assert synced == (("churn@annotate#1",), ("churn@annotate#2", "churn#current#2"))
+    assert tags(bob) == tags(hub) and len(tags(bob, REFUSED)) == 2
+    assert not Registry(bob).check()
+
+
 def test_tags_that_are_no_events_are_left_alone(hub: Path, clone: Callable[[str], Path]) -> None:
     ann = clone("ann")
     git(hub, "tag", "release", "main")
