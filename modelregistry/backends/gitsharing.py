@@ -55,6 +55,7 @@ class Sharing:
             first = broken.get(event.model)
             try:
                 if (first is None or event.order < first) and self._publish(event.source, oid, event.id):
+                    self._repo.change_refs(create={}, delete={f"{_PENDING}{oid}/{event.source}": oid})
                     published.append(event.source)
                     continue
             except RefusedError as error:
@@ -108,7 +109,6 @@ class Sharing:
             if here != oid:
                 self._aside(tag, here)
                 self._repo.create_ref(name, oid)
-        self._repo.change_refs(create={}, delete={f"{_PENDING}{oid}/{tag}": oid})
 
     def _pending(self, prefix: str) -> list[tuple[Event, str]]:
         """The events that wait to be published, oldest first, so that nobody sees one before those it came after."""

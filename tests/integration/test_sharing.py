@@ -42,6 +42,12 @@ def tags(folder: Path, *patterns: str) -> dict[str, str]:
     return dict(line.split(" ") for line in lines.split("\n") if line)
 
 
+def gits(trace: Path) -> list[str]:
+    """The gits that this process started, as git's own trace (``GIT_TRACE2_EVENT``) tells."""
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    return [event["name"] for event in events if event["event"] == "cmd_name" and "/" not in event["sid"]]
+
+
 def hook(hub: Path, name: str, script: str) -> Path:
     path = write(hub / "hooks" / name, f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -108,6 +114,18 @@ def test_an_event_goes_in_a_push_of_its_own(hub: Path, clone: Callable[[str], Pa
     registry.promote("churn", "v0.1.1", "shadow")
     registry.promote("churn", "v0.1.1", "current")
     assert log.read_text().split() == ["1", "1", "1"]  # the last one is the echo for GTO
+
+
+def test_a_write_starts_no_git_that_it_can_do_without(
+    clone: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(clone("ann"))
+    registry.promote("churn", "v0.1.1", "current")  # the first one also asks how the remote is reached
+    monkeypatch.setenv("GIT_TRACE2_EVENT", os.fspath(tmp_path / "trace"))
+    registry.promote("churn", "v0.1.0", "current")
+    verbs = gits(tmp_path / "trace")
+    assert len(verbs) <= 8, verbs
+    assert [verbs.count(verb) for verb in ("fetch", "mktag", "push", "update-ref")] == [1, 1, 1, 1], verbs
 
 
 # -- staged ------------------------------------------------------------------------------------------------
