@@ -218,6 +218,9 @@ class GitRemote:
                 return Outcome.CREATED
             except GitError as error:
                 failure = error
+            # Git itself saw another object there and sent nothing: that is certain, whatever came before.
+            if f"!\t{oid}:{name}\t[rejected] (already exists)" in failure.stdout.splitlines():
+                return Outcome.TAKEN
             told = told and "[remote rejected]" in failure.stdout
             try:
                 found = self.refs([name]).get(name)

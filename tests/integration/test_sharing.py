@@ -13,6 +13,8 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.gitremote import GitRemote, Outcome
+from modelregistry.gitrepo import GitRepo
 from tests.integration.projects import commit, dvc, git, gto, put_tag, write
 
 PENDING, REFUSED = "refs/modelregistry/pending", "refs/modelregistry/refused"
@@ -126,6 +128,21 @@ def test_a_write_starts_no_git_that_it_can_do_without(
     verbs = gits(tmp_path / "trace")
     assert len(verbs) <= 8, verbs
     assert [verbs.count(verb) for verb in ("fetch", "mktag", "push", "update-ref")] == [1, 1, 1, 1], verbs
+
+
+def test_a_push_to_a_taken_name_is_refused_and_the_remote_is_not_asked_again(
+    hub: Path, clone: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = clone("ann"), clone("bob")
+    Registry(ann).promote("churn", "v0.1.1", "current")
+    before = tags(hub)
+    remote = GitRemote(GitRepo.discover(bob), hub.as_uri())
+    other = tags(bob)["refs/tags/churn#current#1"]
+    monkeypatch.setenv("GIT_TRACE2_EVENT", os.fspath(tmp_path / "trace"))
+    assert remote.create("refs/tags/churn#current#2", other) is Outcome.TAKEN
+    verbs = gits(tmp_path / "trace")
+    assert tags(hub) == before
+    assert [verb for verb in verbs if verb != "config"] == ["push"]
 
 
 # -- staged ------------------------------------------------------------------------------------------------
