@@ -148,6 +148,16 @@ def sharing(place: Path, tags: int, *, repeats: int) -> list[Row]:
     return [Row(f"`promote` with its push, {tags:,} tags", ours, peer_is, peer, 1.3)]
 
 
+def grown(few: Row, many: Row, many_are: str, few_are: str) -> Row:
+    """What it costs with many tags beside what it costs with few: that, times what git's own cost grew, where it did."""
+    assert few.peer and many.peer
+    growth = many.peer / few.peer
+    peer, allowed = f"the same, {few_are}", few.ours
+    if growth > 1.5:
+        peer, allowed = f"{peer}, times the {growth:.3g} that git's own grew", few.ours * growth
+    return Row(f"the same, {many_are}", many.ours, peer, allowed, 1.5)
+
+
 def _share(clone: Path, hub: Path, tags: dict[str, bytes]) -> None:
     """What plain git needs to write the tags where others see them."""
     specs = [f"refs/tags/{MODEL}{glob}:refs/tags/{MODEL}{glob}" for glob in ("@*", "#*")]
