@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-HEAD = ("what", "ours", "compared with", "peer", "ratio", "budget", "kept")
+HEAD = {
+    "what": "---", "ours": "---:", "compared with": "---", "peer": "---:", "ratio": "---:", "budget": "---",
+    "kept": "---",
+}  # fmt: skip
+"""The columns, and to which side their cells stand."""
+
+
+class Tabular(Protocol):
+    """What can be a row of a table."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +54,9 @@ class Row:
         return self.what, words(self.ours), self.peer_is, words(self.peer), ratio, budget, kept
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: Iterable[Tabular], head: Mapping[str, str] = HEAD) -> str:
     """The rows as a Markdown table."""
-    lines = [HEAD, ("---", "---:", "---", "---:", "---:", "---", "---"), *(row.cells for row in rows)]
+    lines = [tuple(head), tuple(head.values()), *(row.cells for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
