@@ -6,8 +6,9 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
+from itertools import count
 
 from modelregistry.backends.base import Backend, Log
 from modelregistry.changes import Change, Writer
@@ -20,7 +21,13 @@ from modelregistry.tags import numbered
 Decide = Callable[[History, Writer], Change]
 
 _log = logging.getLogger("modelregistry")
-_TRIES = 10
+_SECONDS = 30.0
+_FEWEST = 5
+"""While others are faster, a writer goes on for that long, and tries that often."""
+_WINDOW = 16
+"""Within how many lengths of a try the second one begins."""
+_LONGEST = 3.0
+"""Seconds that a writer waits at most: a try takes long where the remote is far, and then no others are in its way."""
 
 
 def write(
@@ -29,15 +36,13 @@ def write(
     """Let ``decide`` choose the events and append them; returns the log it was decided on, and what it chose.
 
     Raises:
-        ConflictError: Others wrote first, again and again.
+        ConflictError: Others wrote first, again and again, for half a minute.
         OutcomeUnknownError: The connection broke while an event was pushed.
         RegistryError: Whatever ``decide`` refuses.
     """
     written: list[Event] = []
     try:
-        for attempt in range(_TRIES):
-            if attempt:
-                _wait(attempt)
+        for _ in _tries():
             if not dry_run:
                 backend.prepare(model)
             log = backend.read(model)
@@ -56,7 +61,7 @@ def write(
             error.add_note(f"written before that: {', '.join(event.source for event in written)}")
         raise
     raise ConflictError(
-        f"{model!r} was written by others {_TRIES} times in a row while this was tried: try again"
+        f"{model!r} was written by others again and again for {_SECONDS:g} seconds while this was tried: try again"
     )
 
 
@@ -107,9 +112,7 @@ def _append(backend: Backend, events: Sequence[Event], written: list[Event]) -> 
 
 def _append_echo(backend: Backend, event: Event) -> Event | None:
     """Append an echo whose number is taken: its place in the log does not matter to anyone."""
-    for attempt in range(_TRIES):
-        if attempt:
-            _wait(attempt)
+    for _ in _tries():
         backend.prepare(event.model)
         kept = backend.append(numbered(event, backend.read(event.model).next_number(event.slot)))
         if kept is not None:
@@ -118,9 +121,21 @@ def _append_echo(backend: Backend, event: Event) -> Event | None:
     return None
 
 
-def _wait(attempt: int) -> None:
-    """Writers that met must not meet again in step."""
-    time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+def _tries() -> Iterator[None]:
+    """One item for each try, until it is time to give up; before each but the first, wait.
+
+    Writers that met must not meet again in step, so each waits for any time within a window. It is measured in tries,
+    which take the longer the more writers there are; and who has lost more often waits less, so that nobody is always
+    overtaken by those who only just came.
+    """
+    end = time.monotonic() + _SECONDS
+    for tries in count(1):
+        began = time.monotonic()
+        yield
+        now = time.monotonic()
+        if tries >= _FEWEST and now > end:
+            return
+        time.sleep(random.uniform(0, min(_WINDOW / tries * (now - began), _LONGEST)))  # noqa: S311
 
 
 def _registry_id(backend: Backend, log: Log) -> str:
