@@ -8,6 +8,7 @@ started, and writes what it knows to a file of its own, a line at a time.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import subprocess
@@ -16,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +93,7 @@ def write_by_turns(job: dict[str, Any], report: Any) -> None:
 
 
 def share_by_turns(job: dict[str, Any], report: Any) -> None:
-    """Promote in a clone (plainly, and with the holder it believes in) and roll back; tell when each call began and ended."""
-    from datetime import datetime, timedelta, tzinfo
-
+    """Read and write in a clone, every verb that leaves ``current`` a holder; tell when each call began and ended."""
     import modelregistry as mr
     from modelregistry import writing
 
@@ -104,55 +104,104 @@ def share_by_turns(job: dict[str, Any], report: Any) -> None:
 
     writing.datetime = SkewedClock  # type: ignore[misc]
     registry = mr.Registry(job["root"])
-    for turn in range(job["turns"]):
-        message = f"{job['who']}.{turn}"
-        holder = registry.get("churn#current").version
-        others = [f"v0.1.{number}" for number in range(job["versions"]) if f"v0.1.{number}" != holder]
-        choice = random.random()
+    verbs = random.choices(list(VERBS), list(VERBS.values()), k=job["turns"])
+    for turn, verb in enumerate(verbs):
+        holder = ask(registry, report)
+        message = f"{job['who']}.{turn} {verb}"
+        version = random.choice([name for name in job["versions"] if name != holder])
+        if verb == "register":
+            Path(job["root"], "churn.json").write_text(message)
+            subprocess.run(["git", "commit", "--quiet", "-am", message], cwd=job["root"], check=True)
         report({"tried": message})
-        known: dict[str, Any] = {"from": time.monotonic()}
+        call: dict[str, Any] = {"from": time.monotonic()}
+        outcome = "done"
         try:
-            if choice < 0.2:
-                registry.rollback("churn", "current", message=message)
-            elif choice < 0.5:
-                known["expected"] = holder
-                registry.promote("churn", random.choice(others), "current", expected=holder, message=message)
-            else:
-                version = random.choice(others)
-                before = len(registry.history("churn"))
-                registry.promote("churn", version, "current", message=message)
-                written = [event.message for event in registry.history("churn")[before:]]
-                if (
-                    message not in written
-                ):  # somebody else had promoted that very version: nothing was to be written
-                    report(
-                        {"refused": message, "why": "it held the stage already"}
-                        | known
-                        | {"to": time.monotonic()}
-                    )
-                    continue
-        except (mr.ConflictError, mr.StageEmptyError) as error:
-            report({"refused": message, "why": str(error)} | known | {"to": time.monotonic()})
+            match verb:
+                case "promote":
+                    registry.promote("churn", version, "current", message=message)
+                    if message not in [event.message for event in registry.history("churn")]:
+                        outcome = "idle"  # another had promoted that very version: nothing was to be written
+                case "promote expected":
+                    call["expected"] = holder
+                    registry.promote("churn", version, "current", expected=holder, message=message)
+                case "rollback":
+                    registry.rollback("churn", "current", message=message)
+                case "shadow":
+                    version = random.choice([version, *job["shadows"]])
+                    keep = version not in job["shadows"]  # moved there, it would leave ``current``
+                    registry.promote("churn", version, "shadow", keep=keep, message=message)
+                    if message not in [event.message for event in registry.history("churn")]:
+                        outcome = "idle"
+                case "annotate":
+                    registry.annotate("churn", version, {"note": message}, message=message)
+                case "register":
+                    registry.register("churn", message=message)
+        except mr.ConflictError as error:
+            outcome, call["why"] = "refused", str(error)
+        except mr.StageEmptyError as error:
+            outcome, call["why"] = "idle", str(error)
+        report({outcome: message, "verb": verb} | call | {"to": time.monotonic()})
+    ask(registry, report)
+
+
+VERBS = {"promote": 6, "promote expected": 4, "rollback": 3, "shadow": 3, "annotate": 2, "register": 2}
+"""How often each is called."""
+
+
+def ask(registry: Any, report: Any) -> str:
+    """Who is current, told with when that was asked and answered."""
+    began = time.monotonic()
+    holder = registry.get("churn#current").version
+    report({"read": holder, "from": began, "to": time.monotonic()})
+    return holder
+
+
+def create_by_rounds(job: dict[str, Any], report: Any) -> None:
+    """Create the next assignment together with all others, round after round; tell who was told that it is theirs."""
+    import modelregistry as mr
+    from modelregistry.backends.git import GitBackend
+    from modelregistry.changes import Writer, promote
+    from modelregistry.gitrepo import GitRepo
+    from modelregistry.history import History, Stages
+
+    registry = mr.Registry(job["root"])
+    for turn in range(job["rounds"]):
+        message, version = f"{job['who']}.{turn}", f"v0.1.{(turn + 1) % 2}"
+        if job["by"] == "append":
+            backend = GitBackend(GitRepo.discover(job["root"]))
+            log = backend.read("churn")
+            writer = Writer("A", "a@e", datetime.now(UTC), "5" * 32, log.next_number, message)
+            (event,) = promote(History("churn", log.events, Stages()), writer, version, "current").events
+            job["together"]()
+            won = backend.append(event) is not None
         else:
-            report({"done": message} | known | {"to": time.monotonic()})
+            registry.sync()
+            holder = registry.get("churn#current").version
+            job["together"]()
+            try:
+                registry.promote("churn", version, "current", expected=holder, message=message)
+                won = True
+            except mr.ConflictError:
+                won = False
+        report({"won" if won else "lost": message})
+        job["together"]()
 
 
 def read_until_told(job: dict[str, Any], report: Any) -> None:
     """Ask who is current, by a kept registry and by fresh ones, until the file ``job["until"]`` is there."""
     import modelregistry as mr
 
-    kept, reads = mr.Registry(job["root"]), 0
+    kept = mr.Registry(job["root"])
     while not os.path.exists(job["until"]):
         for registry in (kept, mr.Registry(job["root"])):
+            ask(registry, report)
             holders = [row.version for row in registry.versions("churn", stage="current")]
             held = registry.get("churn#current")
-            if len(holders) != 1 or held.stages != ("current",):
+            if len(holders) != 1 or "current" not in held.stages:
                 report({"odd": holders})
-            reads += 1
-    report({"reads": reads})
 
 
-JOBS = {"write": write_by_turns, "share": share_by_turns, "read": read_until_told}
+JOBS = {"write": write_by_turns, "share": share_by_turns, "create": create_by_rounds, "read": read_until_told}
 
 
 def run_job(job: dict[str, Any]) -> int:
@@ -175,11 +224,13 @@ def main(lines: Sequence[str] | Any) -> None:
 
     for line in lines:
         ids, ready = [], os.pipe()
-        for job in json.loads(line):
+        jobs = json.loads(line)
+        together = multiprocessing.get_context("fork").Barrier(len(jobs), timeout=120)
+        for job in jobs:
             if (process := os.fork()) == 0:
                 os.setsid()
                 os.write(ready[1], b"1")
-                os._exit(run_job(job))
+                os._exit(run_job(job | {"together": together.wait}))
             ids.append(process)
         for _ in ids:
             os.read(ready[0], 1)

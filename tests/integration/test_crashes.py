@@ -118,8 +118,8 @@ def test_racing_promotions_lose_nothing_and_every_read_has_one_holder(
         assert counts["done"] + counts["refused"] == WRITERS * TURNS
         assert counts["done"] >= WRITERS * TURNS * 0.9, workers.reports()
         (report,) = readers.reports()
-        assert [line for line in report if "reads" not in line] == []
-        assert report[-1]["reads"] > 20
+        assert [line for line in report if "read" not in line] == []
+        assert len(report) > 20
     check_the_order(root)
     assert not Registry(root).check()
 
