@@ -335,6 +335,7 @@ def withdraw(history: History, writer: Writer, version: str, *, then: Expected |
         )
     if then == version:
         raise RefusedError(f"{history.model}@{version} can't take over from itself")
+    relied = {stage: history.holders(stage) for stage in held}
     for stage in held:
         assert then is not None
         if then is EMPTY:
@@ -345,7 +346,7 @@ def withdraw(history: History, writer: Writer, version: str, *, then: Expected |
         history = History(history.model, [*history.events, *change.events], history.stages)
     draft = _Draft(history, _after(writer, events))
     draft.add(Withdrawn, record.registered.rev, version=version)
-    return Change((*events, *draft.events), version=version)
+    return Change((*events, *draft.events), version=version, holders=relied)
 
 
 def confirm(change: Change, history: History, *, seen: int) -> None:

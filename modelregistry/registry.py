@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -750,6 +751,10 @@ class Registry:
         if change.events and not dry_run:
             from modelregistry import changes
 
+            if change.holders:
+                # It relied on what another slot may have changed in the meantime. It is written, whatever comes of this.
+                with suppress(RemoteError):
+                    self._backend.prepare(model)
             folded = self._read(model)
             changes.confirm(change, folded.history, seen=len(log.events))
             return folded, change

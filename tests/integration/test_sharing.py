@@ -7,12 +7,14 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.events import Event
 from modelregistry.gitremote import GitRemote, Outcome
 from modelregistry.gitrepo import GitRepo
 from tests.integration.projects import commit, dvc, git, gto, put_tag, write
@@ -511,6 +513,42 @@ def test_an_event_of_another_slot_that_came_before_ours_is_a_conflict(
     with pytest.raises(mr.ConflictError, match=r"churn@v0.1.1!#1 by Ann Author came before it"):
         registry.promote("churn", "v0.1.1", "current")
     assert Registry(plain).get("churn#current").version == "v0.1.0"
+
+
+NAMING: dict[str, Callable[[Registry], object]] = {
+    "expected": lambda r: r.promote("churn", "v0.1.0", "current", expected="v0.1.1"),
+    "rollback": lambda r: r.rollback("churn", "current"),
+    "withdraw": lambda r: r.withdraw("churn", "v0.1.1", then="v0.1.0"),
+}
+
+
+@pytest.mark.parametrize("wish", NAMING)
+def test_a_demotion_that_crossed_a_write_that_named_the_holder_is_a_conflict(
+    wish: str, hub: Path, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reached the hub between the fetch and the push, in a slot of its own: only a look afterwards can tell."""
+    from modelregistry.backends.git import GitBackend
+
+    ann, bob = Registry(clone("ann")), Registry(clone("bob"))
+    ann.promote("churn", "v0.1.1", "current")
+    append = GitBackend._append
+    crossing = threading.Event()
+
+    def slowly(backend: GitBackend, event: Event) -> Event | None:
+        if event.echo_of is None and event.author == "Ann" and not crossing.is_set():
+            crossing.set()
+            bob.demote("churn", "current", message="Bob's")
+            event = event.model_copy(
+                update={"at": event.at + timedelta(minutes=1)}
+            )  # so that Bob's comes before it
+        return append(backend, event)
+
+    monkeypatch.setattr(GitBackend, "_append", slowly)
+    with pytest.raises(
+        mr.ConflictError, match=r"was written, and churn#current!#\d by Bob came before it"
+    ) as caught:
+        NAMING[wish](ann)
+    assert (caught.value.believed, caught.value.found, caught.value.by) == ("v0.1.1", "none", "Bob")
 
 
 def test_the_story_of_a_url_registry_is_what_a_clone_sees(
