@@ -179,7 +179,7 @@ class Registry:
         verifier = Verifier(signing, PrivateFile(home_folder() / "signatures", "is taken for verified"))
         self._verified = VerifiedBackend(
             inner, replace(signers, strict=strict or signers.strict), verifier, self._marks,
-            own_key=lambda event: verifier.key(signing.sign(render(event))) if sign else None,
+            own_key=lambda event: verifier.own_key(render(event)) if sign else None,
         )  # fmt: skip
         return self._verified
 

@@ -115,6 +115,7 @@ class Verifier:
     def __init__(self, signing: Signing, known: PrivateFile) -> None:
         self._signing = signing
         self._known = known
+        self._own_key: str | None = None
 
     @cached_property
     def _keys(self) -> dict[str, str]:
@@ -132,6 +133,12 @@ class Verifier:
                         if not key.startswith("gpg:"):  # that key ring may change its mind
                             self._known.add(f"{each.oid} {key}")
         return {each.oid: self._keys[each.oid] for each in signed if each.oid in self._keys}
+
+    def own_key(self, text: bytes) -> str | None:
+        """The key that ``Signing`` signs with; ``text`` is signed to find out."""
+        if self._own_key is None:
+            self._own_key = self.key(self._signing.sign(text))
+        return self._own_key
 
     def key(self, data: bytes) -> str | None:
         """The key that signed a tag object: ``SHA256:…`` or ``gpg:…``; None where there is no good signature."""

@@ -115,6 +115,9 @@ class VerifiedBackend(Backend):
         return self._signers.registry or self._marks.registry
 
     def _append(self, event: Event) -> Event | None:
+        return self._inner.append(event)
+
+    def _permit(self, event: Event) -> None:
         if self._signers.requires(event):
             flaw = self._signers.flaw(event, self._own_key(event), registry=self._expected)
             if flaw is not None:
@@ -122,7 +125,6 @@ class VerifiedBackend(Backend):
                     f"nothing was written: by your own policy {event.source!r} would not count: {flaw}; "
                     "Registry(…, sign=True) signs"
                 )
-        return self._inner.append(event)
 
     def _registry(self) -> str | None:
         return self._expected or self._inner.registry()

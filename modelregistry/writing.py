@@ -51,8 +51,9 @@ def write(
                 registry=_registry_id(backend, log), next_number=log.next_number, message=message,
             )  # fmt: skip
             change = decide(History(model, log.events, stages), writer)
-            if dry_run:
-                for event in change.events:
+            for event in change.events:
+                backend.permit(event)
+                if dry_run:
                     backend.check(event)
             if dry_run or _append(backend, change.events, written):
                 return log, change

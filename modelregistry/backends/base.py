@@ -113,6 +113,14 @@ class Backend(ABC):
         """
         self._check(event)
 
+    def permit(self, event: Event) -> None:
+        """Refuse an event that this writer may not write; asked for all events of a change before the first is appended.
+
+        Raises:
+            RefusedError: It would not count.
+        """
+        self._permit(event)
+
     def watch(self, model: str) -> Hashable | None:
         """A cheap token: while it stays the same, so does the model's log. None when that can't be told yet."""
         return self._watch(model)
@@ -133,6 +141,9 @@ class Backend(ABC):
         return {log.model: log.head for log in self._read_all()}
 
     def _check(self, event: Event) -> None:
+        del event
+
+    def _permit(self, event: Event) -> None:
         del event
 
     def _registry(self) -> str | None:

@@ -377,6 +377,13 @@ def test_a_writer_whose_event_would_not_count_is_told_before_anything_is_written
     be("mallory")
     with pytest.raises(mr.RefusedError, match="is not known"):
         Registry(plain, signers=signers, sign=True).register("churn")
+    be("bob")
+    only_promotions = policy(bob='may = ["promote"]')
+    for dry_run in (True, False):
+        with pytest.raises(mr.RefusedError, match="may not withdraw"):
+            Registry(plain, signers=only_promotions, sign=True).withdraw(
+                "churn", "v0.1.0", then="v0.1.1", dry_run=dry_run
+            )
     assert git(plain, "for-each-ref") == before
 
 
