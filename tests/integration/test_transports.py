@@ -4,57 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import modelregistry as mr
 from tests.integration.projects import git, python
-
-
-class _SmartHttp(BaseHTTPRequestHandler):
-    """Hands every request to ``git http-backend``, as a web server does."""
-
-    protocol_version = "HTTP/1.0"
-
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
-        path, _, query = self.path.partition("?")
-        environment = os.environ | {
-            "GIT_PROJECT_ROOT": self.server.root,  # type: ignore[attr-defined]
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "REQUEST_METHOD": self.command,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": self.headers.get("Content-Length", "0"),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "REMOTE_ADDR": "127.0.0.1",
-        }
-        body = self.rfile.read(int(environment["CONTENT_LENGTH"]))
-        output = subprocess.run(
-            ["git", "http-backend"], input=body, env=environment, capture_output=True, check=True
-        ).stdout
-        head, _, content = output.partition(b"\r\n\r\n")
-        lines = dict(line.split(": ", 1) for line in head.decode().splitlines())
-        self.send_response(int(lines.pop("Status", "200 OK").split()[0]))
-        for name, value in lines.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
-        pass
+from tests.integration.web import serve
 
 
 @pytest.fixture
@@ -70,14 +27,8 @@ def hub(plain: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def web(hub: Path) -> Iterator[str]:
     """The URL of the hub on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _SmartHttp)
-    server.root = os.fspath(hub.parent)  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/{hub.name}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(hub.parent) as port:
+        yield f"http://127.0.0.1:{port}/{hub.name}"
 
 
 def test_a_registry_is_read_over_http(web: str) -> None:
