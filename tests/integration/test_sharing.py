@@ -198,8 +198,9 @@ def test_a_losing_tag_that_gto_left_is_set_aside(hub: Path, clone: Callable[[str
     gto(bob, "assign", "churn", "--version", "v0.1.1", "--stage", "current")  # its push would be refused
     assert tags(bob)["refs/tags/churn#current#2"] != tags(hub)["refs/tags/churn#current#2"]
     lost = tags(bob)["refs/tags/churn#current#2"]
-    with pytest.warns(mr.RegistryWarning, match=r"set aside .*churn#current#2"):
+    with pytest.warns(mr.RegistryWarning, match=r"set aside .*churn#current#2") as caught:
         assert Registry(bob).sync().refused == ("churn#current#2",)
+    assert caught[0].filename == __file__, "it points at the call"
     assert tags(bob) == tags(hub)
     assert tags(bob, REFUSED) == {f"{REFUSED}/{lost}/churn#current#2": lost}
     assert "v0.1.1" in gto(bob, "show", "churn#current")
