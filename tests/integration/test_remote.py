@@ -638,6 +638,27 @@ def test_a_tag_that_another_tool_left_goes_with_what_was_decided_on_it(
     }
 
 
+@pytest.mark.parametrize("model", ["churn", "team/churn"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_tag_that_lost_its_place_is_found_wherever_its_name_lies(
+    model: str,
+    whole: bool,
+    folder: Path,
+    repo: GitRepo,
+    hub: Path,
+    sharing: Sharing,
+    event: Callable[..., tuple[Event, str]],
+) -> None:
+    for stage in ("current", "prod/eu"):
+        mine, oid = event(Assigned, 1, model, stage=stage, version="v1.0.0")
+        repo.create_ref(f"refs/tags/{mine.source}", oid)
+        give(folder, hub, mine.source, event(Assigned, 2, model, stage=stage, version="v1.0.0")[1])
+    with pytest.warns(RegistryWarning):
+        synced = sharing.settle("" if whole else model)
+    assert synced == ((), (f"{model}#current#1", f"{model}#prod/eu#1"))
+    assert tags(folder) == tags(hub)
+
+
 def test_a_name_that_was_lost_twice_is_told_once(
     folder: Path, repo: GitRepo, hub: Path, sharing: Sharing, assigned: Maker
 ) -> None:
