@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,9 @@ from modelregistry.changes import (
     ANY,
     EMPTY,
     Bytes,
+    Change,
     check_metadata,
+    confirm,
     plan_version,
     same_bytes,
 )
@@ -275,7 +278,9 @@ def test_a_holder_is_withdrawn_only_with_a_word_on_who_follows() -> None:
     change = world.grant(withdraw("v0.1.1", then="v0.1.0"))
     assert names(change.events) == ["churn#current#2", "churn@v0.1.1!#1"]
     assert world.history.holders("current") == ("v0.1.0",)
-    assert world.grant(withdraw("v0.1.1")).note.endswith("nothing was written")
+    again = world.grant(withdraw("v0.1.1"))
+    assert again.note.endswith("nothing was written")
+    assert change.version == again.version == "v0.1.1"
     world.grant(withdraw("v0.1.0", then=EMPTY))
     assert world.history.served == ()
 
@@ -297,9 +302,25 @@ def test_annotations_count_as_changes_only_when_they_change_something() -> None:
     assert world.grant(annotate({"a": 1, "c": None}, version="v0.1.0")).events == ()
     assert world.grant(annotate({"a": True}, version="v0.1.0")).events, "1 is not true"
     assert world.history.metadata("v0.1.0")["a"] is True
-    refused(world, annotate({}), InvalidInputError, "no metadata to attach")
+    refused(world, annotate({}), InvalidInputError, "^no metadata to attach: pass at least one key$")
     refused(World(), annotate({"a": 1}), ModelNotFoundError, "no model")
     refused(world, annotate({"a": 1}, version="v9.0.0"), VersionNotFoundError, "no version")
+
+
+def test_an_annotation_stands_at_the_commit_of_what_it_is_about() -> None:
+    world = world_with(2)
+    of_model = world.grant(annotate({"a": 1}))
+    of_version = world.grant(annotate({"a": 1}, version="v0.1.0"))
+    assert [change.version for change in (of_model, of_version)] == [None, "v0.1.0"]
+    assert of_model.events[0].rev == world.events[1].rev, "the last event's"
+    assert of_version.events[0].rev == world.events[0].rev, "the version's"
+
+
+def test_an_annotation_that_is_so_already_says_so() -> None:
+    world = world_with(1, annotate({"a": {"x": 1, "y": 2}}, version="v0.1.0"))
+    again = world.grant(annotate({"a": {"y": 2, "x": 1}}, version="v0.1.0"))
+    assert (again.events, again.version) == ((), "v0.1.0")
+    assert again.note == "the metadata says so already; nothing was written"
 
 
 def test_a_null_takes_a_null_away() -> None:
@@ -308,8 +329,14 @@ def test_a_null_takes_a_null_away() -> None:
     assert "a" not in world.history.metadata("v0.1.0")
 
 
-def test_deprecate_needs_a_model() -> None:
+def test_deprecate_needs_a_model_and_is_said_once() -> None:
     refused(World(), deprecate(), ModelNotFoundError, "no model")
+    world = world_with(2)
+    change = world.grant(deprecate())
+    assert [(event.kind, event.rev) for event in change.events] == [("deprecate", world.events[1].rev)]
+    assert change.version is None
+    again = world.grant(deprecate())
+    assert (again.events, again.note) == ((), "'churn' is deprecated already; nothing was written")
 
 
 @pytest.mark.parametrize(
@@ -335,6 +362,93 @@ def test_metadata_is_copied() -> None:
     checked = check_metadata(values)
     values["a"].append(3)
     assert checked == {"a": [1, 2.5, None, True, {"ü": "x"}]}
+
+
+# -- confirm -----------------------------------------------------------------------------------------------
+
+
+def overtaken(world: World, wish: Wish, *others: Wish) -> tuple[Change, int]:
+    """Decide on a wish, let Bob write first, and write it all the same: the slots of others are not swapped."""
+    seen = len(world.events)
+    change = wish(world.history, writer_for(world.events, now=START + timedelta(hours=1)))
+    for other in others:
+        world.events.extend(other(world.history, replace(writer_for(world.events), author="Bob")).events)
+    world.events.extend(change.events)
+    return change, seen
+
+
+def conflict(world: World, change: Change, seen: int) -> ConflictError:
+    with pytest.raises(ConflictError) as caught:
+        confirm(change, world.history, seen=seen)
+    return caught.value
+
+
+def test_a_change_that_nobody_overtook_is_confirmed() -> None:
+    world = world_with(3, promote("v0.1.0", "shadow"))
+    for wish in (
+        promote("v0.1.0", "current", expected=EMPTY), promote("v0.1.1", "current"), rollback("current"), demote("current"),
+        annotate({"a": 1}), withdraw("v0.1.0"), register(7), deprecate(),
+    ):  # fmt: skip
+        change, seen = overtaken(world, wish)
+        assert change.events
+        confirm(change, world.history, seen=seen)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [promote("v0.1.1", "current", expected="v0.1.0"), demote("current"), register(7), annotate({"a": 1}), withdraw("v0.1.2"),
+     deprecate(), withdraw("v0.1.0", then="v0.1.1")],
+    ids=repr,
+)  # fmt: skip
+def test_a_change_is_confirmed_where_what_came_before_it_has_nothing_to_do_with_it(wish: Wish) -> None:
+    world = world_with(3, promote("v0.1.0", "current"))
+    change, seen = overtaken(world, wish, annotate({"b": 1}), promote("v0.1.2", "shadow"))
+    confirm(change, world.history, seen=seen)
+
+
+def test_what_came_after_a_change_does_not_undo_that_it_was_made() -> None:
+    world = world_with(3, promote("v0.1.0", "current"))
+    change, seen = overtaken(world, promote("v0.1.1", "current", expected="v0.1.0"))
+    world.grant(withdraw("v0.1.1", then=EMPTY))
+    assert world.history.holders("current") == ()
+    confirm(change, world.history, seen=seen)
+
+
+def test_a_promotion_of_what_was_withdrawn_in_between_is_a_conflict_that_says_by_whom() -> None:
+    world = world_with(2, promote("v0.1.0", "current"))
+    change, seen = overtaken(world, promote("v0.1.1", "current"), withdraw("v0.1.1"))
+    found = conflict(world, change, seen)
+    assert "churn#current#2 was written, and churn@v0.1.1!#1 by Bob came before it" in str(found)
+    assert (found.believed, found.found, found.by) == (None, None, "Bob")
+    assert found.at == world.events[-2].at
+
+
+def test_a_promotion_that_expected_a_holder_who_left_in_between_is_a_conflict_that_says_who_is_there() -> (
+    None
+):
+    world = world_with(3, promote("v0.1.0", "current"))
+    change, seen = overtaken(world, promote("v0.1.1", "current", expected="v0.1.0"), demote("current"))
+    found = conflict(world, change, seen)
+    assert (found.believed, found.found, found.by) == ("v0.1.0", "none", "Bob")
+    assert found.at == world.events[-2].at
+
+
+def test_a_demotion_of_one_who_holds_it_no_more_is_a_conflict() -> None:
+    world = world_with(2, promote("v0.1.0", "current"))
+    change, seen = overtaken(world, demote("current"), promote("v0.1.1", "current"))
+    found = conflict(world, change, seen)
+    assert (found.believed, found.found, found.by) == ("v0.1.0", "v0.1.1", "Bob")
+
+
+def test_a_registration_of_a_version_that_was_there_before_is_a_conflict() -> None:
+    world = world_with(1)
+    change, seen = overtaken(world, register(7))
+    earlier = make_event(Registered, "churn", "f" * 40, second=60, id="git:1", version="v0.1.1")
+    world.events.insert(
+        1, earlier.model_copy(update={"author": "Bob", "source": "v0.1.1, as another tool wrote it"})
+    )
+    found = conflict(world, change, seen)
+    assert "v0.1.1, as another tool wrote it by Bob came before it" in str(found)
 
 
 # -- drafts ------------------------------------------------------------------------------------------------

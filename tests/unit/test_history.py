@@ -57,7 +57,7 @@ def test_an_empty_log_answers_nothing() -> None:
         None,
         {},
     )
-    assert history.metadata() == {}
+    assert (history.metadata(), history.deprecated) == ({}, None)
 
 
 def test_latest_is_the_greatest_release_and_a_prerelease_only_alone() -> None:
@@ -116,7 +116,7 @@ def test_a_deregistration_at_another_commit_is_of_another_version() -> None:
 def test_a_version_is_what_its_first_registration_says() -> None:
     history = two().add(Registered, C, version="v2.0.0").history()
     assert history.versions["v2.0.0"].registered.rev == B
-    assert history.versions_at(C) == ()
+    assert (history.versions_at(B), history.versions_at(C)) == (("v2.0.0",), ())
 
 
 def test_a_withdrawal_is_final_even_after_gto_hid_the_version_and_registered_it_elsewhere() -> None:

@@ -116,6 +116,8 @@ def test_a_bump_drops_what_follows_the_numbers() -> None:
         ("models:/churn/v1.2.0", Reference("churn", version="v1.2.0")),
         ("models:/churn/latest", Reference("churn")),
         ("models:/team/churn", Reference("team/churn")),
+        ("models:/team/churn/v1.2.0", Reference("team/churn", version="v1.2.0")),
+        ("models:/team/churn/latest", Reference("team/churn")),
         ("models:churn", Reference("models:churn")),
     ],
 )
@@ -133,3 +135,8 @@ def test_another_text_is_no_reference(text: str) -> None:
     with pytest.raises(InvalidReferenceError, match="not a reference") as caught:
         Reference.parse(text)
     assert repr(text) in str(caught.value)
+
+
+def test_a_version_number_of_mlflow_is_told_that_it_is_none() -> None:
+    with pytest.raises(InvalidReferenceError, match="MLflow's version number 3 is no version here"):
+        Reference.parse("models:/churn/3")

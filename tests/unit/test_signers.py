@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -105,6 +106,8 @@ def test_a_signer_who_does_not_fit_is_told_why(signer: Signer, why: str) -> None
     "signer",
     [
         Signer("x@example.com, Ann@Example.com", ANN),
+        Signer("x@example.com,ann@example.com", ANN),
+        Signer("ann@example.com", ANN, valid_after=NOW - timedelta(hours=9)),  # the very second
         Signer("*@example.com", ANN),
         Signer("ann@example.com", ANN, models=("fraud/*", "ch*"), may=("promote:*",)),
         Signer(
@@ -240,6 +243,7 @@ def test_a_key_is_its_fingerprint_however_it_is_written() -> None:
         "",
         "ssh-ed25519",
         "ssh-ed25519 !!",
+        f"ssh-ed25519 {BLOB[:8]}!{BLOB[8:]}",
         f"ssh-rsa {BLOB}",
         "ABCD1234",
         "gpg:ABCD1234",
@@ -284,7 +288,7 @@ def test_a_policy_in_toml_is_read_whole() -> None:
     [
         ("signer = [", "not TOML"),
         ("", "signer"),
-        ('[[signer]]\nprincipal = "a"\nkey = "x"', "not a key"),
+        ('[[signer]]\nprincipal = "a"\nkey = "x"', "signer.0.key: Value error, not a key"),
         (
             f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nmay = ["promote:current", "admit"]',
             "'admit' is none of",
@@ -309,24 +313,42 @@ def test_an_allowed_signers_file_is_read_as_openssh_reads_it() -> None:
     "*@example.com" namespaces="git,file",valid-before="20260601Z" ssh-ed25519 {BLOB}
     carl namespaces="file" ssh-ed25519 {BLOB}
     dora valid-after="20260601120000Z" ssh-ed25519 {BLOB}
+    "X@example.com" valid-after="20260601123045Z" ssh-ed25519 {BLOB}
     """
     assert parse_allowed_signers(text, "allowed").signers == (
         Signer("ann@example.com,ann@home", key),
         Signer("*@example.com", key, valid_before=NOW),
         Signer("dora", key, valid_after=NOW + timedelta(hours=12)),
+        Signer("X@example.com", key, valid_after=NOW + timedelta(hours=12, minutes=30, seconds=45)),
     )
 
 
-def test_a_time_of_openssh_without_a_z_is_local() -> None:
-    (signer,) = parse_allowed_signers(
-        f'ann valid-before="202606011230" ssh-ed25519 {BLOB}', "allowed"
-    ).signers
-    assert signer.valid_before == datetime(2026, 6, 1, 12, 30).astimezone()
+def test_a_time_of_openssh_is_local_unless_it_has_a_z(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "East-9")
+    time.tzset()
+    try:
+        local, universal = (
+            parse_allowed_signers(f'ann valid-before="{text}" ssh-ed25519 {BLOB}', "allowed")
+            .signers[0]
+            .valid_before
+            for text in ("202606011230", "202606011230Z")
+        )
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert local == NOW + timedelta(hours=3, minutes=30)
+    assert universal == NOW + timedelta(hours=12, minutes=30)
 
 
 @pytest.mark.parametrize(
-    "line", ["ann", f"ann cert-authority ssh-ed25519 {BLOB}", "ann ssh-ed25519 AAAA", f'ann valid-before="soon" ssh-ed25519 {BLOB}'],
-)  # fmt: skip
-def test_a_line_that_is_not_understood_is_refused_with_its_number(line: str) -> None:
-    with pytest.raises(InvalidSettingsError, match="allowed, line 2"):
+    ("line", "why"),
+    [
+        ("ann", "it must be: principals, options, the type of the key, the key"),
+        (f"ann cert-authority ssh-ed25519 {BLOB}", "the option 'cert-authority' is not supported"),
+        ("ann ssh-ed25519 AAAA", "not a key: 'ssh-ed25519 AAAA'"),
+        (f'ann valid-before="soon" ssh-ed25519 {BLOB}', "not a time: 'soon'"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_refused_with_its_number(line: str, why: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=f"allowed, line 2: {why}"):
         parse_allowed_signers(f"\n{line}", "allowed")
