@@ -253,9 +253,13 @@ def _parse(raw: RawTag, name: TagName) -> Event:
     values["number"] = name.number
     values["source"] = raw.name
     try:
-        return kind.from_values(values)
+        event = kind.from_values(values)
     except (ValidationError, RecursionError) as error:
         raise _OddError("its trailer does not hold what an event needs") from error
+    # An echo needs no signature, so it must change nothing.
+    if event.echo_of is not None and name.stage is None:
+        raise _OddError("only a tag of a stage can repeat a change for GTO")
+    return event
 
 
 def _kind(name: TagName, *, written_by_us: bool) -> type[Event]:

@@ -84,12 +84,12 @@ def events(draw: st.DrawFn) -> Event:
         "registry": identifiers,
         "written_at": st.builds(START.astimezone, zones),
         "prev": identifiers,
-        "echo_of": identifiers,
     }
     if kind in (Registered, Withdrawn):
         facts["version"] = draw(versions)
     if kind in (Assigned, Unassigned):
         facts["stage"] = draw(stage_names)
+        optional["echo_of"] = identifiers
     if kind in (Assigned, Unassigned, Annotated):
         optional["version"] = versions
     if kind is Registered:

@@ -12,6 +12,8 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.events import Annotated, Event, Registered, Withdrawn
+from modelregistry.tags import RawTag, parse, render
 from tests.integration.projects import git, gto, init, put_tag, run, write
 
 NAMES = ("ann", "bob", "mallory")
@@ -520,3 +522,30 @@ def test_signed_events_are_shared_and_verified_through_a_url(
     model = Registry(hub.as_uri(), signers=policy(), strict=True).get("churn#current")
     assert model.version == "v0.1.1"
     assert model.local_path().read_text() == '{"churn": 1}'
+
+
+@pytest.mark.parametrize("name", ["churn@v9.0.0", "churn@v0.1.0!#1", "churn@annotate#1"])
+def test_what_claims_to_be_an_echo_and_is_no_stage_tag_changes_nothing(
+    signed: Registry, plain: Path, policy: Callable[..., Path], name: str
+) -> None:
+    event = parse(RawTag("churn@v0.1.0", "", "tag", git(plain, "cat-file", "tag", "churn@v0.1.0").encode()))
+    assert isinstance(event, Registered)
+    facts = {
+        **event.model_dump(exclude={"kind", "version"}), "number": int("#" in name), "source": name, "id": "forged",
+        "echo_of": event.id,
+    }  # fmt: skip
+    forged: Event
+    match name.partition("@")[2]:
+        case "v9.0.0":
+            forged = Registered(**facts, version="v9.0.0")
+        case "annotate#1":
+            forged = Annotated(**facts | {"metadata": {"owner": "mallory"}}, version="v0.1.0")
+        case _:
+            forged = Withdrawn(**facts, version="v0.1.0")
+    forge(plain, name, render(forged).decode())
+    registry = Registry(plain, signers=policy())
+    assert registry.get("churn").version == "v0.1.1"
+    assert registry.get("churn#current").state == "current"
+    assert registry.get("churn#current").metadata == {}
+    (problem,) = registry.check()
+    assert (problem.where, "only a tag of a stage" in problem.what) == (name, True)
