@@ -167,7 +167,7 @@ class GitRemote:
             try:
                 with self._repo.guard():
                     self._call(
-                        *before, "fetch", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+                        *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules",
                         "--upload-pack=git-upload-pack", *options, "--stdin", "--end-of-options", self._address,
                         stdin="".join(f"{spec}\n" for spec in specs).encode(),
                     )  # fmt: skip

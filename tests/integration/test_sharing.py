@@ -164,6 +164,23 @@ def test_what_is_staged_is_seen_here_and_published_by_sync(hub: Path, clone: Cal
     assert staged.sync() == ((), ())
 
 
+def test_a_user_whose_git_prunes_keeps_the_tags_that_are_only_here(
+    hub: Path, clone: Callable[[str], Path], environment: Path
+) -> None:
+    ann = clone("ann")
+    git(ann, "config", "--global", "fetch.prune", "true")
+    git(ann, "tag", "release-1")
+    git(ann, "tag", "--annotate", "--message", "with GTO", "churn#shadow#1")
+    Registry(ann, push=False).promote("churn", "v0.1.1", "current")
+    before = tags(ann)
+    hook(hub, "pre-receive", "exit 1")  # nothing of it gets there
+    with pytest.warns(mr.RegistryWarning, match="set aside"):
+        Registry(ann).sync()
+    assert before.items() - tags(ann).items() == {
+        ("refs/tags/churn#current#2", before["refs/tags/churn#current#2"])
+    }
+
+
 def test_a_write_publishes_first_what_was_staged_before(hub: Path, clone: Callable[[str], Path]) -> None:
     ann = clone("ann")
     Registry(ann, push=False).promote("churn", "v0.1.1", "current")
