@@ -159,8 +159,9 @@ class Verifier:
                 program = self._signing.settings.get("gpg.program", "gpg")
                 command = [program, "--batch", "--no-tty", "--status-fd=1", "--verify", os.fspath(path), "-"]
                 said = _say(command, payload)
-                match = _GPG_KEY.search(said) if _GPG_GOOD.search(said) else None
-                return f"gpg:{match[1].decode()}" if match else None
+                keys = _GPG_KEY.findall(said)
+                # One signature: of several, gpg would call another one good than the one whose key it names first.
+                return f"gpg:{keys[0].decode()}" if len(keys) == len(_GPG_GOOD.findall(said)) == 1 else None
         return None
 
 

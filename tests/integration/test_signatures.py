@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,40 +102,61 @@ def test_git_itself_verifies_what_is_signed(
     assert not signed.check()
 
 
-def test_a_gpg_key_signs_and_is_verified(
-    plain: Path, policy: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def key_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home of a GPG of its own."""
     home = tmp_path / "g"  # a socket lies in it: its path must be short
     home = Path("/tmp", f"gnupg-{os.getpid()}") if len(os.fspath(home)) > 80 else home
     home.mkdir(mode=0o700)
     monkeypatch.setenv("GNUPGHOME", os.fspath(home))
-    try:
-        run(
-            plain,
-            "gpg",
-            "--batch",
-            "--quiet",
-            "--passphrase",
-            "",
-            "--quick-generate-key",
-            "Ann <ann@example.com>",
-            "ed25519",
-            "sign",
-        )
-        lines = run(plain, "gpg", "--batch", "--list-keys", "--with-colons").splitlines()
-        fingerprint = next(line.split(":")[9] for line in lines if line.startswith("fpr"))
-        git(plain, "config", "user.signingKey", fingerprint)
-        signers = {"ann@example.com": f"gpg:{fingerprint}"}
-        Registry(plain, sign=True, signers=signers).register("churn")
-        assert Registry(plain, signers=signers).get("churn").version == "v0.1.0"
-        git(plain, "verify-tag", "churn@v0.1.0")
-        with (
-            pytest.raises(mr.ModelNotFoundError),
-            pytest.warns(mr.UncountedEventWarning, match="is not known"),
-        ):
-            Registry(plain, signers={"ann@example.com": f"gpg:{'A' * 40}"}).get("churn")
-    finally:
-        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False, timeout=60)
+    yield home
+    subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False, timeout=60)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def new_gpg_key(folder: Path, name: str) -> str:
+    """The fingerprint of a new key."""
+    owner = f"{name} <{name.lower()}@example.com>"
+    run(
+        folder, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", owner, "ed25519", "sign"
+    )  # fmt: skip
+    lines = run(folder, "gpg", "--batch", "--list-keys", "--with-colons", owner).splitlines()
+    return next(line.split(":")[9] for line in lines if line.startswith("fpr"))
+
+
+@pytest.mark.usefixtures("key_ring")
+def test_a_gpg_key_signs_and_is_verified(plain: Path) -> None:
+    fingerprint = new_gpg_key(plain, "Ann")
+    git(plain, "config", "user.signingKey", fingerprint)
+    signers = {"ann@example.com": f"gpg:{fingerprint}"}
+    Registry(plain, sign=True, signers=signers).register("churn")
+    assert Registry(plain, signers=signers).get("churn").version == "v0.1.0"
+    git(plain, "verify-tag", "churn@v0.1.0")
+    with (
+        pytest.raises(mr.ModelNotFoundError),
+        pytest.warns(mr.UncountedEventWarning, match="is not known"),
+    ):
+        Registry(plain, signers={"ann@example.com": f"gpg:{'A' * 40}"}).get("churn")
+
+
+def test_a_second_good_gpg_signature_does_not_lend_itself_to_a_revoked_key(
+    plain: Path, key_ring: Path, tmp_path: Path
+) -> None:
+    ann, mallory = new_gpg_key(plain, "Ann"), new_gpg_key(plain, "Mallory")
+    git(plain, "config", "user.signingKey", ann)
+    signers = {"ann@example.com": f"gpg:{ann}"}
+    registry = Registry(plain, sign=True, signers=signers)
+    registry.register("churn", rev="main~2")
+    text = text_of(plain, "churn@v0.1.0").replace("v0.1.0", "v0.2.0")
+    written = write(tmp_path / "text", text)
+    both = ["--local-user", ann, "--local-user", mallory]
+    run(tmp_path, "gpg", "--batch", *both, "--armor", "--detach-sign", os.fspath(written))
+    revocation = (key_ring / "openpgp-revocs.d" / f"{ann}.rev").read_text()
+    write(tmp_path / "revocation", revocation.replace(":-----BEGIN", "-----BEGIN"))
+    run(tmp_path, "gpg", "--batch", "--quiet", "--import", os.fspath(tmp_path / "revocation"))
+    put_tag(plain, "churn@v0.2.0", text.encode() + (tmp_path / "text.asc").read_bytes())
+    with pytest.raises(mr.ModelNotFoundError), pytest.warns(mr.UncountedEventWarning, match="2 events"):
+        Registry(plain, signers=signers).get("churn")
 
 
 def test_without_a_key_nothing_is_written_and_the_error_says_what_to_set(plain: Path, tmp_path: Path) -> None:
