@@ -6,6 +6,7 @@ programs are run, and which commands give keys, is what the user's own configura
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -124,15 +125,19 @@ class Verifier:
 
     def keys(self, signed: Sequence[Signed]) -> dict[str, str]:
         """The key of each tag that has a good signature, by object id."""
-        new = [each for each in signed if each.oid not in self._keys]
+        # Known by what was read: an object may lie under the id of another, and git does not look.
+        names = [f"sha256:{hashlib.sha256(each.data).hexdigest()}" for each in signed]
+        new = {name: each for name, each in zip(names, signed, strict=True) if name not in self._keys}
         if new:
             with ThreadPoolExecutor(max_workers=min(4, len(new))) as pool:
-                for each, key in zip(new, pool.map(self.key, [each.data for each in new]), strict=True):
+                found = pool.map(self.key, [each.data for each in new.values()])
+                for name, key in zip(new, found, strict=True):
                     if key is not None:
-                        self._keys[each.oid] = key
+                        self._keys[name] = key
                         if not key.startswith("gpg:"):  # that key ring may change its mind
-                            self._known.add(f"{each.oid} {key}")
-        return {each.oid: self._keys[each.oid] for each in signed if each.oid in self._keys}
+                            self._known.add(f"{name} {key}")
+        pairs = zip(names, signed, strict=True)
+        return {each.oid: self._keys[name] for name, each in pairs if name in self._keys}
 
     def own_key(self, text: bytes) -> str | None:
         """The key that ``Signing`` signs with; ``text`` is signed to find out."""

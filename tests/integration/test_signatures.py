@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -571,3 +572,20 @@ def test_what_claims_to_be_an_echo_and_is_no_stage_tag_changes_nothing(
     assert registry.get("churn#current").metadata == {}
     (problem,) = registry.check()
     assert (problem.where, "only a tag of a stage" in problem.what) == (name, True)
+
+
+def test_what_was_verified_once_is_known_by_its_text_not_by_the_object_it_claims_to_be(
+    signed: Registry, plain: Path, policy: Callable[..., Path]
+) -> None:
+    assert Registry(plain, signers=policy()).get("churn#current").version == "v0.1.0"
+    oid = git(plain, "rev-parse", "refs/tags/churn#current#1")
+    data = run(plain, "git", "cat-file", "tag", oid) + "\n"
+    data = data.replace("v0.1.0", "v0.1.1")
+    first, second = (git(plain, "rev-parse", f"churn@{version}^{{}}") for version in ("v0.1.0", "v0.1.1"))
+    data = data.replace(first, second)
+    place = plain / ".git" / "objects" / oid[:2] / oid[2:]
+    place.chmod(0o644)
+    place.write_bytes(zlib.compress(f"tag {len(data)}\0{data}".encode()))
+    registry = Registry(plain, signers=policy())
+    with pytest.raises(mr.StageEmptyError), pytest.warns(mr.UncountedEventWarning, match="churn#current#1"):
+        registry.get("churn#current")
