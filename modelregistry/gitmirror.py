@@ -39,7 +39,7 @@ class GitMirror:
 
     def __init__(self, url: str, place: Path) -> None:
         self._place = place
-        self._lock = FileLock(f"{place}.lock", mode=0o600)
+        self._lock: tuple[int, FileLock] | None = None
         self._stamp = place / "fetched"
         self._looked_at = float("-inf")
         self.repo = GitRepo(place)
@@ -107,7 +107,9 @@ class GitMirror:
     @contextmanager
     def guard(self) -> Iterator[None]:
         """Nobody else changes the copy's references meanwhile; locks of the dead are gone."""
-        with self._lock:
+        if self._lock is None or self._lock[0] != os.getpid():  # a lock does not survive a fork
+            self._lock = os.getpid(), FileLock(f"{self._place}.lock", mode=0o600)
+        with self._lock[1]:
             for path in [*self._place.glob("*.lock"), *self._place.glob("refs/**/*.lock")]:
                 with suppress(OSError):
                     if time.time() - path.stat().st_mtime > _STALE_SECONDS:

@@ -165,6 +165,22 @@ def test_processes_that_write_through_one_mirror_or_one_clone_are_not_in_each_ot
         git(folder, "fsck", "--full")
 
 
+def test_a_registry_by_url_goes_on_in_a_process_that_is_forked_from_one_that_opened_it(
+    hub: Path, fresh_cache: Path
+) -> None:
+    registry = Registry(hub.as_uri(), max_age=0)
+    assert registry.get("churn#current").version == "v0.1.0"
+    child = os.fork()  # as a web server does that loads the application first
+    if not child:
+        try:
+            registry.promote("churn", "v0.1.1", "current")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert registry.get("churn#current").version == "v0.1.1"
+
+
 def test_a_lock_that_a_dead_git_left_in_the_mirror_is_broken_once_it_is_a_minute_old(
     hub: Path, fresh_cache: Path
 ) -> None:
