@@ -433,7 +433,7 @@ class GitRepo:
                     self.run(
                         "update-index", "--add", "--cacheinfo", f"100644,{oid},{path}", environment=index
                     )
-                tree = self.run("write-tree", environment=index).decode().strip()
+                tree = self.run("write-tree", "--missing-ok", environment=index).decode().strip()
         else:
             tree = self.run("rev-parse", "--verify", tree).decode().strip()
         return self.run("commit-tree", tree, "-p", rev, stdin=message.encode()).decode().strip()

@@ -165,6 +165,17 @@ def test_processes_that_write_through_one_mirror_or_one_clone_are_not_in_each_ot
         git(folder, "fsck", "--full")
 
 
+def test_a_version_of_many_files_is_registered_where_contents_are_left_out(
+    hub: Path, plain: Path, fresh_cache: Path
+) -> None:
+    for number in range(201):  # so many that their manifest is in a commit of the version's own
+        write(plain / "many" / f"{number}.txt", str(number))
+    write(plain / "dvc.yaml", "artifacts:\n  churn: {path: many, type: model}\n")
+    commit(plain)
+    git(plain, "push", "--quiet", os.fspath(hub), "main")
+    assert len(Registry(hub.as_uri()).register("churn", rev="main").files()) == 201
+
+
 def test_a_registry_by_url_goes_on_in_a_process_that_is_forked_from_one_that_opened_it(
     hub: Path, fresh_cache: Path
 ) -> None:
