@@ -82,8 +82,9 @@ class Sharing:
         if self.staged:
             pending = {f"{_PENDING}{oid}/{tag}": oid}
             self._repo.change_refs(create=pending, delete={})
-            if self._repo.create_ref(f"{TAGS}{tag}", oid):
-                return True
+            name = f"{TAGS}{tag}"
+            if self._repo.create_ref(name, oid) or dict(self._repo.refs(name)).get(name) == oid:
+                return True  # by another process of this clone, that published what was pending
             self._repo.change_refs(create={}, delete=pending)
             return False
         return self._publish(tag, oid, event_id)

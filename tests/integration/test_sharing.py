@@ -181,6 +181,25 @@ def test_a_user_whose_git_prunes_keeps_the_tags_that_are_only_here(
     }
 
 
+def test_a_staged_event_that_another_process_published_meanwhile_was_written(
+    hub: Path, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = clone("ann")
+    create, met = GitRepo.create_ref, list[str]()
+
+    def late(repo: GitRepo, name: str, oid: str) -> bool:
+        met.append(name)
+        if len(met) == 1:  # it is pending here, and no tag yet
+            Registry(ann).sync()
+        return create(repo, name, oid)
+
+    monkeypatch.setattr(GitRepo, "create_ref", late)
+    Registry(ann, push=False).demote("churn", "current")
+    assert len(met) == 2
+    assert tags(hub) == tags(ann) and "refs/tags/churn#current!#1" in tags(hub)
+    assert not tags(ann, PENDING)
+
+
 def test_a_write_publishes_first_what_was_staged_before(hub: Path, clone: Callable[[str], Path]) -> None:
     ann = clone("ann")
     Registry(ann, push=False).promote("churn", "v0.1.1", "current")
