@@ -135,7 +135,9 @@ class Sharing:
     def _others(self, patterns: Sequence[str]) -> dict[str, str]:
         """The events here whose name is another event's on the remote: what GTO leaves when its push is refused."""
         theirs = self._remote.refs(patterns)
-        globs = [glob for pattern in patterns for glob in (pattern, f"{pattern}/**")]  # stages may have folders
+        globs = [
+            glob for pattern in patterns for glob in (pattern, f"{pattern}/**")
+        ]  # stages may have folders
         return {
             ref.name.removeprefix(TAGS): ref.oid
             for ref in self._repo.refs(*globs)
