@@ -2,27 +2,30 @@
 
 Needs Debian's ``strace``: ``python -m nox -s crash``. Everything that is written is written by a git that we call (or
 by one that it calls, in the remote too), so each of those is run under strace in turn, and each of its calls of each kind
-is made a SIGKILL or an error of the disk. A kill ends the process that made the call; in every second run ours dies with
+is made a SIGKILL or an error. A kill ends the process that made the call; in every second run ours dies with
 it. Whatever happens, the event is in the log of the remote afterwards or not; it is if the call returned; and after
-what the error says, the same call works. strace counts per process: of two processes of one git, the second one's k-th
-call is met once the first has fewer.
+what the error says, the same call works.
+
+strace counts per process: of two processes of one git, the second one's k-th call is met once the first has fewer. It
+can't tell opens that create a file from those that only read one. So those with ``O_CREAT`` are counted in a run
+without a fault, and the opens of these numbers fail: of each process, also of one whose open of that number reads.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from tests.integration.projects import TOP, commit, git, init, write
+from tests.integration.crew import Crew, crew
+from tests.integration.projects import commit, git, init, write
 
 CALLS = {
     "write": "write,pwrite64,writev",
@@ -33,13 +36,14 @@ CALLS = {
     "fsync": "fsync,fdatasync",
     "send": "sendto,sendmsg",
 }
+OPENS = "openat"
 VERBS = {
     "register": "r.register('churn', message=m)",
     "promote": "r.promote('churn', 'v0.1.1', 'current', message=m)",
     "demote": "r.demote('churn', 'current', message=m)",
     "sync": "r.sync()",
 }
-FAULTS = {"SIGKILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
+FAULTS = {"SIGKILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO", "EINTR": "error=EINTR"}
 MOST = 60
 MESSAGE = "the one"
 GIT = shutil.which("git")
@@ -48,11 +52,17 @@ SHIM = """\
 count=$(($(cat "$SHIM_TOP/count") + 1))
 echo $count > "$SHIM_TOP/count"
 [ $count = "$SHIM_TARGET" ] || exec {git} "$@"
-strace -f -qq -o "$SHIM_TOP/trace" -e "trace=$SHIM_CALLS" -e "inject=$SHIM_CALLS:$SHIM_FAULT" {git} "$@"
+strace -f -qq -o "$SHIM_TOP/trace" $SHIM_STRACE {git} "$@"
 status=$?
 [ -z "$SHIM_ALL" ] || ! grep -q "INJECTED\\|killed by SIGKILL" "$SHIM_TOP/trace" || kill -9 $PPID
 exit $status
 """
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Crew]:
+    with crew(tmp_path / "reports") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -75,22 +85,64 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def attempt(top: Path, verb: str, target: int, names: str, fault: str, *, die: bool = False) -> bool:
-    """Call the verb with the fault in the ``target``-th git; whether it returned, and so was acknowledged."""
-    shim = write(top / "bin" / "git", SHIM.format(git=GIT))
-    shim.chmod(0o755)
-    write(top / "count", "0")
-    code = f"import modelregistry as mr; m = {MESSAGE!r}; r = mr.Registry('.'); {VERBS[verb]}; open('../done', 'x').close()"
-    subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        cwd=top / "clone", check=False, capture_output=True, timeout=120,
-        env=os.environ | {
-            "PYTHONPATH": os.fspath(TOP), "PATH": f"{top / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "SHIM_TOP": os.fspath(top), "SHIM_TARGET": str(target), "SHIM_CALLS": names, "SHIM_FAULT": fault,
-            "SHIM_ALL": "yes" if die else "",
-        },
-    )  # fmt: skip
-    return (top / "done").exists()
+class Stage:
+    """Where one verb is called again and again, each time in a new copy of the hub and the clone."""
+
+    def __init__(self, made: Path, folder: Path, verb: str, workers: Crew) -> None:
+        self._made = made
+        self._folder = folder
+        self._verb = verb
+        self._workers = workers
+
+    def ready(self, name: str) -> Path:
+        top = self._folder / name
+        shutil.copytree(self._made, top, ignore=shutil.ignore_patterns("first"))
+        if self._verb == "sync":
+            Registry(top / "clone", push=False).promote("churn", "v0.1.1", "current", message=MESSAGE)
+        write(top / "bin" / "git", SHIM.format(git=GIT)).chmod(0o755)
+        write(top / "count", "0")
+        return top
+
+    def call(self, top: Path, target: int, strace: str, *, die: bool = False) -> bool:
+        """Call the verb with the ``target``-th git under strace; whether it returned, and so was acknowledged."""
+        environment = {
+            "PATH": f"{top / 'bin'}{os.pathsep}{os.environ['PATH']}", "SHIM_TOP": os.fspath(top),
+            "SHIM_TARGET": str(target), "SHIM_STRACE": strace, "SHIM_ALL": "yes" if die else "",
+        }  # fmt: skip
+        code = {
+            "job": "call",
+            "root": os.fspath(top / "clone"),
+            "code": VERBS[self._verb],
+            "message": MESSAGE,
+        }
+        self._workers.start(code | {"environment": environment})
+        self._workers.wait()
+        (report,) = self._workers.reports()
+        return any("done" in line for line in report)
+
+    def gits(self) -> int:
+        """How many gits the verb calls."""
+        top = self.ready("plain")
+        assert self.call(top, 0, "")
+        count = int((top / "count").read_text())
+        shutil.rmtree(top)
+        return count
+
+    def look(self, target: int) -> tuple[set[str], list[int]]:
+        """What the ``target``-th git does: its kinds of calls, and which opens, by number, create a file."""
+        top = self.ready("looked-at")
+        assert self.call(top, target, f"-e trace={','.join([*CALLS.values(), OPENS])}")
+        opened: Counter[str] = Counter()
+        called, creating = set(), set()
+        for line in (top / "trace").read_text(errors="replace").splitlines():
+            process, _, rest = line.partition(" ")
+            name = rest.lstrip().partition("(")[0]
+            called.add(name)
+            opened[process] += name == OPENS
+            if name == OPENS and "O_CREAT" in rest:
+                creating.add(opened[process])
+        shutil.rmtree(top)
+        return {call for call, names in CALLS.items() if called & {*names.split(",")}}, sorted(creating)
 
 
 def written(place: Path) -> int:
@@ -119,35 +171,38 @@ def finish(top: Path, verb: str) -> int:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_system_call_is_a_bad_moment(verb: str, fault: str, made: Path, tmp_path: Path) -> None:
+def test_no_system_call_is_a_bad_moment(
+    verb: str, fault: str, made: Path, workers: Crew, tmp_path: Path
+) -> None:
     warnings.simplefilter("ignore", mr.RegistryWarning)
     seen: Counter[str] = Counter()
+    stage = Stage(made, tmp_path, verb, workers)
 
-    def ready(name: str) -> Path:
-        top = tmp_path / name
-        shutil.copytree(made, top, ignore=shutil.ignore_patterns("first"))
-        if verb == "sync":
-            Registry(top / "clone", push=False).promote("churn", "v0.1.1", "current", message=MESSAGE)
-        return top
+    def met(target: int, call: str, names: str, number: int) -> bool:
+        """Let the fault happen at that point and judge what came of it; False where no process came to that many."""
+        top = stage.ready(f"{target}-{call}-{number}")
+        strace = f"-e trace={names} -e inject={names}:{FAULTS[fault]}:when={number}"
+        done = stage.call(top, target, strace, die=fault == "SIGKILL" and number % 2 == 0)
+        trace = (top / "trace").read_text(errors="replace") if (top / "trace").exists() else ""
+        happened = "INJECTED" in trace or "killed by SIGKILL" in trace
+        if happened:
+            seen[call] += 1
+            judge(top, verb, done, f"git {target}, {call} {number}", seen)
+        shutil.rmtree(top)
+        return happened
 
-    plain = ready("plain")
-    assert attempt(plain, verb, 0, "none", FAULTS[fault])
-    gits = int((plain / "count").read_text())
+    gits = stage.gits()
     for target in range(1, gits + 1):
-        for call, names in CALLS.items():
-            for number in range(1, MOST):
-                top = ready(f"{target}-{call}-{number}")
-                die = fault == "SIGKILL" and number % 2 == 0
-                done = attempt(top, verb, target, names, f"{FAULTS[fault]}:when={number}", die=die)
-                trace = (top / "trace").read_text(errors="replace") if (top / "trace").exists() else ""
-                if "INJECTED" not in trace and "killed by SIGKILL" not in trace:
-                    shutil.rmtree(top)
-                    break  # no process came to that many
-                judge(top, verb, done, f"git {target}, {call} {number}", seen)
-            else:
-                raise AssertionError(f"more than {MOST} {call} calls: enumerate them all")
+        calls, creating = stage.look(target)
+        for call in sorted(calls):
+            number = 1
+            while met(target, call, CALLS[call], number):
+                number += 1
+                assert number < MOST, f"more than {MOST} {call} calls: enumerate them all"
+        for number in creating:
+            met(target, "open", OPENS, number)
     print(f"\n{verb}, {fault}: {gits} gits, {dict(seen)}")
-    assert seen["points"] > 10
+    assert seen["points"] > 10 and seen["open"] > 3
 
 
 def judge(top: Path, verb: str, done: bool, point: str, seen: Counter[str]) -> None:
@@ -165,4 +220,3 @@ def judge(top: Path, verb: str, done: bool, point: str, seen: Counter[str]) -> N
     assert Registry(top / "clone").check(repair=True) == []
     assert git(top / "hub.git", "tag") == git(top / "clone", "tag")
     assert not git(top / "clone", "for-each-ref", "refs/modelregistry/pending")
-    shutil.rmtree(top)

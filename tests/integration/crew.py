@@ -11,10 +11,12 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -90,6 +92,18 @@ def write_by_turns(job: dict[str, Any], report: Any) -> None:
             report({"refused": message, "why": str(error)})
         else:
             report({"done": message})
+
+
+def call_once(job: dict[str, Any], report: Any) -> None:
+    """Run ``job["code"]`` on the registry ``r`` with the message ``m``, in an environment of its own."""
+    import modelregistry as mr
+
+    signal.alarm(120)
+    os.environ.update(job["environment"])
+    os.chdir(job["root"])
+    warnings.simplefilter("ignore", mr.RegistryWarning)
+    exec(job["code"], {"r": mr.Registry("."), "m": job["message"]})
+    report({"done": job["message"]})
 
 
 def share_by_turns(job: dict[str, Any], report: Any) -> None:
@@ -201,7 +215,10 @@ def read_until_told(job: dict[str, Any], report: Any) -> None:
                 report({"odd": holders})
 
 
-JOBS = {"write": write_by_turns, "share": share_by_turns, "create": create_by_rounds, "read": read_until_told}
+JOBS = {
+    "write": write_by_turns, "call": call_once, "share": share_by_turns, "create": create_by_rounds,
+    "read": read_until_told,
+}  # fmt: skip
 
 
 def run_job(job: dict[str, Any]) -> int:
