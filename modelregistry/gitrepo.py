@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from modelregistry.errors import (
     GitError,
@@ -30,6 +31,7 @@ from modelregistry.tags import MOST_TAG_BYTES, RawTag
 
 # Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
 _PIPE_CHUNK = 400
+_PIPE_BYTES = 1 << 17
 _TAG_FORMAT = (
     "%(objectname) %(objecttype) %(raw:size) %(refname)%0a%(if:equals=tag)%(objecttype)%(then)%(raw)%(end)"
 )
@@ -287,6 +289,30 @@ class GitRepo:
                     _skip(receive, int(size))
                 receive.read(1)
                 yield RawTag(ref.removeprefix("refs/tags/"), oid, kind, data)
+
+    def tag_ids(self) -> list[tuple[str, str]]:
+        """The name of every tag, and the id of its object."""
+        output = self.run("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "--", "refs/tags")
+        lines = output.decode("utf-8", "surrogateescape").split("\n")[:-1]
+        return [(name, oid) for oid, _, name in [line.partition(" ") for line in lines]]
+
+    def tag_objects(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+        """The type of each object, and the data of tags: of many, for two thirds of what ``tags`` costs git.
+
+        Raises:
+            GitError: Git stumbled over a broken object, maybe after some were given.
+        """
+        asked = 0
+        with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, answers):
+            # A pipe at a time: with each read, two processes change places, and 8 kB of answers are not worth it.
+            receive = BufferedReader(cast(BufferedReader, answers).raw, _PIPE_BYTES)
+            for start in range(0, len(oids) + _PIPE_CHUNK, _PIPE_CHUNK):
+                # Git works on these while the answers to the ones before are read.
+                chunk = oids[start : start + _PIPE_CHUNK]
+                send("".join(f"contents {oid}\n" for oid in chunk).encode() + b"flush\n")
+                for _ in range(asked):
+                    yield _tag_object(receive)
+                asked = len(chunk)
 
     def tags_carefully(self, *patterns: str) -> Iterator[RawTag]:
         """The same, slower, and whatever is broken."""
@@ -549,6 +575,22 @@ class GitRepo:
 def _skip(receive: IO[bytes], size: int) -> None:
     while size > 0 and (chunk := receive.read(min(size, 1 << 20))):
         size -= len(chunk)
+
+
+def _tag_object(receive: IO[bytes]) -> tuple[str, bytes | None]:
+    """What ``contents`` answers: the object's type, and its data where it is a tag that is not too large."""
+    head = receive.readline().split()
+    if len(head) != 3:
+        if not head:
+            raise ValueError("git cat-file ended early")
+        return "missing", None
+    kind, size = head[1].decode(), int(head[2])
+    if kind != "tag" or size > MOST_TAG_BYTES:
+        _skip(receive, size + 1)
+        return kind, None
+    data = receive.read(size)
+    receive.read(1)
+    return kind, data
 
 
 def _head(line: bytes) -> GitObject | None:

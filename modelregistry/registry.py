@@ -265,8 +265,12 @@ class Registry:
             deprecated: Deprecated models too.
         """
         self._refresh()
-        declared = self._declarations.all_at_head()
-        known = {model: found for model, found in self._summaries().items() if found.events}
+        with ThreadPoolExecutor(
+            max_workers=1
+        ) as pool:  # one git lists the tags while another reads the declarations
+            declaring = pool.submit(self._declarations.all_at_head)
+            known = {model: found for model, found in self._summaries().items() if found.known}
+            declared = declaring.result()
         elsewhere = [
             (found.rev, model) for model, found in known.items() if found.rev and model not in declared
         ]
@@ -682,14 +686,11 @@ class Registry:
         remembered = Summaries(self._cache / "summaries", self._repo.common_dir, stages)
         heads = self._backend.heads() if remembered else {}
         changed = [model for model, head in heads.items() if remembered.get(model, head) is None]
-        if remembered and len(changed) <= _FEW:
-            logs = [self._backend.read(model) for model in changed]
-        else:
-            logs = list(self._backend.read_all())
-        for log in logs:
+        one_by_one = bool(remembered) and len(changed) <= _FEW
+        for log in map(self._backend.read, changed) if one_by_one else self._backend.outlines():
             remembered.put(log.model, log.head, summarize(History(log.model, log.events, stages)))
             heads[log.model] = log.head
-        if logs:
+        if changed or (heads and not one_by_one):
             remembered.save(heads)
         found = {model: remembered.get(model, head) for model, head in heads.items()}
         return {model: summary for model, summary in found.items() if summary is not None}

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from modelregistry.history import History, Stages
 
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 class Summary(NamedTuple):
     """A model in one line."""
 
-    events: int
-    """How many events count; 0 where every tag is quarantined."""
+    known: bool
+    """Whether any event counts, echoes aside; not where every tag is quarantined."""
     latest: str | None
     rev: str | None
     """The commit of the latest version."""
@@ -31,7 +31,8 @@ def summarize(history: History) -> Summary:
     """The line of a model."""
     latest = history.latest
     rev = history.versions[latest].registered.rev if latest is not None else None
-    return Summary(len(history.events), latest, rev, history.assignments, history.deprecated is not None)
+    known = any(event.echo_of is None for event in history.events)
+    return Summary(known, latest, rev, history.assignments, history.deprecated is not None)
 
 
 class Summaries:

@@ -13,10 +13,11 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator, core_schema, from_json
 
 from modelregistry.errors import InvalidInputError
 from modelregistry.events import (
@@ -73,16 +74,32 @@ class Quarantined:
 
 
 class TagName(NamedTuple):
-    """A tag's name, taken apart."""
+    """A tag's name, taken apart: the groups of the pattern, and what they mean."""
 
-    model: str
-    slot: str
-    number: int
-    stage: str | None = None
-    version: str | None = None
-    word: str | None = None
-    ends: bool = False
-    """Whether it carries GTO's ``!``."""
+    prefix: str
+    stage: str | None
+    unassigns: str | None
+    version: str | None
+    deregisters: str | None
+    word: str | None
+    digits: str | None
+
+    @property
+    def model(self) -> str:
+        """The model, as people spell it."""
+        return self.prefix.replace("=", ":")
+
+    @property
+    def number(self) -> int:
+        """Its number in its slot; 0 where it has none."""
+        return int(self.digits) if self.digits else 0
+
+    @property
+    def slot(self) -> str:
+        """What one compare-and-swap guards."""
+        if self.stage is not None:
+            return f"#{self.stage}{self.unassigns or ''}"
+        return f"@{self.version or self.word}{self.deregisters or ''}"
 
 
 def tag_prefix(model: str) -> str:
@@ -93,17 +110,7 @@ def tag_prefix(model: str) -> str:
 def parse_name(name: str) -> TagName | None:
     """The name taken apart; None if it is none of ours."""
     match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    prefix, stage, unassigns, version, deregisters, word, number = match.groups()
-    model = prefix.replace("=", ":") if "=" in prefix else prefix
-    if stage is not None:
-        slot = f"#{stage}!" if unassigns else f"#{stage}"
-    elif version is not None:
-        slot = f"@{version}!" if deregisters else f"@{version}"
-    else:
-        slot = f"@{word}"
-    return TagName(model, slot, int(number or 0), stage, version, word, bool(unassigns or deregisters))
+    return TagName._make(match.groups()) if match is not None else None
 
 
 def tag_name(event: Event) -> str:
@@ -210,6 +217,67 @@ def parse(raw: RawTag) -> Event | Quarantined | None:
         return Quarantined(name.model, raw.name, str(error), name.slot, name.number)
 
 
+def outline(tag: str, name: TagName, data: bytes) -> tuple[Event, ...] | None:
+    """What a fold needs of a tag object, in half the time of ``parse``: the event in outline; of an echo, nothing.
+
+    It knows one form, the one that ``render`` writes: the same header, and the same fields of the event with nothing to
+    convert. None for all else that a tag may be, or that may be wrong with it: ``parse`` can tell.
+    """
+    text = data.decode("utf-8", "replace")
+    signature = text.find("\n-----BEGIN ")
+    if signature >= 0:
+        text = text[: signature + 1]
+    last = text.rfind("\n", 0, -1) + 1
+    if not (text.startswith(_TRAILER, last) and text.endswith("}\n") and "\n\n" in text):
+        return None
+    trailer = text[last + len(_TRAILER) : -1]
+    if _is_echo(trailer):
+        return ()  # or no event at all: a fold passes it by either way
+    if ("N" in trailer and "NaN" in trailer) or ("I" in trailer and "Infinity" in trailer):
+        return None  # no JSON, but pydantic reads it
+    header = _HEADER.match(text)
+    if header is None or header[2] != tag or name.word == "created" or len(trailer) > MOST_TRAILER_BYTES:
+        return None
+    kind = _kind(name, written_by_us=True)
+    try:
+        facts = _trailer(kind).validate_json(trailer, strict=True)
+        facts["at"] = datetime.fromtimestamp(int(header[5]), UTC)
+    except (ValueError, OverflowError, OSError):  # the last two: of the time
+        return None
+    if name.version is not None:
+        if facts.setdefault("version", name.version) != name.version or len(name.version) > _LONGEST_VERSION:
+            return None
+    elif name.stage is not None and facts.setdefault("stage", name.stage) != name.stage:
+        return None
+    if name.stage is None and facts["echo_of"] is not None:
+        return None
+    facts["rev"] = header[1]
+    facts["number"] = int(name.digits or 0)
+    facts["source"] = tag
+    return (kind.outline(facts),)
+
+
+def _is_echo(trailer: str) -> bool:
+    """Whether the trailer, if it is a valid one, is that of an echo."""
+    return trailer.startswith('{"echo_of":"') and trailer.count('"echo_of"') == 1 and "\\" not in trailer
+
+
+@cache
+def _trailer(kind: type[Event]) -> SchemaValidator:
+    """Reads the trailer of that kind of event, by the fields of the event, less those that the tag itself says."""
+    fields = {}
+    for name in kind.model_fields.keys() - _IN_TAG:
+        field = kind.model_fields[name]
+        annotation: Any = field.annotation
+        schema = TypeAdapter(annotation).core_schema
+        if not field.is_required() and field.default_factory is None and name != "kind":
+            schema = core_schema.with_default_schema(schema, default=field.default)
+        needed = (field.is_required() and name not in ("version", "stage")) or name == "kind"
+        fields[name] = core_schema.typed_dict_field(schema, required=needed)
+    fields["schema_version"] = core_schema.typed_dict_field(core_schema.int_schema(ge=1, le=SCHEMA))
+    return SchemaValidator(core_schema.typed_dict_schema(fields))
+
+
 class _OddError(Exception):
     """Why a tag is no event."""
 
@@ -264,9 +332,9 @@ def _parse(raw: RawTag, name: TagName) -> Event:
 
 def _kind(name: TagName, *, written_by_us: bool) -> type[Event]:
     if name.stage is not None:
-        return Unassigned if name.ends else Assigned
+        return Unassigned if name.unassigns else Assigned
     if name.version is not None:
-        if name.ends:
+        if name.deregisters:
             return Withdrawn if written_by_us else Deregistered
         return Registered
     if name.word == "deprecated":

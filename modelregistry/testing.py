@@ -31,6 +31,7 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
+from modelregistry.history import History, Stages
 from modelregistry.tags import first_number, tag_name
 
 _EventType = TypeVar("_EventType", bound=Event)
@@ -179,6 +180,21 @@ class BackendSuite:
         assert [log.model for log in logs] == sorted(("churn", *_NEIGHBOURS))
         assert all(_same_log(log, backend.read(log.model)) for log in logs)
         assert backend.heads() == {log.model: log.head for log in logs}
+
+    def test_an_outline_folds_to_what_its_log_does(self, backend: Backend, rev: str) -> None:
+        for name in reversed(("churn", *_NEIGHBOURS)):
+            for event in make_events(name, rev)[: 1 + len(name) % 8]:
+                backend.append(event)
+        outlines, logs = list(backend.outlines()), list(backend.read_all())
+        assert [(each.model, each.head) for each in outlines] == [(log.model, log.head) for log in logs]
+        for outline, log in zip(outlines, logs, strict=True):
+            told, whole = (History(log.model, events, Stages()) for events in (outline.events, log.events))
+            assert told.served == whole.served
+            assert told.assignments == whole.assignments
+            assert (told.deprecated is None) == (whole.deprecated is None)
+            assert {name: told.standing(name) for name in told.stages_used} == {
+                name: whole.standing(name) for name in whole.stages_used
+            }
 
 
 def _assigned(model: str, rev: str, number: int, *, stage: str = "current") -> Assigned:

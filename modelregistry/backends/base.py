@@ -42,6 +42,15 @@ class Log:
         return self.numbers[slot] + 1 if slot in self.numbers else first_number(slot)
 
 
+class Outline(NamedTuple):
+    """What a fold needs of a log."""
+
+    model: str
+    head: str
+    events: tuple[Event, ...]
+    """Those that decide who holds what, with the fields that do; others may be missing."""
+
+
 class Synced(NamedTuple):
     """What bringing a log and its copy here together did."""
 
@@ -66,6 +75,10 @@ class Backend(ABC):
     def read_all(self) -> Iterator[Log]:
         """The logs of all models, by name."""
         return self._read_all()
+
+    def outlines(self) -> Iterator[Outline]:
+        """The outlines of all models' logs, by name; for less than it takes to read the logs, where that can be."""
+        return self._outlines()
 
     def heads(self) -> dict[str, str]:
         """The head of every model's log, by name; for less than it takes to read them, where that can be."""
@@ -131,6 +144,9 @@ class Backend(ABC):
     @abstractmethod
     def _read_all(self) -> Iterator[Log]: ...
 
+    def _outlines(self) -> Iterator[Outline]:
+        return map(_outline, self._read_all())
+
     def _prepare(self, model: str) -> None:
         del model
 
@@ -156,3 +172,7 @@ class Backend(ABC):
 
     @abstractmethod
     def _watch(self, model: str) -> Hashable | None: ...
+
+
+def _outline(log: Log) -> Outline:
+    return Outline(log.model, log.head, log.events)

@@ -6,14 +6,27 @@ import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import cached_property
 
-from modelregistry.backends.base import Backend, Log, Signed, Synced
+from modelregistry.backends.base import Backend, Log, Outline, Signed, Synced
 from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError, RemoteError
 from modelregistry.events import Event
 from modelregistry.gitremote import GitRemote
 from modelregistry.gitrepo import GitRepo
-from modelregistry.tags import Quarantined, RawTag, parse, parse_name, render, tag_name, tag_prefix
+from modelregistry.tags import (
+    Quarantined,
+    RawTag,
+    TagName,
+    outline,
+    parse,
+    parse_name,
+    render,
+    tag_name,
+    tag_prefix,
+)
+
+_Tag = tuple[str, str, TagName]
+"""A tag's name, the id of its object, and the name taken apart."""
 
 
 class GitBackend(Backend):
@@ -56,14 +69,29 @@ class GitBackend(Backend):
         logs = self._logs("**")
         return (logs[model].log() for model in sorted(logs))
 
+    def _outlines(self) -> Iterator[Outline]:
+        with paused():
+            tags = self._tags()
+            objects = self._repo.tag_objects([oid for found in tags.values() for _, oid, _ in found])
+            try:
+                for model in list(tags):
+                    events = _outlined(tags[model], objects)
+                    yield Outline(model, _head_of(tags.pop(model)), events)
+            except GitError:  # a broken object: what is left is read with more care
+                yield from (found for found in super()._outlines() if found.model in tags)
+
     def _heads(self) -> dict[str, str]:
-        lines: dict[str, list[str]] = {}
-        for ref in self._repo.refs("refs/tags/**"):
-            tag = ref.name.removeprefix("refs/tags/")
+        with paused():
+            return {model: _head_of(found) for model, found in self._tags().items()}
+
+    def _tags(self) -> dict[str, list[_Tag]]:
+        """The tags of every model, by name."""
+        found: dict[str, list[_Tag]] = {}
+        for tag, oid in self._repo.tag_ids():
             name = parse_name(tag)
             if name is not None:
-                lines.setdefault(name.model, []).append(f"{ref.oid} {tag}")
-        return {model: _head(lines[model]) for model in sorted(lines)}
+                found.setdefault(name.prefix, []).append((tag, oid, name))
+        return dict(sorted((tags[0][2].model, tags) for tags in found.values()))
 
     def _registry(self) -> str | None:
         try:
@@ -149,6 +177,22 @@ def _registry_in(tags: Iterable[RawTag]) -> str | None:
 
 def _head(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _head_of(tags: Iterable[_Tag]) -> str:
+    return _head([f"{oid} {tag}" for tag, oid, _ in tags])
+
+
+def _outlined(tags: Iterable[_Tag], objects: Iterator[tuple[str, bytes | None]]) -> tuple[Event, ...]:
+    """What a fold needs of the tags."""
+    events: list[Event] = []
+    for (tag, oid, name), (kind, data) in zip(tags, objects, strict=False):
+        found = outline(tag, name, data) if data is not None else None
+        if found is None:
+            event = parse(RawTag(tag, oid, kind, data))
+            found = (event,) if isinstance(event, Event) else ()
+        events += found
+    return tuple(events)
 
 
 class _Gathered:

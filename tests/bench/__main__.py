@@ -29,7 +29,8 @@ that has imported everything; "the whole process" starts with the interpreter. `
 each git command, and reads or writes the same contents. To promote means to wait until the disk has it, on both sides.
 
 Tags that lie loose, one file each, cost every reader: `git pack-refs --all` puts them into one file. What each model
-comes to is remembered in the user's cache, so only the first list of a registry reads every event.
+comes to is remembered in the user's cache, so only the first list of a registry reads every event. That one works while
+git does, and needs more than its budget where other programs want the processors.
 
 A push costs git itself more where there are more tags, whoever calls it: the hub names all of its references, and both
 sides walk them to see what they have in common. So our cost with many tags is held to our cost with few, times what

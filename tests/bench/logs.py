@@ -94,7 +94,7 @@ def listing(folder: Path, tags: int, *, repeats: int) -> list[Row]:
     )
     return [
         Row(f"`models(type=None)`: {what}", again, peer, peer_again, 2),
-        Row(f"the same, the first time this user lists them: {what}", first, peer, peer_first),
+        Row(f"the same, the first time this user lists them: {what}", first, peer, peer_first, 2),
         Row(f"`models()`, all declared in `dvc.yaml`: {what}", known, peer, peer_known),
     ]
 

@@ -21,6 +21,7 @@ from modelregistry.errors import RegistryError
 from modelregistry.events import KINDS, Assigned, Deregistered, Event, Registered
 from modelregistry.gitrepo import GitRepo
 from modelregistry.history import History, Stages
+from modelregistry.summaries import summarize
 from modelregistry.testing import BackendSuite, make_event, make_events
 from tests.gitfolders import make_repository
 from tests.strategies import SHARED, START, Wish, register, said, wishes
@@ -135,6 +136,18 @@ class Twins(RuleBasedStateMachine):
             event.model_copy(update={"rev": self.rev}) if isinstance(event, Registered) else event
             for event in events
         )
+
+    @invariant()
+    def tell_it_in_outline(self) -> None:
+        for backend in self.twins:
+            told = {
+                found.model: summarize(History(found.model, found.events, self.stages))
+                for found in backend.outlines()
+            }
+            assert told == {
+                log.model: summarize(History(log.model, log.events, self.stages))
+                for log in backend.read_all()
+            }
 
     @invariant()
     def tell_one_story(self) -> None:

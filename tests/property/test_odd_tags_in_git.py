@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from pathlib import Path
 
 import pytest
 
+from modelregistry.backends.base import Outline
 from modelregistry.backends.git import GitBackend
 from modelregistry.checks import problems_in
+from modelregistry.errors import GitError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.history import History, Stages
-from modelregistry.tags import Quarantined
+from modelregistry.summaries import Summary, summarize
+from modelregistry.tags import MOST_TAG_BYTES, Quarantined
 from modelregistry.testing import make_events
 from tests.gitfolders import make_repository, run_git
 from tests.property.test_tags import EXAMPLES, ODD_PIECES
@@ -78,6 +82,54 @@ def test_a_thousand_damaged_tags_leave_the_other_models_alone(repository: tuple[
         assert history.latest is None or history.served
         list(problems_in(history, log.quarantined))
     assert min(counts) > 100, "the mixture has many of both"
+    outlines = list(backend.outlines())
+    assert [found.model for found in outlines] == sorted(logs)
+    for found in outlines:
+        log = logs[found.model]
+        assert found.head == log.head
+        assert said_in_outline(found) == summarize(History(log.model, log.events, Stages()))
+
+
+def test_what_git_breaks_off_at_is_read_with_more_care(repository: tuple[Path, str]) -> None:
+    """A file that a tag names, too large to be asked for when that is known, and broken at its end."""
+    folder, commit = repository
+    backend = GitBackend(GitRepo.discover(folder))
+    for model in ("a", "b", "c"):
+        for event in make_events(model, commit):
+            backend.append(event)
+    expected = list(backend.outlines())
+    large = random.Random(1).randbytes(MOST_TAG_BYTES + 1)
+    blob = run_git(folder, "hash-object", "-w", "--stdin", stdin=large).decode().strip()
+    path = folder / ".git" / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-100])
+    write_refs(folder, {"b#large": blob})
+    with pytest.raises(GitError):
+        list(backend._repo.tag_objects([blob]))
+    found = list(backend.outlines())
+    assert [each.model for each in found] == ["a", "b", "c"]
+    assert found[0].head == expected[0].head
+    assert found[1].head != expected[1].head
+    assert [said_in_outline(each) for each in found] == [said_in_outline(each) for each in expected]
+
+
+def said_in_outline(found: Outline) -> Summary:
+    return summarize(History(found.model, found.events, Stages()))
+
+
+def test_a_list_that_is_not_read_to_its_end_leaves_the_collector_on(
+    repository: tuple[Path, str],
+) -> None:
+    folder, commit = repository
+    backend = GitBackend(GitRepo.discover(folder))
+    for model in ("a", "b"):
+        for event in make_events(model, commit):
+            backend.append(event)
+    outlines = backend.outlines()
+    assert next(outlines).model == "a"
+    assert not gc.isenabled()
+    del outlines
+    assert gc.isenabled()
 
 
 def test_odd_objects_under_a_models_own_names_are_quarantined_and_take_their_numbers(

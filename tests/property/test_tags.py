@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelregistry.events import Event, Registered, event_from_json
+from modelregistry.events import KINDS, Assigned, Deregistered, Event, Registered, Unassigned, event_from_json
 from modelregistry.history import History, Stages
-from modelregistry.tags import MOST_TAG_BYTES, Quarantined, RawTag, parse, parse_name, render, tag_name
+from modelregistry.summaries import summarize
+from modelregistry.tags import (
+    MOST_TAG_BYTES,
+    Quarantined,
+    RawTag,
+    outline,
+    parse,
+    parse_name,
+    render,
+    tag_name,
+)
 from modelregistry.testing import make_events
-from tests.strategies import REVS, events, said
+from tests.strategies import REVS, SHARED, events, json_values, logs, said
 
 OID = "0" * 40
 EXAMPLES = [(tag_name(event), render(event)) for event in make_events("team/churn", REVS[0])] + [
@@ -29,6 +40,17 @@ ODD_PIECES = [
     b'"kind":"assign"', b'"version":"v9.9.9"', b'"at":"x","model":"other"', b'"schema_version":2', b'"\\ud800"',
     b'"metadata":{"a":' + b"[" * 300 + b"]" * 300 + b"}", b"\n-----BEGIN PGP SIGNATURE-----\n", b" <>", b"<<>>", b"null", b"true",
 ]  # fmt: skip
+
+
+# What a field of a trailer may be but should not: all that pydantic converts, and more.
+ODD_VALUES = st.sampled_from(
+    [
+        None, True, False, 0, 1, -1, 1.0, 1.5, 1e999, float("nan"), "", "1", "1.0", "true", "yes", "null", "NaN", "assign",
+        "2026-01-01", "2026-01-01T00:00:00Z", "2026-13-01T00:00:00Z", "1700000000", 1700000000, 10**30, "v1.0.0", "current",
+        [], ["a"], [1], [None], ["a", ["b"]], {}, {"a": float("-inf")}, [{"path": "x"}], [{"path": 1}], [{"path": "x", "size": True}],
+        [{"path": "x", "size": "1"}], [{"path": "x", "new": float("nan")}], [{}], {"a": 1e999}, {"\\": "Infinity"},
+    ]
+)  # fmt: skip
 
 
 @settings(max_examples=500)
@@ -58,6 +80,21 @@ def test_a_name_says_the_model_the_slot_and_the_number(event: Event) -> None:
     assert (name.model, name.slot, name.number) == (event.model, event.slot, event.number)
 
 
+def check_outline(name: str, data: bytes) -> None:
+    """An outline is a part of what parsing gives, or leaves the tag to it."""
+    parsed_name = parse_name(name)
+    assert parsed_name is not None
+    told = outline(name, parsed_name, data)
+    if told is None:
+        return
+    found = parse(RawTag(name, OID, "tag", data))
+    for event in told:
+        assert type(event) is type(found)
+        assert {field: getattr(found, field) for field in vars(event)} == vars(event)
+    if not told and not isinstance(found, Quarantined):
+        assert isinstance(found, (Assigned, Unassigned)) and found.echo_of is not None
+
+
 def check_total(name: str, data: bytes | None, *, kind: str = "tag") -> None:
     """Parsing gives an event, a quarantined tag or nothing; of no other model; and what it gives can be folded."""
     found = parse(RawTag(name, OID, kind, data))
@@ -65,6 +102,8 @@ def check_total(name: str, data: bytes | None, *, kind: str = "tag") -> None:
     if expected is None:
         assert found is None
         return
+    if data is not None:
+        check_outline(name, data)
     assert found is not None and found.model == expected.model
     assert (found.slot, found.number) == (expected.slot, expected.number), "odd or not, its number is taken"
     if isinstance(found, Quarantined):
@@ -111,6 +150,73 @@ def test_what_is_not_a_tag_object_is_survived() -> None:
     for name, _ in EXAMPLES:
         for kind in ("tag", "commit", "tree", "blob", "missing", ""):
             check_total(name, None, kind=kind)
+
+
+@settings(max_examples=1500)
+@given(
+    st.sampled_from(EXAMPLES[:8]),
+    st.lists(
+        st.tuples(
+            st.sampled_from([*(field for kind in KINDS.values() for field in kind.model_fields), "new"]),
+            ODD_VALUES | json_values,
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+)
+@example(EXAMPLES[4], [("echo_of", None)], True)
+@example(EXAMPLES[0], [("echo_of", "x")], False)
+def test_any_field_of_a_trailer_may_be_anything(
+    tag: tuple[str, bytes], fields: list[tuple[str, object]], twice: bool
+) -> None:
+    name, data = tag
+    head, separator, trailer = data.rpartition(b"\nModel-Registry: ")
+    facts = json.loads(trailer)
+    if twice:
+        more = "".join(f",{json.dumps(field)}:{json.dumps(value)}" for field, value in fields)
+        text = json.dumps(facts, sort_keys=True, separators=(",", ":"))[:-1] + more + "}"
+    else:
+        text = json.dumps(facts | dict(fields), sort_keys=True, separators=(",", ":"))
+    check_total(name, head + separator + text.encode() + b"\n")
+
+
+@settings(max_examples=300)
+@given(events())
+def test_what_we_write_can_be_told_in_outline(event: Event) -> None:
+    """Else the lists of models would be right, and slow."""
+    name = tag_name(event)
+    parsed_name = parse_name(name)
+    assert parsed_name is not None
+    text = render(event)
+    assert outline(name, parsed_name, text) is not None or b"NaN" in text or b"Infinity" in text
+
+
+def as_tag(event: Event) -> bytes:
+    """The tag that keeps the event: one without a trailer where another tool wrote it."""
+    data = render(event)
+    ours = event.schema_version and type(event) is not Deregistered
+    return data if ours else data.partition(b"Model-Registry: ")[0]
+
+
+@settings(max_examples=300)
+@given(logs(), st.sampled_from([Stages(), SHARED]))
+def test_a_log_in_outline_folds_to_the_same(log: list[Event], stages: Stages) -> None:
+    told, parsed = [], []
+    for event in log:
+        name, data = event.source, as_tag(event)
+        parsed_name = parse_name(name)
+        assert parsed_name is not None
+        whole = parse(RawTag(name, OID, "tag", data))
+        assert isinstance(whole, Event)
+        parsed.append(whole)
+        found = outline(name, parsed_name, data)
+        told += [whole] if found is None else found
+    history, expected = (History("churn", found, stages) for found in (told, parsed))
+    assert summarize(history) == summarize(expected)
+    assert history.served == expected.served
+    for stage in expected.stages_used:
+        assert history.standing(stage) == expected.standing(stage)
 
 
 @settings(max_examples=400)

@@ -12,7 +12,7 @@ from modelregistry.history import Stages
 from modelregistry.summaries import Summaries, Summary
 
 STAGES = Stages()
-SUMMARY = Summary(3, "v0.2.0", "a" * 40, {"current": ("v0.1.0",), "shadow": ("v0.2.0",)}, deprecated=False)
+SUMMARY = Summary(True, "v0.2.0", "a" * 40, {"current": ("v0.1.0",), "shadow": ("v0.2.0",)}, deprecated=False)
 
 
 def opened(folder: Path, stages: Stages = STAGES, repository: str = "here") -> Summaries:

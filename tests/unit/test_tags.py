@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -23,6 +24,7 @@ from modelregistry.tags import (
     RawTag,
     clean_message,
     first_number,
+    outline,
     parse,
     parse_name,
     render,
@@ -41,8 +43,8 @@ def raw(
     return RawTag(name, OID, "tag", data.encode("utf-8", "surrogateescape"))
 
 
-def trailer(json: str) -> str:
-    return f"Subject\n\nwords\n\nModel-Registry: {json}\n"
+def trailer(text: str) -> str:
+    return f"Subject\n\nwords\n\nModel-Registry: {text}\n"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,110 @@ def test_an_odd_tag_is_quarantined_with_its_reason_and_its_number(tag: RawTag, r
     assert reason in found.reason
     assert (found.model, found.name) == ("churn", tag.name)
     assert found.slot == f"@{tag.name.partition('@')[2].partition('#')[0]}"
+
+
+def facts(**changed: object) -> dict[str, object]:
+    """A trailer that has what it needs."""
+    return {
+        "id": "1",
+        "kind": "assign",
+        "schema_version": 1,
+        "stage": "current",
+        "version": "v1.0.0",
+    } | changed
+
+
+def written(facts: dict[str, object]) -> str:
+    """The trailer's text, as we write it."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+
+
+def told(tag: RawTag) -> tuple[Event, ...] | None:
+    name = parse_name(tag.name)
+    assert name is not None and tag.data is not None
+    return outline(tag.name, name, tag.data)
+
+
+def test_an_outline_has_what_a_fold_needs_and_nothing_else() -> None:
+    tag = raw("churn#current#7", trailer(written(facts(leaves=["shadow"]))))
+    found = told(tag)
+    assert found is not None
+    (event,) = found
+    assert isinstance(event, Assigned)
+    assert (event.stage, event.version, event.leaves, event.restores) == (
+        "current",
+        "v1.0.0",
+        ("shadow",),
+        None,
+    )
+    assert (event.id, event.rev, event.number, event.source, event.echo_of) == ("1", REV, 7, tag.name, None)
+    assert event.at == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+    with pytest.raises(AttributeError):
+        assert event.message
+
+
+def test_a_signed_tag_is_told_in_outline_as_if_it_were_not() -> None:
+    plain = trailer(written(facts()))
+    signed = plain + "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n"
+    (found,), (expected,) = (told(raw("churn#current#7", text)) or () for text in (signed, plain))
+    assert vars(found) == vars(expected)
+
+
+def test_an_outline_leaves_an_echo_out() -> None:
+    assert told(raw("churn#current#7", trailer(written({"echo_of": "0"} | facts())))) == ()
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        raw("churn#current#7"),
+        raw("churn#current#7", trailer(written(facts())).rstrip("\n")),
+        raw("churn#current#7", trailer(written(facts())) + "\n"),
+        raw("churn#current#7", "a\n-----BEGIN SSH SIGNATURE-----\n" + trailer(written(facts()))),
+        RawTag("churn#current#7", OID, "tag", raw("churn#current#7", trailer(written(facts()))).data.replace(b"\n\n", b"\n")),
+        raw("churn#current#7", trailer(written(facts())), kind="tree"),
+        raw("churn#current#7", trailer(written(facts())), says="churn#current#8"),
+        raw("churn#current#7", trailer(written(facts())), tagger="tagger A <a> 9999999999999999 +0000"),
+        raw("churn#current#7", trailer(written(facts())), tagger=f"tagger A <a> {'9' * 30} +0000"),
+        raw("churn#current#7", trailer(written(facts())), tagger=f"tagger A <a> {'9' * 5000} +0000"),
+        raw("churn#current#7", trailer(written(facts(kind="unassign")))),
+        raw("churn#current#7", trailer(written(facts(stage="shadow")))),
+        raw("churn#current#7", trailer(written(facts(id=1)))),
+        raw("churn#current#7", trailer(written(facts(leaves="shadow")))),
+        raw("churn#current#7", trailer(written(facts(schema_version=2)))),
+        raw("churn#current#7", trailer(written(facts(schema_version=0)))),
+        raw("churn#current#7", trailer(written(facts(schema_version=True)))),
+        raw("churn#current#7", trailer(written(facts(written_at=0)))),
+        raw("churn#current#7", trailer(written(facts(new=float("nan"))))),
+        raw("churn#current#7", trailer(written(facts(new=float("inf"))))),
+        raw("churn#current#7", trailer(written(facts(new="x" * MOST_TRAILER_BYTES)))),
+        raw("churn#current#7", trailer('{"schema_version":1,"stage":"current","id":"1"}')),
+        raw("churn#current#7", trailer('{"schema_version":1,"stage":"current","kind":"assign"}')),
+        raw("churn#current#7", trailer('{"id":"1","stage":"current","kind":"assign"}')),
+        raw("churn@v1.0.0", trailer('{"id":"1","kind":"register","schema_version":1,"version":"v2.0.0"}')),
+        raw("churn@v1.0.0", trailer('{"address":"a","echo_of":"0","id":"1","kind":"register","schema_version":1}')),
+        raw("churn@created", trailer('{"id":"1","kind":"annotate","schema_version":1}')),
+        raw(f"churn@v{'1' * 250}.0.0", trailer('{"id":"1","kind":"register","schema_version":1}')),
+    ],
+)  # fmt: skip
+def test_whatever_is_odd_is_not_told_in_outline(tag: RawTag) -> None:
+    assert told(tag) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"echo_of":null,"id":"1","kind":"assign","schema_version":1}',
+        '{"echo_of":"0","id":"1","kind":"assign","schema_version":1,"echo_of":null}',
+        '{"echo_of":"0","id":"1","kind":"assign","schema_version":1,"\\u0065cho_of":null}',
+    ],
+)
+def test_what_only_looks_like_an_echo_is_not_left_out(text: str) -> None:
+    tag = raw("churn#current#7", trailer(text))
+    whole = parse(tag)
+    assert isinstance(whole, Event) and whole.echo_of is None
+    found = told(tag)
+    assert found is None or [event.echo_of for event in found] == [None]
 
 
 def test_the_names_are_those_of_gto() -> None:
