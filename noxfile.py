@@ -111,6 +111,17 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.bench", *session.posargs)
 
 
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Change the rules and the writer in one place at a time: do the tests notice? (`nox -s mutants -- --part rules`)."""
+    isolate(session)
+    install(session, "mutants")
+    place = (
+        Path(session.bin).resolve().parent / "mutants"
+    )  # what was found is kept: `--report` shows it again
+    session.run("python", "-m", "tests.mutants", str(place), *session.posargs)
+
+
 @nox.session
 def package(session: nox.Session) -> None:
     """Build, check what was built, and import the wheel where no extra is installed."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Every run draws the same examples and keeps none, so that a red test is red for everybody.
 settings.register_profile(
@@ -16,6 +16,10 @@ settings.register_profile(
     derandomize=True,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
+)
+# A mutant needs one test that fails, and not the smallest example.
+settings.register_profile(
+    "mutants", settings.get_profile("tests"), max_examples=25, phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("tests")
 

@@ -143,6 +143,9 @@ def test_what_is_so_already_is_left_as_it_is(folder: Path, repo: GitRepo, oid: s
     repo.change_refs(create={"refs/tags/a": oid}, delete={})
     repo.change_refs(create={"refs/tags/a": oid}, delete={"refs/tags/a": other, "refs/tags/none": oid})
     assert tags(folder) == {"a": oid}
+    repo.create_ref("refs/tags/left", oid)
+    repo.change_refs(create={"refs/tags/a": oid}, delete={"refs/tags/left": oid})
+    assert tags(folder) == {"a": oid}
     with pytest.raises(GitError, match="already exists"):
         repo.change_refs(create={"refs/tags/b": oid, "refs/tags/a": other}, delete={})
     assert tags(folder) == {"a": oid}, "all of it, or nothing"
@@ -514,14 +517,18 @@ def test_an_event_whose_push_nobody_answers_for_waits_and_does_not_count(
 ) -> None:
     tag, oid = assigned(1)
     away = hub.with_name("away.git")
-    broken = hook(hub, "pre-receive", f"mv '{hub}' '{away}'; kill -9 $PPID")
+    hook(hub, "pre-receive", f"mv '{hub}' '{away}'; kill -9 $PPID")
     with pytest.raises(OutcomeUnknownError, match="churn#current#1") as caught:
         sharing.append(tag, oid, event_id="the id")
     assert (caught.value.event_id, caught.value.tag) == ("the id", tag)
     assert not tags(folder)
     assert ours(folder) == {f"{PENDING}/{oid}/{tag}": oid}
     away.rename(hub)
-    broken.unlink()
+    with pytest.raises(OutcomeUnknownError) as caught:
+        sharing.settle()
+    assert (caught.value.event_id, caught.value.tag) == ("assigned-churn-1", tag)
+    away.rename(hub)
+    (hub / "hooks" / "pre-receive").unlink()
     assert sharing.settle() == ((tag,), ())
     assert tags(folder) == tags(hub) == {tag: oid}
     assert not ours(folder)
@@ -604,12 +611,15 @@ def test_what_a_rule_of_the_host_forbids_is_set_aside_with_its_words(
 ) -> None:
     tag, mine = assigned(1)
     after, other = event(Annotated, 2, metadata={"a": 1}), assigned(2, model="risk")
-    for name, oid in ((tag, mine), (after[0].source, after[1]), other):
+    fraud = assigned(3, model="fraud")
+    for name, oid in ((tag, mine), (after[0].source, after[1]), other, fraud):
         assert staged.append(name, oid, event_id="e")
-    hook(hub, "update", 'case "$1" in *churn#current#*) echo "only the release team" >&2; exit 1;; esac')
+    hook(hub, "update", 'case "$1" in *churn#*|*fraud#*) echo "only the release team" >&2; exit 1;; esac')
     with pytest.warns(RegistryWarning, match="only the release team") as caught:
-        assert staged.settle() == ((other[0],), (tag, after[0].source))
-    assert "in their place" not in str(caught[0].message)
+        assert staged.settle() == ((other[0],), (tag, after[0].source, fraud[0]))
+    text = str(caught[0].message)
+    assert "in their place" not in text
+    assert text.count("only the release team") == 2 and "; the remote" in text
     assert tags(folder) == tags(hub) == dict([other])
 
 
@@ -678,13 +688,18 @@ def test_what_is_no_event_is_left_alone(
     text = f"object {head}\ntype commit\ntag release\ntagger A <a@x> 1 +0000\n\nours\n"
     mine = repo.write_tag(text.encode())
     junk = f"{PENDING}/{head}/junk"
-    repo.change_refs(create={"refs/tags/release": mine, "refs/tags/here": head, junk: head}, delete={})
+    odd = "_churn@v1.0.0"  # what GTO does not read either
+    repo.change_refs(
+        create={"refs/tags/release": mine, f"refs/tags/{odd}": mine, "refs/tags/here": head, junk: head},
+        delete={},
+    )
     give(folder, hub, "release", head)
+    give(folder, hub, odd, head)
     tag, oid = assigned(1)
     give(folder, hub, tag, oid)
     with warnings.catch_warnings(action="error"):
         assert sharing.settle() == ((), ())
-    assert tags(folder) == {"release": mine, "here": head, tag: oid}
+    assert tags(folder) == {"release": mine, odd: mine, "here": head, tag: oid}
     assert ours(folder) == {junk: head}
 
 
@@ -714,3 +729,14 @@ def test_what_can_t_be_set_aside_and_still_counts_here_is_an_error(
     with pytest.raises(GitError, match=r"\.lock"):
         sharing.settle()
     assert tags(folder) == {tag: left}
+
+
+def test_what_waits_and_has_lost_its_object_is_left_alone(
+    folder: Path, repo: GitRepo, sharing: Sharing, assigned: Maker
+) -> None:
+    (tag, gone), (other, kept) = assigned(1), assigned(2, number=2)
+    name = f"{PENDING}/{gone}/{tag}"
+    repo.change_refs(create={name: gone, f"{PENDING}/{kept}/{other}": kept}, delete={})
+    (folder / ".git" / "objects" / gone[:2] / gone[2:]).unlink()
+    assert sharing.settle() == ((other,), ())
+    assert ours(folder) == {name: gone}

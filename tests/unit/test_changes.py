@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
+from modelregistry import changes
 from modelregistry.changes import (
     ANY,
     EMPTY,
     Bytes,
     Change,
+    Writer,
     check_metadata,
     confirm,
     plan_version,
+    repeat_for_gto,
     same_bytes,
 )
 from modelregistry.checks import problems_in
@@ -32,7 +35,7 @@ from modelregistry.errors import (
     VersionNotFoundError,
     WithdrawnError,
 )
-from modelregistry.events import Assigned, Deregistered, Event, Registered
+from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned
 from modelregistry.history import History, Stages
 from modelregistry.testing import make_event
 from tests.strategies import (
@@ -239,9 +242,27 @@ def test_rollback_skips_what_was_withdrawn() -> None:
     assert world.grant(rollback("current")).version == "v0.1.0"
 
 
+def test_rollback_goes_to_another_version_than_the_holder_whenever_that_came() -> None:
+    world = world_with(2, promote("v0.1.0", "current"), promote("v0.1.1", "current"), demote("current"))
+    world.grant(promote("v0.1.1", "current"))
+    assert world.grant(rollback("current")).version == "v0.1.0"
+
+
+def test_rollback_moves_a_version_and_with_keep_it_stays() -> None:
+    world = world_with(
+        2, promote("v0.1.0", "current"), promote("v0.1.1", "current"), promote("v0.1.0", "shadow")
+    )
+    kept = World(
+        lambda log, by: changes.rollback(log, by, "current", keep=True), events=world.events
+    ).history.assignments
+    assert dict(kept) == {"current": ("v0.1.0",), "shadow": ("v0.1.0",)}
+    world.grant(rollback("current"))
+    assert dict(world.history.assignments) == {"current": ("v0.1.0",)}
+
+
 def test_what_can_not_be_rolled_back() -> None:
     refused(World(), rollback("current"), ModelNotFoundError, "no model")
-    refused(world_with(1), rollback("current"), StageEmptyError, "nobody ever held it")
+    refused(world_with(1), rollback("current"), StageEmptyError, ": nobody ever held it$")
     refused(world_with(1), rollback("a.b"), InvalidNameError, "not a stage")
     refused(world_with(1, stages=SHARED), rollback("shadow"), RefusedError, "is shared")
 
@@ -251,6 +272,9 @@ def test_demote_empties_and_gto_sees_it_empty_too() -> None:
     change = world.grant(demote("current"))
     assert names(change.events) == ["churn#current!#1", "churn#current!#2"]
     assert change.events[0].echo_of == change.events[1].id
+    end = change.events[1]
+    assert isinstance(end, Unassigned)
+    assert (change.version, end.version, end.empties, end.echo_of) == ("v0.1.1", "v0.1.1", True, None)
     assert world.history.holders("current") == for_gto(world).holders("current") == ()
     refused(world, demote("current"), StageEmptyError, "nothing to demote")
     assert world.grant(rollback("current")).version == "v0.1.1"
@@ -262,7 +286,10 @@ def test_a_shared_stage_is_left_by_the_one_that_is_named() -> None:
         world.grant(demote("shadow"))
     assert caught.value.holders == ("v0.1.1", "v0.1.0")
     refused(world, demote("shadow", version="v0.1.2"), StageEmptyError, "v0.1.2 does not hold 'shadow'")
-    world.grant(demote("shadow", version="v0.1.1"))
+    change = world.grant(demote("shadow", version="v0.1.1"))
+    (end,) = change.events
+    assert isinstance(end, Unassigned)
+    assert (change.version, end.version, end.empties) == ("v0.1.1", "v0.1.1", False)
     assert world.history.holders("shadow") == ("v0.1.0",)
 
 
@@ -291,6 +318,20 @@ def test_the_successor_takes_over_every_stage() -> None:
     world.grant(promote("v0.1.1", "shadow", keep=True))
     world.grant(withdraw("v0.1.1", then="v0.1.0"))
     assert dict(world.history.assignments) == {"current": ("v0.1.0",), "shadow": ("v0.1.0",)}
+
+
+def test_every_event_of_a_withdrawal_is_the_writers() -> None:
+    world = world_with(2, promote("v0.1.1", "current"))
+    ids = iter("abc")
+    writer = Writer(
+        "Bob", "bob@example.com", START + timedelta(days=1), "1" * 32, writer_for(world.events).next_number, "leaks",
+        lambda: next(ids),
+    )  # fmt: skip
+    events = withdraw("v0.1.1", then="v0.1.0")(world.history, writer).events
+    assert [event.id for event in events] == ["a", "b"]
+    for event in events:
+        assert (event.author, event.email, event.message) == ("Bob", "bob@example.com", "leaks")
+        assert (event.registry, event.written_at) == ("1" * 32, START + timedelta(days=1))
 
 
 # -- annotate, deprecate, metadata -------------------------------------------------------------------------
@@ -449,6 +490,80 @@ def test_a_registration_of_a_version_that_was_there_before_is_a_conflict() -> No
     )
     found = conflict(world, change, seen)
     assert "v0.1.1, as another tool wrote it by Bob came before it" in str(found)
+
+
+# -- what GTO was not told ---------------------------------------------------------------------------------
+
+
+def test_a_rollback_that_stopped_after_its_echo_is_taken_back_for_gto() -> None:
+    world = world_with(3, *(promote(f"v0.1.{patch}", "current") for patch in range(3)))
+    world.grant(promote("v0.1.0", "shadow", keep=True))
+    promotion = next(event for event in world.events if event.source == "churn#current#3")
+    world.events.append(rollback("current")(world.history, writer_for(world.events)).events[0])
+    assert world.history.holders("current") == ("v0.1.2",)
+    assert for_gto(world).holders("current") == ("v0.1.1",)
+    world.grant(demote("shadow"))
+    first = world.events[0]
+    for second in (
+        90,
+        91,
+    ):  # one that has left the stage already, and another than the one that is to come back
+        gtos = make_event(
+            Unassigned, "churn", first.rev, second=second, number=second, stage="current", schema_version=0
+        )
+        world.events.append(gtos)
+    assert [problem.where for problem in problems_in(world.history, ())] == ["churn#current!#1"]
+    (echo,) = world.grant(repeat_for_gto).events
+    assert isinstance(echo, Assigned)
+    assert (echo.stage, echo.version, echo.rev) == ("current", "v0.1.2", promotion.rev)
+    assert echo.echo_of == promotion.id
+    assert dict(for_gto(world).assignments) == dict(world.history.assignments)
+    assert world.history.holders("current") == ("v0.1.2",)
+    assert world.grant(repeat_for_gto).events == ()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"kind": Assigned, "stage": "current", "version": "v1.0.0", "leaves": ("canary", "shadow")},
+        {"kind": Assigned, "stage": "shadow", "version": "v2.0.0", "restores": "first"},
+        {"kind": Unassigned, "stage": "shadow", "version": "v2.0.0", "empties": True},
+    ],
+    ids=["it left", "a rollback", "a demotion"],
+)
+def test_a_missing_echo_names_the_event_that_ended_the_assignment(end: dict[str, Any]) -> None:
+    one, two = "a" * 40, "b" * 40
+    facts: list[dict[str, Any]] = [
+        {"kind": Registered, "version": "v1.0.0", "rev": one},
+        {"kind": Registered, "version": "v2.0.0", "rev": two},
+        {"kind": Unassigned, "stage": "shadow", "version": "v1.0.0", "empties": True},
+        {"kind": Assigned, "stage": "shadow", "version": "v2.0.0", "id": "first"},
+        {"kind": Assigned, "stage": "shadow", "version": "v1.0.0", "restores": "unknown"},
+        # What ends something else, or nothing:
+        {"kind": Assigned, "stage": "canary", "version": "v1.0.0"},
+        {"kind": Assigned, "stage": "current", "version": "v2.0.0", "leaves": ("canary",)},
+        {"kind": Assigned, "stage": "current", "version": "v2.0.0", "restores": "unknown"},
+        {"kind": Unassigned, "stage": "current", "version": "v2.0.0", "empties": True},
+        {"kind": Unassigned, "stage": "canary", "version": "v2.0.0"},
+        {"kind": Unassigned, "stage": "shadow", "version": "v3.0.0"},
+        {"kind": Unassigned, "stage": "shadow", "version": "v3.0.0", "empties": True, "echo_of": "first"},
+        end | {"id": "the end"},
+        {"kind": Unassigned, "stage": "shadow", "version": "v2.0.0", "empties": True},
+    ]  # fmt: skip
+    events = [
+        make_event(
+            **{"model": "churn", "rev": two if each["version"] == "v2.0.0" else one, "second": second, "number": second} | each
+        )
+        for second, each in enumerate(facts, start=1)
+    ]  # fmt: skip
+    world = World(events=events)
+    echoes = [
+        event
+        for event in world.grant(repeat_for_gto).events
+        if isinstance(event, Unassigned) and (event.stage, event.version) == ("shadow", "v1.0.0")
+    ]
+    assert [(event.echo_of, event.rev) for event in echoes] == [("the end", one)]
+    assert dict(for_gto(world).assignments) == dict(world.history.assignments)
 
 
 # -- drafts ------------------------------------------------------------------------------------------------

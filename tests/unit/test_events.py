@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
 
-from modelregistry.events import KINDS, Assigned, Event, Registered, event_from_json
+from modelregistry.events import KINDS, Annotated, Assigned, Event, Registered, event_from_json
 from modelregistry.testing import make_event, make_events
 
 REV = "a" * 40
@@ -80,3 +81,23 @@ def test_a_fingerprint_is_pinned() -> None:
     )  # fmt: skip
     assert event.fingerprint() == "sha256:b99fcc4e3cde3c558ef9bf70e1e7046a48eaa33483917f27837ede15d393de6d"
     assert event.fingerprint() != event.model_copy(update={"message": "x"}).fingerprint()
+
+
+@pytest.mark.parametrize("message", ["Réglé", "\udc80 of a tag that is no UTF-8", "<>&"])
+def test_a_fingerprint_is_the_sha256_of_canonical_json_in_utf_8(message: str) -> None:
+    """Sorted keys, no spaces, nothing escaped that JSON does not ask for; so that another program can work it out."""
+    event = Annotated(
+        model="churn",
+        id="1",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        author="a",
+        email="b",
+        rev="c",
+        message=message,
+    )
+    text = (
+        '{"at":"2026-01-01T00:00:00Z","author":"a","email":"b","id":"1","kind":"annotate","message":"'
+        f'{message}","metadata":{{}},"model":"churn","number":0,"rev":"c","schema_version":0,"source":""}}'
+    )
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    assert event.fingerprint() == f"sha256:{digest}"

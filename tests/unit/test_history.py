@@ -168,6 +168,7 @@ def test_a_restored_tenure_ends_the_assignments_since() -> None:
     assert history.standing("current") == ("v1.0.0",)
     tenure = history.tenure("current")
     assert tenure is not None and tenure.previous is None
+    assert history.since(tenure, "shadow") == ()
 
 
 def test_a_shared_stage_has_all_its_holders_the_last_first() -> None:
