@@ -48,6 +48,7 @@ from modelregistry.history import (
     VersionRecord,
     forgotten_by_gto,
     missing_echoes,
+    revived_for_gto,
 )
 from modelregistry.names import (
     FIRST_VERSION,
@@ -406,6 +407,8 @@ def repeat_for_gto(history: History, writer: Writer) -> Change:
         draft.add(Assigned, tenure.event.rev, stage=stage, version=version, echo_of=tenure.event.id)
     for stage, version, assigned in missing_echoes(history):
         _echo(draft, history, version, stage, _ended_by(history, assigned, stage, version))
+    if history.deprecated is not None and (draft.events or revived_for_gto(history)):
+        draft.add(Deprecated, history.deprecated.rev, echo_of=history.deprecated.id)
     return draft.change(None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from modelregistry.events import Assigned, Deregistered, Registered, Unassigned, Withdrawn
-from modelregistry.history import History, forgotten_by_gto, missing_echoes
+from modelregistry.history import History, forgotten_by_gto, missing_echoes, revived_for_gto
 from modelregistry.tags import Quarantined
 
 
@@ -107,4 +107,10 @@ def _gto(history: History) -> Iterator[Problem]:
         yield Problem(
             history.model, event.source, f"GTO counts {version} as a holder of {stage!r} no more; it is one: what this tag "
             "repeats was never written", "check(repair=True)",
+        )  # fmt: skip
+    revived = revived_for_gto(history)
+    if revived is not None:
+        yield Problem(
+            history.model, revived.source, "GTO counts the model as deprecated no more, since this tag came after; it is",
+            "check(repair=True)",
         )  # fmt: skip

@@ -392,9 +392,23 @@ def forgotten_by_gto(history: History) -> Iterator[tuple[str, str, Event]]:
                 )
 
 
+def revived_for_gto(history: History) -> Event | None:
+    """The echo that came after the deprecation that stands: GTO takes it for an event that ends that."""
+    deprecated = history.deprecated
+    last = next((event for event in reversed(history.events) if not isinstance(event, Annotated)), None)
+    return last if deprecated is not None and not isinstance(last, Deprecated) else None
+
+
 def missing_echoes(history: History) -> Iterator[tuple[str, str, Event]]:
     """Stage, version and assignment, where GTO counts a version as a holder that has left the stage."""
     for stage in history.stages_used:
         for version, assigned in _standing_for_gto(history, stage).items():
             if version not in history.standing(stage) and history.versions[version].served:
                 yield stage, version, assigned
+
+
+def gto_differs(history: History) -> bool:
+    """Whether GTO answers otherwise, for want of a tag that repeats what a trailer says."""
+    return (
+        any(missing_echoes(history)) or any(forgotten_by_gto(history)) or revived_for_gto(history) is not None
+    )

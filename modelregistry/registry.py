@@ -31,7 +31,7 @@ from modelregistry.events import Bytes, Event
 from modelregistry.gitcall import without_secrets
 from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
-from modelregistry.history import ANY, Expected, History, Stages, forgotten_by_gto, missing_echoes
+from modelregistry.history import ANY, Expected, History, Stages, gto_differs
 from modelregistry.listing import (
     MODEL_COLUMNS,
     PROBLEM_COLUMNS,
@@ -789,7 +789,7 @@ class Registry:
         self.sync()
         for model in [log.model for log in self._backend.read_all()]:
             folded = self._read(model)
-            if any(missing_echoes(folded.history)) or any(forgotten_by_gto(folded.history)):
+            if gto_differs(folded.history):
                 self._change(model, changes.repeat_for_gto, message="", dry_run=False)
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:

@@ -435,6 +435,20 @@ def test_a_rollback_that_stopped_after_its_words_for_gto_is_reported_and_the_adv
     agree(project, registry, "churn", after="the rollback")
 
 
+def test_what_is_repeated_for_gto_after_a_deprecation_leaves_the_model_deprecated(
+    project: Path, agree: Agree
+) -> None:
+    registry = Registry(project)
+    registry.register("churn")
+    registry.promote("churn", "v0.1.0", "shadow")
+    registry.promote("churn", "v0.1.0", "current")
+    git(project, "update-ref", "-d", "refs/tags/churn#shadow!#1")
+    registry.deprecate("churn")
+    follow_the_advice(registry)
+    assert seen_by_gto(project, "churn").deprecated
+    agree(project, registry, "churn", after="the advice")
+
+
 def follow_the_advice(registry: Registry) -> None:
     """Make the one call that ``check()`` names."""
     (problem,) = registry.check()

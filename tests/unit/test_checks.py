@@ -11,7 +11,7 @@ from modelregistry.events import Assigned, Deregistered, Event, Registered, Unas
 from modelregistry.history import History, Stages
 from modelregistry.tags import Quarantined
 from modelregistry.testing import make_event
-from tests.strategies import Named, stage_wishes, world_with
+from tests.strategies import Named, deprecate, promote, stage_wishes, world_with
 
 A, B = "a" * 40, "b" * 40
 
@@ -76,6 +76,24 @@ def test_a_missing_echo_is_told_with_the_command_that_mends_it() -> None:
     (found,) = problems_in(world.history, ())
     assert found.what == "GTO still counts v0.1.0 as a holder of 'shadow'; it left"
     assert found.mend == "check(repair=True)"
+
+
+def test_an_echo_that_came_after_a_deprecation_is_told_and_mended() -> None:
+    """GTO takes it for an event of the model, and shows the model again."""
+    world = world_with(2, promote("v0.1.0", "shadow"), promote("v0.1.0", "current"))
+    world.events.pop()  # the writer was stopped before the echo
+    world.grant(deprecate())
+    world.grant(changes.repeat_for_gto)
+    assert [event.kind for event in world.events[-3:]] == ["deprecate", "unassign", "deprecate"]
+    assert list(problems_in(world.history, ())) == []
+    assert world.history.deprecated is not None
+    world.events.pop()
+    (found,) = problems_in(world.history, ())
+    assert found.what == "GTO counts the model as deprecated no more, since this tag came after; it is"
+    world.grant(changes.repeat_for_gto)
+    assert list(problems_in(world.history, ())) == []
+    world.grant(promote("v0.1.1", "shadow"))
+    assert world.history.deprecated is None
 
 
 @given(st.lists(stage_wishes, max_size=12))
