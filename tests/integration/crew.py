@@ -215,9 +215,26 @@ def read_until_told(job: dict[str, Any], report: Any) -> None:
                 report({"odd": holders})
 
 
+def call_until_killed(job: dict[str, Any], report: Any) -> None:
+    """One call of a writer whose own git kills it where ``job["environment"]`` says, at a moment that is said too."""
+    import modelregistry as mr
+    from tests.integration.determined import Determined
+
+    os.environ.update(job["environment"])
+    Determined(job["second"], job["last_id"]).install()
+    registry = mr.Registry(job["root"], push=job["push"])
+    options = {name: mr.EMPTY if value == "EMPTY" else value for name, value in job["options"].items()}
+    try:
+        getattr(registry, job["verb"])(*job["args"], **options)
+    except mr.RegistryError as error:
+        report({"refused": type(error).__name__})
+    else:
+        report({"done": job["verb"]})
+
+
 JOBS = {
     "write": write_by_turns, "call": call_once, "share": share_by_turns, "create": create_by_rounds,
-    "read": read_until_told,
+    "read": read_until_told, "die": call_until_killed,
 }  # fmt: skip
 
 
