@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench.contention import HEAD as CONTESTS
-from tests.bench.contention import Contest, contests, reasons
+from tests.bench.contention import OWN_VERSIONS, Contest, contests, reasons
 from tests.bench.measure import Row, table
 from tests.bench.registries import git, isolate, make_dvc_project, make_registry
 
@@ -53,9 +53,9 @@ $ python -m nox -s bench -- --write docs/reference/benchmarks.md
 ## Many writers
 
 So many processes, each with a clone of its own, move one stage of one model in one hub, in turn to three versions that
-nobody else moves: {calls} calls each, without a pause, all starting at one moment. Each process has imported and opened
-what it uses and has read once. Hub, clones and database are on the disk of this machine: there is no network, and one
-machine does the work of all of them.
+nobody else moves (the model has {versions}): {calls} calls each, without a pause, all starting at one moment. Each
+process has imported and opened what it uses and has read once. Hub, clones and database are on the disk of this
+machine: there is no network, and one machine does the work of all of them.
 
 * `promote` is this library as it comes: it fetches, pushes, and decides anew when another was faster.
 * `gto.api.assign` is called with `push=True` after `git fetch --tags --force`, which brings what others wrote and
@@ -67,7 +67,8 @@ machine does the work of all of them.
 p50 and p99 are of the calls that were acknowledged; the longest is of all. Refused means a `ConflictError`, failed any
 other error. Lost are those that were acknowledged and that the hub does not have.
 
-{contests}{reasons}"""
+{contests}
+{reasons}"""
 
 
 def main() -> int:
@@ -79,10 +80,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         rows = measure(Path(folder), quick=arguments.quick)
         calls = 5 if arguments.quick else 25
-        met = meet(Path(folder, "contests"), (1, 4) if arguments.quick else (1, 4, 16), calls=calls)
+        writers = (1, 4) if arguments.quick else (1, 4, 16)
+        met = meet(Path(folder, "contests"), writers, calls=calls)
     facts = machine() + (" Measured with `--quick`." if arguments.quick else "")
     tables = {"table": table(rows), "contests": table(met, CONTESTS), "reasons": reasons(met)}
-    page = PAGE.format(machine=facts, calls=calls, **tables)
+    page = (
+        PAGE.format(machine=facts, calls=calls, versions=OWN_VERSIONS * max(writers), **tables).rstrip()
+        + "\n"
+    )
     if arguments.write:
         arguments.write.write_text(page, encoding="utf-8")
     print(facts, *tables.values(), sep="\n\n")

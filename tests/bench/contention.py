@@ -27,9 +27,10 @@ HEAD = {
     "longest": "---:", "calls": "---:", "acknowledged": "---:", "refused": "---:", "failed": "---:", "lost": "---:",
 }  # fmt: skip
 """The columns, and to which side their cells stand."""
+OWN_VERSIONS = 3
+"""Of each writer, so that a call finds something to write, also after one before it failed."""
 _OURS = "modelregistry"
 _TITLES = {_OURS: "`promote`", "GTO": "`gto.api.assign`", "MLflow": "MLflow on SQLite"}
-_OWN = 3  # versions of each writer
 _PATIENCE = 300.0  # seconds until every writer has imported and opened what it needs
 Outcome = Literal["acknowledged", "refused", "failed"]
 
@@ -87,11 +88,12 @@ def reasons(met: Iterable[Contest]) -> str:
     told: dict[str, Counter[str]] = {}
     for contest in met:
         told.setdefault(contest.tool, Counter()).update(call.why for call in contest.calls if call.why)
-    return "".join(
+    lines = [
         f"* {_TITLES[tool]}: {'; '.join(f'{count:,} times `{why}`' for why, count in whys.most_common())}\n"
         for tool, whys in told.items()
         if whys
-    )
+    ]
+    return "".join(["Not acknowledged:\n\n", *lines] if lines else [])
 
 
 def percentile(times: Sequence[float], percent: int) -> float | None:
@@ -111,7 +113,7 @@ def contests(folder: Path, writers: Sequence[int], *, calls: int) -> Iterator[Co
     """
     # MLflow would tell its makers, and the terminal.
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true", MLFLOW_LOGGING_LEVEL="ERROR")
-    versions = _OWN * max(writers)
+    versions = OWN_VERSIONS * max(writers)
     folder.mkdir()
     hub = _make_hub(folder / "hub", versions)
     for number in writers:
@@ -180,16 +182,13 @@ def _make_store(database: str, versions: int) -> None:
 
 
 def _write(tool: str, place: str, writer: int, calls: int) -> list[Call]:
-    """Open, read once, wait for the others, and move the stage through versions that nobody else moves.
-
-    So a call finds something to write, also after one before it failed.
-    """
+    """Open, read once, wait for the others, and move the stage through versions that nobody else moves."""
     from tests.bench.writers import OPENERS
 
     write = OPENERS[tool](place)
     _start.wait(_PATIENCE)
     return [
-        _call(write, _OWN * writer + turn % _OWN, f"Call {turn} of writer {writer}.")
+        _call(write, OWN_VERSIONS * writer + turn % OWN_VERSIONS, f"Call {turn} of writer {writer}.")
         for turn in range(1, calls + 1)
     ]
 
