@@ -325,8 +325,8 @@ def _parse(raw: RawTag, name: TagName) -> Event:
     except (ValidationError, RecursionError) as error:
         raise _OddError("its trailer does not hold what an event needs") from error
     # An echo needs no signature, so it must change nothing.
-    if event.echo_of is not None and name.stage is None:
-        raise _OddError("only a tag of a stage can repeat a change for GTO")
+    if event.echo_of is not None and name.stage is None and kind is not Deprecated:
+        raise _OddError("only a tag of a stage, or of a deprecation, can repeat a change for GTO")
     return event
 
 

@@ -128,8 +128,10 @@ def test_a_write_starts_no_git_that_it_can_do_without(
     monkeypatch.setenv("GIT_TRACE2_EVENT", os.fspath(tmp_path / "trace"))
     registry.promote("churn", "v0.1.0", "current")
     verbs = gits(tmp_path / "trace")
-    assert len(verbs) <= 8, verbs
-    assert [verbs.count(verb) for verb in ("fetch", "mktag", "push", "update-ref")] == [1, 1, 1, 1], verbs
+    # How often it reads depends on how fresh the files are: a change within one tick of the clock leaves no trace.
+    assert sorted(verb for verb in verbs if verb not in ("cat-file", "for-each-ref")) == [
+        "fetch", "mktag", "push", "update-ref", "var",
+    ], verbs  # fmt: skip
 
 
 def test_a_push_to_a_taken_name_is_refused_and_the_remote_is_not_asked_again(
