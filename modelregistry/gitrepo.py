@@ -588,9 +588,10 @@ def _tag_object(receive: IO[bytes]) -> tuple[str, bytes | None]:
     if kind != "tag" or size > MOST_TAG_BYTES:
         _skip(receive, size + 1)
         return kind, None
-    data = receive.read(size)
-    receive.read(1)
-    return kind, data
+    data = receive.read(size + 1)
+    if len(data) <= size:
+        raise ValueError("git cat-file ended early")
+    return kind, data[:-1]
 
 
 def _head(line: bytes) -> GitObject | None:

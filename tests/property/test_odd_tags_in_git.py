@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import random
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from modelregistry.backends.base import Outline
 from modelregistry.backends.git import GitBackend
 from modelregistry.checks import problems_in
 from modelregistry.errors import GitError
-from modelregistry.gitrepo import GitRepo
+from modelregistry.gitrepo import GitRepo, _tag_object
 from modelregistry.history import History, Stages
 from modelregistry.summaries import Summary, summarize
 from modelregistry.tags import MOST_TAG_BYTES, Quarantined
@@ -111,6 +112,12 @@ def test_what_git_breaks_off_at_is_read_with_more_care(repository: tuple[Path, s
     assert found[0].head == expected[0].head
     assert found[1].head != expected[1].head
     assert [said_in_outline(each) for each in found] == [said_in_outline(each) for each in expected]
+
+
+@pytest.mark.parametrize("answer", [b"", b"1 tag 6\nobject", b"1 tag 6\nobj", b"1 tag 6\n"])
+def test_an_answer_that_git_broke_off_is_no_tag(answer: bytes) -> None:
+    with pytest.raises(ValueError, match="ended early"):
+        _tag_object(io.BytesIO(answer))
 
 
 def said_in_outline(found: Outline) -> Summary:
