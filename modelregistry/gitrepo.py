@@ -302,17 +302,13 @@ class GitRepo:
         Raises:
             GitError: Git stumbled over a broken object, maybe after some were given.
         """
-        asked = 0
+        requests = "".join(f"contents {oid}\n" for oid in oids)
         with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, answers):
             # A pipe at a time: with each read, two processes change places, and 8 kB of answers are not worth it.
             receive = BufferedReader(cast(BufferedReader, answers).raw, _PIPE_BYTES)
-            for start in range(0, len(oids) + _PIPE_CHUNK, _PIPE_CHUNK):
-                # Git works on these while the answers to the ones before are read.
-                chunk = oids[start : start + _PIPE_CHUNK]
-                send("".join(f"contents {oid}\n" for oid in chunk).encode() + b"flush\n")
-                for _ in range(asked):
-                    yield _tag_object(receive)
-                asked = len(chunk)
+            send(requests.encode() + b"flush\n")  # before that, git answers nothing that would have to be read
+            for _ in oids:
+                yield _tag_object(receive)
 
     def tags_carefully(self, *patterns: str) -> Iterator[RawTag]:
         """The same, slower, and whatever is broken."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import random
+import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,7 @@ from modelregistry.backends.base import Outline
 from modelregistry.backends.git import GitBackend
 from modelregistry.checks import problems_in
 from modelregistry.errors import GitError
+from modelregistry.gitcall import LOCAL_SECONDS
 from modelregistry.gitrepo import GitRepo, _tag_object
 from modelregistry.history import History, Stages
 from modelregistry.summaries import Summary, summarize
@@ -112,6 +116,32 @@ def test_what_git_breaks_off_at_is_read_with_more_care(repository: tuple[Path, s
     assert found[0].head == expected[0].head
     assert found[1].head != expected[1].head
     assert [said_in_outline(each) for each in found] == [said_in_outline(each) for each in expected]
+
+
+def test_pipes_of_a_page_let_git_and_us_talk(
+    repository: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Linux gives to a user who has a thousand pipes already."""
+    folder, commit = repository
+    name, data = EXAMPLES[0]
+    tags = [f"churn@v{number}.0.0" for number in range(1500)]
+    texts = [
+        data.replace(name.encode(), tag.encode()).replace(b"v1.0.0", tag[6:].encode()).replace(b"a" * 40, commit.encode())
+        for tag in tags
+    ]  # fmt: skip
+    write_refs(folder, dict(zip(tags, write_objects(folder, texts), strict=True)))
+    make = subprocess.Popen.__init__
+
+    def with_small_pipes(process: subprocess.Popen[bytes], *arguments: Any, **options: Any) -> None:
+        make(process, *arguments, **options, pipesize=4096)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", with_small_pipes)
+    repo = GitRepo.discover(folder)
+    started = time.monotonic()
+    (found,) = GitBackend(repo).outlines()
+    assert len(found.events) == len(tags)
+    assert len(list(repo.tags_carefully("**"))) == len(tags)
+    assert time.monotonic() - started < LOCAL_SECONDS / 2, "they waited for each other until one was killed"
 
 
 @pytest.mark.parametrize("answer", [b"", b"1 tag 6\nobject", b"1 tag 6\nobj", b"1 tag 6\n"])
