@@ -306,7 +306,8 @@ class GitRepo:
         with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, answers):
             # A pipe at a time: with each read, two processes change places, and 8 kB of answers are not worth it.
             receive = BufferedReader(cast(BufferedReader, answers).raw, _PIPE_BYTES)
-            send(requests.encode() + b"flush\n")  # before that, git answers nothing that would have to be read
+            # Before the flush git answers nothing that would have to be read.
+            send(requests.encode() + b"flush\n")
             for _ in oids:
                 yield _tag_object(receive)
 
