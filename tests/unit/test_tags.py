@@ -210,7 +210,11 @@ def test_an_outline_leaves_an_echo_out() -> None:
         raw("churn@v1.0.0", trailer('{"id":"1","kind":"register","schema_version":1,"version":"v2.0.0"}')),
         raw("churn@v1.0.0", trailer('{"address":"a","echo_of":"0","id":"1","kind":"register","schema_version":1}')),
         raw("churn@created", trailer('{"id":"1","kind":"annotate","schema_version":1}')),
-        raw(f"churn@v{'1' * 250}.0.0", trailer('{"id":"1","kind":"register","schema_version":1}')),
+        raw("churn@v1.0.0", trailer('{"id":"1","kind":"register","schema_version":1}')),
+        raw(
+            f"churn@v{'1' * 250}.0.0",
+            trailer(f'{{"id":"1","kind":"register","schema_version":1,"version":"v{"1" * 250}.0.0"}}'),
+        ),
     ],
 )  # fmt: skip
 def test_whatever_is_odd_is_not_told_in_outline(tag: RawTag) -> None:
