@@ -265,9 +265,8 @@ class Registry:
             deprecated: Deprecated models too.
         """
         self._refresh()
-        with ThreadPoolExecutor(
-            max_workers=1
-        ) as pool:  # one git lists the tags while another reads the declarations
+        # One git lists the tags while another reads the declarations.
+        with ThreadPoolExecutor(max_workers=1) as pool:
             declaring = pool.submit(self._declarations.all_at_head)
             known = {model: found for model, found in self._summaries().items() if found.known}
             declared = declaring.result()
