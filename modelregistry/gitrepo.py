@@ -292,9 +292,13 @@ class GitRepo:
 
     def tag_ids(self) -> list[tuple[str, str]]:
         """The name of every tag, and the id of its object."""
-        output = self.run("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "--", "refs/tags")
+        # In half the time of for-each-ref, which does it where an object is missing, or there is no tag at all.
+        try:
+            output = self.run("show-ref", "--tags")
+        except GitError:
+            output = self.run("for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/tags")
         lines = output.decode("utf-8", "surrogateescape").split("\n")[:-1]
-        return [(name, oid) for oid, _, name in [line.partition(" ") for line in lines]]
+        return [(name, oid) for oid, _, name in [line.partition(" refs/tags/") for line in lines]]
 
     def tag_objects(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
         """The type of each object, and the data of tags: of many, for two thirds of what ``tags`` costs git.

@@ -194,7 +194,13 @@ def test_odd_objects_under_a_models_own_names_are_quarantined_and_take_their_num
     refs = {f"churn#prod#{5 + position}": oid for position, oid in enumerate(objects)}
     refs |= {"churn#prod#3": commit, "churn#prod#4": blob, "churn#prod#2": "1" * 40, "churn@created": commit}
     write_refs(folder, refs)
-    log = GitBackend(GitRepo.discover(folder)).read("churn")
+    backend = GitBackend(GitRepo.discover(folder))
+    log = backend.read("churn")
+    assert backend.heads() == {"churn": log.head}
+    (found,) = backend.outlines()
+    assert (found.head, said_in_outline(found)) == (
+        log.head, summarize(History("churn", log.events, Stages()))
+    )  # fmt: skip
     assert sorted(event.source for event in log.events) == sorted(event.source for event in events)
     assert {tag.name for tag in log.quarantined} == set(refs)
     assert all(
