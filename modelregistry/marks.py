@@ -43,9 +43,10 @@ class Marks:
         self._write(self._folder / "registry", registry)
 
     def gone(self, model: str, events: Iterable[Event]) -> dict[str, str]:
-        """The events that were seen and are not there: what the backend called them, by id."""
-        now = {event.id for event in events}
-        return {event_id: source for event_id, source in self._seen(model).items() if event_id not in now}
+        """The events that were seen and are not there, as they were: what the backend called them, by fingerprint."""
+        seen = self._seen(model)
+        now = {event.fingerprint() for event in events} if seen else set()
+        return {mark: source for mark, source in seen.items() if mark not in now}
 
     def compare(self, model: str, events: Sequence[Event]) -> Iterator[Problem]:
         """What happened to the log but that it grew at its end.
@@ -60,9 +61,10 @@ class Marks:
                 "fetch the tag from a clone that still has it; if that is right, check(accept=True)",
             )  # fmt: skip
         seen = self._seen(model)
-        end = max((at for at, event in enumerate(events) if event.id in seen), default=-1)
-        for event in events[: end + 1]:
-            if event.id not in seen:
+        marks = [event.fingerprint() for event in events]
+        end = max((at for at, mark in enumerate(marks) if mark in seen), default=-1)
+        for event, mark in zip(events[: end + 1], marks, strict=False):
+            if mark not in seen:
                 yield Problem(
                     model, event.source,
                     f"{event.author}'s event came after this user last looked, and is dated before what was there: a "
@@ -72,11 +74,11 @@ class Marks:
 
     def extend(self, model: str, events: Iterable[Event], *, accept: bool = False) -> None:
         """Remember what came at the end; all there is, and nothing else, if ``accept``."""
-        listed = list(events)
+        listed = [(event.fingerprint(), event.source) for event in events]
         before = self._seen(model)
         seen = {} if accept else before
-        end = max((at for at, event in enumerate(listed) if event.id in seen), default=-1)
-        now = {**seen, **{event.id: event.source for event in listed[end + 1 :]}}
+        end = max((at for at, (mark, _) in enumerate(listed) if mark in seen), default=-1)
+        now = {**seen, **dict(listed[end + 1 :])}
         if now != before:
             self._loaded[model] = now
             self._write(self._place(model), json.dumps({"model": model, "seen": now}))

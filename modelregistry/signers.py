@@ -132,25 +132,21 @@ class Signers:
             now: The reader's clock.
         """
         found: dict[str, str] = {}
-        expired: set[str] = set()
+        sound: list[Event] = []
         good: list[Event] = []
         for event in events:
-            if not self.requires(event):
-                continue
             flaw = self.flaw(event, keys.get(event.source), registry=registry)
-            if flaw is not None:
+            if flaw is None:
+                sound.append(event)
+                if not all(_expired(signer, now) for signer in self._fitting(event, keys[event.source])):
+                    good.append(event)
+                    continue
+                flaw = "its key has expired, and no event that a good key signed comes after it"
+            if self.requires(event):
                 found[event.source] = flaw
-            elif all(_expired(signer, now) for signer in self._fitting(event, keys[event.source])):
-                expired.add(event.source)
-                found[event.source] = (
-                    "its key has expired, and no event that a good key signed comes after it"
-                )
-            else:
-                good.append(event)
-        if expired:
-            for event in _chain_below(good, events):
-                if event.source in expired:
-                    del found[event.source]
+        if len(good) < len(sound):
+            for event in _chain_below(good, sound):
+                found.pop(event.source, None)
         return found
 
     def flaw(self, event: Event, key: str | None, *, registry: str | None) -> str | None:
@@ -159,7 +155,7 @@ class Signers:
             return "it is not signed, or not by a key that could be checked"
         if key not in self._by_key:
             return f"the key {key} is not known"
-        if all(signer.revoked for signer in self._by_key[key]):
+        if any(signer.revoked for signer in self._by_key[key]):
             return f"the key {key} of {self._by_key[key][0].principal} was revoked"
         if event.registry is None or registry not in (None, event.registry):
             return "it was made for another registry"
@@ -173,8 +169,7 @@ class Signers:
         return [
             signer
             for signer in self._by_key[key]
-            if not signer.revoked
-            and signer.owns(event.email)
+            if signer.owns(event.email)
             and (signer.valid_after is None or event.at >= signer.valid_after)
             and all(signer.permits(event.model, action) for action in actions_of(event))
         ]
@@ -199,9 +194,12 @@ def actions_of(event: Event) -> tuple[str, ...]:
             return (event.kind,)
 
 
-def _chain_below(good: Iterable[Event], events: Sequence[Event]) -> Iterator[Event]:
-    """The events that came before, as the signed events name them, one by the fingerprint of the other."""
-    by_fingerprint = {event.fingerprint(): event for event in events}
+def _chain_below(good: Iterable[Event], sound: Sequence[Event]) -> Iterator[Event]:
+    """The events that came before, as the signed events name them, one by the fingerprint of the other.
+
+    It ends at an event that no known key signed: whoever wrote on top of that vouches for nothing below it.
+    """
+    by_fingerprint = {event.fingerprint(): event for event in sound}
     pending = [event.prev for event in good]
     while pending:
         event = by_fingerprint.pop(pending.pop() or "", None)

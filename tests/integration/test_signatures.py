@@ -373,6 +373,23 @@ def test_a_log_that_was_rolled_back_is_refused(
     assert registry.get("churn#current").version == "v0.1.0"
 
 
+def test_an_event_that_was_deleted_is_not_hidden_by_another_that_carries_its_id(
+    signed: Registry, plain: Path, be: Callable[[str], None], policy: Callable[..., Path]
+) -> None:
+    signed.promote("churn", "v0.1.1", "current")
+    registry = Registry(plain, signers=policy())
+    event = registry.history("churn")[-1]
+    git(plain, "update-ref", "-d", "refs/tags/churn#current#2")
+    text = (
+        f"object {event.rev}\ntype commit\ntag churn#shadow!#1\n"
+        f"tagger Mallory <m@example.com> {int(event.at.timestamp())} +0000\n\nx\n\n"
+        f'Model-Registry: {{"echo_of":"x","id":"{event.id}","kind":"unassign","schema_version":1,"version":"v0.1.1"}}\n'
+    )
+    forge(plain, "churn#shadow!#1", text)
+    with pytest.raises(mr.RewoundError, match="churn#current#2"):
+        Registry(plain, signers=policy()).get("churn#current")
+
+
 def test_what_never_counted_may_be_deleted(
     signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
 ) -> None:
@@ -587,5 +604,7 @@ def test_what_was_verified_once_is_known_by_its_text_not_by_the_object_it_claims
     place.chmod(0o644)
     place.write_bytes(zlib.compress(f"tag {len(data)}\0{data}".encode()))
     registry = Registry(plain, signers=policy())
-    with pytest.raises(mr.StageEmptyError), pytest.warns(mr.UncountedEventWarning, match="churn#current#1"):
+    with pytest.raises(mr.RewoundError, match="churn#current#1"), pytest.warns(mr.UncountedEventWarning):
         registry.get("churn#current")
+    told = [problem.what for problem in registry.check() if problem.where == "churn#current#1"]
+    assert any("it is not signed" in what for what in told), told
