@@ -54,7 +54,8 @@ def _versions(history: History) -> Iterator[Problem]:
         match event:
             case Registered():
                 kept = history.versions[event.version].registered
-                if event.order > kept.order and event.rev != kept.rev:
+                later = event.order > kept.order or (event.schema_version and event.number > kept.number)
+                if later and event.rev != kept.rev:
                     yield Problem(
                         history.model, event.source,
                         f"{event.version} is registered at {event.rev[:10]} and at {kept.rev[:10]}, which counts",
@@ -86,7 +87,8 @@ def _stages(history: History) -> Iterator[Problem]:
         if isinstance(event, (Assigned, Unassigned)) and history.version_of(event) is None:
             yield Problem(
                 history.model, event.source,
-                f"a stage tag on {event.rev[:10]}, where no version is registered: it counts for nothing",
+                f"a stage tag on {event.rev[:10]}, where {event.version or 'no version'} is "
+                f"{'not ' if event.version else ''}registered: it counts for nothing",
                 "register that commit as a version",
             )  # fmt: skip
     for stage in history.stages_used:

@@ -3,10 +3,12 @@
 The rules, in one place:
 
 * Events count in the order of their time; within one second in GTO's order of kinds, then by number, then by name.
-* A version is what its first registration says. GTO's deregistration hides it until GTO registers it again: at the
-  same commit with its stages, at another one as another version. A withdrawal of ours is final.
+* A version is what its first registration says; of two of ours the one with the lower number, whatever their dates.
+  GTO's deregistration hides it until GTO registers it again: at the same commit with its stages, at another one as
+  another version. A withdrawal of ours is final.
 * An assignment stands until its version is unassigned from that stage, leaves it, is withdrawn, or the stage is
   emptied. An exclusive stage is held by the version of the last standing assignment, a shared one by all of them.
+* A stage tag of ours at another commit than its version's counts for nothing.
 * A stage tag without a version (GTO writes none) means the version registered at its commit, whenever that was
   registered. With several there, the one registered last.
 * A rollback restores an earlier tenure: assignments made since end with it, and the next rollback walks further back.
@@ -128,7 +130,7 @@ class History:
         self._records: dict[str, VersionRecord] = {}
         self._by_rev: dict[str, list[str]] = {}
         self._stages: dict[str, _Stage] = {}
-        self._tenures: dict[str, Tenure] = {}
+        self._tenures: dict[tuple[str, str], Tenure] = {}
         self._before: dict[str, str | None] = {}
         self._link()
         self._fold()
@@ -145,7 +147,11 @@ class History:
                     if record is not None and moved and record.hidden and record.withdrawn is None:
                         self._by_rev[record.registered.rev].remove(event.version)  # it is another one now
                         record = None
-                    if record is None:
+                    if record is not None and moved and _overtook(record.registered, event):
+                        self._by_rev[record.registered.rev].remove(event.version)
+                        record.registered = event
+                        self._by_rev.setdefault(event.rev, []).append(event.version)
+                    elif record is None:
                         self._records[event.version] = VersionRecord(event)
                         self._by_rev.setdefault(event.rev, []).append(event.version)
                     elif record.registered.rev == event.rev:
@@ -200,7 +206,7 @@ class History:
                 self._settle(stage, hidden)
         stage = self._stage(event.stage)
         self._before[event.id] = stage.holder.version if stage.holder else None
-        restored = self._tenures.get(event.restores) if event.restores else None
+        restored = self._tenures.get((event.stage, event.restores)) if event.restores else None
         if restored is not None:
             previous = restored.previous
             for other in self.since(restored, event.stage):
@@ -209,7 +215,7 @@ class History:
             previous = stage.last.previous
         else:
             previous = stage.last
-        tenure = self._tenures[event.id] = Tenure(version, event, previous)
+        tenure = self._tenures[event.stage, event.id] = Tenure(version, event, previous)
         stage.standing.pop(version, None)
         stage.standing[version] = tenure
         self._settle(stage, hidden)
@@ -252,9 +258,10 @@ class History:
         )
 
     def version_of(self, event: Assigned | Unassigned) -> str | None:
-        """The version that a stage event is about; None where its commit has none."""
+        """The version that a stage event is about; None where its commit has none, or not that one."""
         if event.version is not None:
-            return event.version if event.version in self._records else None
+            record = self._records.get(event.version)
+            return event.version if record is not None and record.registered.rev == event.rev else None
         found = self._by_rev.get(event.rev)
         return found[-1] if found else None
 
@@ -358,6 +365,11 @@ class History:
                     else:
                         merged[key] = value
         return merged
+
+
+def _overtook(first: Registered, event: Registered) -> bool:
+    """Whether the registration that is dated first was made when the other was there: its writer dated it back."""
+    return first.schema_version > 0 and first.number > event.number
 
 
 def _standing_for_gto(history: History, stage: str) -> dict[str, Event]:

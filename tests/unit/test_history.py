@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from modelregistry.checks import problems_in
 from modelregistry.events import (
     Annotated,
     Assigned,
@@ -117,6 +118,42 @@ def test_a_version_is_what_its_first_registration_says() -> None:
     history = two().add(Registered, C, version="v2.0.0").history()
     assert history.versions["v2.0.0"].registered.rev == B
     assert (history.versions_at(B), history.versions_at(C)) == (("v2.0.0",), ())
+
+
+def test_a_registration_that_is_dated_back_does_not_change_what_a_version_is() -> None:
+    first = make_event(Registered, "churn", A, second=5, number=0, version="v1.0.0", schema_version=1)
+    back = make_event(Registered, "churn", B, second=1, number=1, version="v1.0.0", schema_version=1)
+    history = History("churn", [first, back], Stages())
+    assert history.versions["v1.0.0"].registered is first
+    assert (history.versions_at(A), history.versions_at(B)) == (("v1.0.0",), ())
+    assert [problem.where for problem in problems_in(history, ())] == [back.source]
+
+
+def test_of_gtos_registrations_the_date_decides_since_it_counts_by_it() -> None:
+    first = make_event(Registered, "churn", A, second=5, number=1, version="v1.0.0", schema_version=0)
+    back = make_event(Registered, "churn", B, second=1, number=2, version="v1.0.0", schema_version=0)
+    assert History("churn", [first, back], Stages()).versions["v1.0.0"].registered is back
+
+
+def test_a_stage_tag_of_ours_at_another_commit_counts_for_nothing() -> None:
+    history = two().add(Assigned, B, stage="current", version="v1.0.0").history()
+    assert history.holders("current") == ()
+    (problem,) = problems_in(history, ())
+    assert "where v1.0.0 is not registered" in problem.what
+
+
+def test_a_rollback_restores_a_tenure_of_its_own_stage() -> None:
+    story = two().add(Assigned, A, stage="current", version="v1.0.0")
+    taken = story.events[-1].id
+    story.add(Assigned, B, stage="current", version="v2.0.0").add(
+        Assigned, B, stage="shadow", version="v2.0.0"
+    )
+    story.events[-1] = story.events[-1].model_copy(update={"id": taken})  # a stranger's event with a known id
+    history = story.add(Assigned, A, stage="current", version="v1.0.0", restores=taken).history()
+    assert history.standing("current") == ("v1.0.0",)
+    tenure = history.tenure("current")
+    assert tenure is not None
+    assert tenure.previous is None
 
 
 def test_a_withdrawal_is_final_even_after_gto_hid_the_version_and_registered_it_elsewhere() -> None:
