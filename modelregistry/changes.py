@@ -329,7 +329,7 @@ def withdraw(history: History, writer: Writer, version: str, *, then: Expected |
             note=f"{history.model}@{version} is withdrawn already; nothing was written", version=version
         )
     events: list[Event] = []
-    held = [stage for stage in history.stages_of(version) if stage not in history.stages.shared]
+    held = _exclusive(history, version)
     if held and (then is None or then is ANY):
         raise RefusedError(
             f"{history.model}@{version} holds {_words(held)}: say who takes over, then='v…', or then=EMPTY for nobody"
@@ -371,7 +371,7 @@ def confirm(change: Change, history: History, *, seen: int) -> None:
         then, before = _until(history, event), _until(history, event, without=ids)
         other = before.last or event
         moved = [stage for stage, held in change.holders.items() if before.holders(stage) != held]
-        if moved or not _holds(event, then):
+        if moved or not _holds(event, then, _until(history, event, without=[event.id])):
             believed = _words(change.holders[moved[0]]) if moved else None
             raise ConflictError(
                 f"{event.source} was written, and {other.source} by {other.author} came before it and changed what it "
@@ -381,13 +381,18 @@ def confirm(change: Change, history: History, *, seen: int) -> None:
             )  # fmt: skip
 
 
+def _exclusive(history: History, version: str) -> list[str]:
+    """The exclusive stages that the version holds."""
+    return [stage for stage in history.stages_of(version) if stage not in history.stages.shared]
+
+
 def _until(history: History, event: Event, *, without: Collection[str] = ()) -> History:
     events = [each for each in history.events if each.order <= event.order and each.id not in without]
     return History(history.model, events, history.stages)
 
 
-def _holds(event: Event, history: History) -> bool:
-    """Whether the log that ends with the event says what the event was written to say."""
+def _holds(event: Event, history: History, before: History) -> bool:
+    """Whether the log that ends with the event says what the event was written to say; ``before`` is it without."""
     match event:
         case Registered():
             return history.versions[event.version].registered.id == event.id
@@ -395,6 +400,8 @@ def _holds(event: Event, history: History) -> bool:
             return version in history.holders(event.stage)
         case Unassigned():
             return event.version not in history.holders(event.stage)
+        case Withdrawn():  # from a stage that it came to hold meanwhile, nobody was named to take over
+            return not _exclusive(before, event.version)
         case _:
             return True
 

@@ -119,7 +119,11 @@ class ContentReader:
                 paths=names,
             )
         if published and not allow_missing:
-            self._publish(content, push=push)
+            if push:
+                storage.push(content)
+            self._check_shared(
+                content, "register with push_data=True (push=False keeps the registration in this clone)"
+            )
         files = []
         sources = self._bring(content, content.entries, {}, progress=None)
         for entry in content.entries:
@@ -132,17 +136,20 @@ class ContentReader:
         digest = whole_digest(described, is_directory=content.is_directory)
         return Bytes(digest, content.address, size, described), content
 
-    def _publish(self, content: Content, *, push: bool) -> None:
-        """Make sure that others can fetch the bytes."""
-        storage = self._storages[content.storage]
-        if push:
-            storage.push(content)
-        here = storage.missing(content.entries, cached=False)
+    def check_shared(self, rev: str, path: str) -> None:
+        """Make sure that others can fetch the bytes of ``path`` at ``rev``.
+
+        Raises:
+            MissingBytesError: They can't.
+        """
+        self._check_shared(self._locate(rev, path), "leave the registration in this clone")
+
+    def _check_shared(self, content: Content, alternative: str) -> None:
+        here = self._storages[content.storage].missing(content.entries, cached=False)
         if here:
             raise MissingBytesError(
                 f"{len(here)} of {len(content.entries)} files of {content.path!r} are in this DVC cache and not in the "
-                f"remote, {here[0].path!r} for one, so nobody else could load them: run 'dvc push', or register with "
-                "push_data=True (push=False keeps the registration in this clone)",
+                f"remote, {here[0].path!r} for one, so nobody else could load them: run 'dvc push', or {alternative}",
                 paths=[entry.path for entry in here],
             )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelregistry.checks import Problem
 from modelregistry.dvcfiles import Declaration
 from modelregistry.events import Event
 from modelregistry.summaries import Summary
+from modelregistry.tables import Rows
 from modelregistry.version import ModelVersion
 
 
@@ -63,6 +64,21 @@ VERSION_COLUMNS: Mapping[str, Callable[[ModelVersion], object]] = {
     "rev": lambda row: row.rev[:10],
     "message": lambda row: row.message,
 }
+
+
+class Events(Rows[Event]):
+    """The events of all models.
+
+    Attributes:
+        cursor: What ``events(after=…)`` takes to give only what came since. It says which events were had, in 8
+            characters each.
+    """
+
+    def __init__(
+        self, rows: Iterable[Event], columns: Mapping[str, Callable[[Event], object]], *, cursor: str
+    ) -> None:
+        super().__init__(rows, columns)
+        self.cursor = cursor
 
 
 def event_columns(holders_before: Mapping[str, str | None]) -> Mapping[str, Callable[[Event], object]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,15 +18,18 @@ from modelregistry.backends.base import Backend, Log, Synced
 from modelregistry.checks import Problem, problems_in
 from modelregistry.choice import check_there, choose
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
+from modelregistry.cursor import Cursor
 from modelregistry.declarations import Declarations
 from modelregistry.errors import (
     InvalidInputError,
     InvalidReferenceError,
+    MissingBytesError,
+    OutcomeUnknownError,
     PartialViewWarning,
     RegistryWarning,
     RemoteError,
 )
-from modelregistry.events import Bytes, Event
+from modelregistry.events import Bytes, Event, Registered
 from modelregistry.gitcall import without_secrets
 from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
@@ -36,6 +38,7 @@ from modelregistry.listing import (
     MODEL_COLUMNS,
     PROBLEM_COLUMNS,
     VERSION_COLUMNS,
+    Events,
     Model,
     event_columns,
     model_row,
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
     from modelregistry.gitmirror import GitMirror
     from modelregistry.signers import Signers
     from modelregistry.verified import VerifiedBackend
-    from modelregistry.writing import Decide
+    from modelregistry.writing import Decide, Pin
 
 _MAX_AGE = 60.0
 _ORIGIN = "origin"
@@ -123,6 +126,8 @@ class Registry:
                 raise InvalidInputError(
                     "push=False needs a clone to stage changes in: open a path, not a URL"
                 )
+            if remote not in (None, _ORIGIN):
+                raise InvalidInputError(f"a URL is its own remote: leave remote= out, not {remote!r}")
             from modelregistry.gitmirror import GitMirror
 
             self._mirror = GitMirror.open(self._url, cache / "mirrors", max_age=self._max_age)
@@ -164,12 +169,12 @@ class Registry:
     def _open_backend(self, signers: Signers | None, *, sign: bool, strict: bool) -> Backend:
         git = load_class(BACKENDS["git"])
         if not sign and signers is None:
-            return git(self._repo, self._shared, staged=not self._push)  # type: ignore[no-any-return]
+            return git(self._repo, self._shared, staged=not self._push, admit=self._admit)  # type: ignore[no-any-return]
         from modelregistry.signatures import Signing, Verifier
 
         signing = Signing(self._repo)
         inner: Backend = git(
-            self._repo, self._shared, staged=not self._push, sign=signing.sign if sign else None,
+            self._repo, self._shared, staged=not self._push, admit=self._admit, sign=signing.sign if sign else None,
             with_signed=signers is not None,
         )  # fmt: skip
         if signers is None:
@@ -299,30 +304,23 @@ class Registry:
         events = (event for event in found.events if echoes or event.echo_of is None)
         return Rows(events, event_columns(found.holders_before))
 
-    def events(self, *, after: str | None = None) -> Rows[Event]:
-        """What happened to all models, oldest first.
+    def events(self, *, after: str | None = None) -> Events:
+        """What happened to all models, oldest first; the answer has a ``cursor`` to go on from.
 
         Args:
-            after: The id of an event: only those that come after it. An event that arrives late, from a clone or a
-                clock behind, can come before it; ``check()`` names such events.
+            after: The cursor of an earlier answer: only what came since, whatever its date.
 
         Raises:
-            InvalidInputError: No event has that id.
+            InvalidInputError: It is no cursor.
         """
+        had = Cursor.parse(after) if after is not None else Cursor()
         self._refresh()
-        stages = self._read_stages()
-        histories = [History(log.model, log.events, stages) for log in self._backend.read_all()]
+        histories = [folded.history for folded in self._fold_all()]
         before = {key: held for history in histories for key, held in history.holders_before.items()}
-        found = [event for history in histories for event in history.events if event.echo_of is None]
+        events = [event for history in histories for event in history.events if event.echo_of is None]
+        found = [event for event in events if event not in had] if after is not None else events
         found.sort(key=lambda event: (event.at, event.model, event.order))
-        if after is not None:
-            start = next((at for at, event in enumerate(found) if event.id == after), None)
-            if start is None:
-                raise InvalidInputError(
-                    f"no event has the id {after!r}: it is wrong, or the event was deleted"
-                )
-            found = found[start + 1 :]
-        return Rows(found, event_columns(before))
+        return Events(found, event_columns(before), cursor=str(Cursor.at(events)))
 
     def check(self, *, repair: bool = False, accept: bool = False) -> Rows[Problem]:
         """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone.
@@ -345,10 +343,16 @@ class Registry:
         found: list[Problem] = []
         if self._repo.is_shallow:
             found.append(
-                Problem("", "clone", "it is shallow: tags are missing", "git fetch --unshallow --tags")
+                Problem("", "clone", "it is shallow: tags may be missing", "git fetch --unshallow --tags")
             )
         if self._repo.is_tagless:
-            found.append(Problem("", "clone", "it was told to fetch no tags", "git fetch --tags"))
+            found.append(
+                Problem("", "clone", "it was told to fetch no tags: sync() does", "git fetch --tags")
+            )
+        found += [
+            Problem(event.model, event.source, "it waits here to be published: nobody else sees it", "sync()")
+            for event in self._backend.pending()
+        ]
         gone = set(self._marks.models)
         for log in self._verified.survey() if self._verified else self._backend.read_all():
             gone.discard(log.model)
@@ -537,12 +541,15 @@ class Registry:
             ConflictError: The stage moved while this was being written.
         """
         from modelregistry import changes
-        from modelregistry.writing import pinned
+        from modelregistry.writing import holders_of
 
-        decide = pinned(
-            _holders(stage), lambda history, writer: changes.rollback(history, writer, stage, keep=keep)
+        return self._changed(
+            model,
+            lambda history, writer: changes.rollback(history, writer, stage, keep=keep),
+            message=message,
+            dry_run=dry_run,
+            pin=holders_of(stage),
         )
-        return self._changed(model, decide, message=message, dry_run=dry_run)
 
     def demote(
         self, model: str, stage: str, *, version: str | None = None, message: str = "", dry_run: bool = False
@@ -559,12 +566,15 @@ class Registry:
             ConflictError: The stage moved while this was being written.
         """
         from modelregistry import changes
-        from modelregistry.writing import pinned
+        from modelregistry.writing import holders_of
 
-        decide = pinned(
-            _holders(stage), lambda history, writer: changes.demote(history, writer, stage, version=version)
+        return self._changed(
+            model,
+            lambda history, writer: changes.demote(history, writer, stage, version=version),
+            message=message,
+            dry_run=dry_run,
+            pin=holders_of(stage),
         )
-        return self._changed(model, decide, message=message, dry_run=dry_run)
 
     def withdraw(
         self,
@@ -593,20 +603,15 @@ class Registry:
             ConflictError: A stage that it holds moved while this was being written.
         """
         from modelregistry import changes
-        from modelregistry.writing import pinned
+        from modelregistry.writing import stages_of
 
-        held = pinned(
-            lambda history: history.stages_of(version) if version in history.versions else (),
+        return self._changed(
+            model,
             lambda history, writer: changes.withdraw(history, writer, version, then=then),
+            message=message,
+            dry_run=dry_run,
+            pin=stages_of(version),
         )
-
-        def decide(history: History, writer: Writer) -> Change:
-            record = history.versions.get(version)
-            if record is not None and record.withdrawn is not None:  # done, whoever did it
-                return changes.withdraw(history, writer, version, then=then)
-            return held(history, writer)
-
-        return self._changed(model, decide, message=message, dry_run=dry_run)
 
     def annotate(
         self,
@@ -679,6 +684,13 @@ class Registry:
             return known
         return _Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))
 
+    def _fold_all(self) -> Iterator[_Folded]:
+        """Every model, folded, by one reading of the whole log."""
+        stages = self._read_stages()
+        return (
+            _Folded(None, log, History(log.model, log.events, stages)) for log in self._backend.read_all()
+        )
+
     def _summaries(self) -> dict[str, Summary]:
         """Every model in one line; only the logs that changed since this user last looked are read."""
         stages = self._read_stages()
@@ -738,7 +750,9 @@ class Registry:
 
     # -- writing, inside -----------------------------------------------------------------------------------
 
-    def _change(self, model: str, decide: Decide, *, message: str, dry_run: bool) -> tuple[_Folded, Change]:
+    def _change(
+        self, model: str, decide: Decide, *, message: str, dry_run: bool, pin: Pin | None = None
+    ) -> tuple[_Folded, Change]:
         """Write what ``decide`` chooses; returns the model as it is then (or would be), and what was chosen."""
         from modelregistry.writing import write
 
@@ -746,25 +760,47 @@ class Registry:
         stages = self._read_stages()
         log, change = write(
             self._backend, check_model(model), stages, decide,
-            by=self._repo.identity(), message=message, dry_run=dry_run,
+            by=self._repo.identity(), message=message, dry_run=dry_run, pin=pin,
         )  # fmt: skip
         if change.events and not dry_run:
             from modelregistry import changes
 
-            if change.holders:
-                # It relied on what another slot may have changed in the meantime. It is written, whatever comes of this.
-                with suppress(RemoteError):
-                    self._backend.prepare(model)
+            if change.holders or pin is not None:
+                self._look_again(model, change)
             folded = self._read(model)
             changes.confirm(change, folded.history, seen=len(log.events))
             return folded, change
         return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change
 
-    def _changed(self, model: str, decide: Decide, *, message: str, dry_run: bool) -> ModelVersion:
+    def _look_again(self, model: str, change: Change) -> None:
+        """Fetch what came meanwhile: the change relied on what an event of another slot may have altered."""
+        try:
+            self._backend.prepare(model)
+        except RemoteError as error:
+            event = change.events[-1]
+            raise OutcomeUnknownError(
+                f"{event.source} is written, and whether another event came before it and changed what it was decided "
+                f"on could not be seen: {error}; look again, then decide",
+                event_id=event.id, tag=event.source,
+            ) from error  # fmt: skip
+
+    def _changed(
+        self, model: str, decide: Decide, *, message: str, dry_run: bool, pin: Pin | None = None
+    ) -> ModelVersion:
         """The version that the change is about, as it is then (or would be)."""
-        folded, change = self._change(model, decide, message=message, dry_run=dry_run)
+        folded, change = self._change(model, decide, message=message, dry_run=dry_run, pin=pin)
         assert change.version is not None
         return self._version(folded, change.version)
+
+    def _admit(self, event: Event) -> None:
+        """Bytes before words: what was registered in this clone alone is published once others can fetch its bytes."""
+        if isinstance(event, Registered) and event.digest is not None:
+            path = self._declarations.require(event.rev, event.model, None).path
+            try:
+                self._content.check_shared(event.rev, path)
+            except MissingBytesError as error:
+                error.add_note(f"{event.source} waits in this clone to be published")
+                raise
 
     def _check_writable(self) -> None:
         if self._offline:
@@ -775,7 +811,7 @@ class Registry:
         if self._mirror is not None:
             held = [
                 self._version(folded, version)
-                for folded in map(self._read, [log.model for log in self._backend.read_all()])
+                for folded in self._fold_all()
                 for holders in folded.history.assignments.values()
                 for version in holders
             ]
@@ -786,10 +822,9 @@ class Registry:
         from modelregistry import changes
 
         self.sync()
-        for model in [log.model for log in self._backend.read_all()]:
-            folded = self._read(model)
+        for folded in list(self._fold_all()):
             if gto_differs(folded.history):
-                self._change(model, changes.repeat_for_gto, message="", dry_run=False)
+                self._change(folded.log.model, changes.repeat_for_gto, message="", dry_run=False)
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.
@@ -809,7 +844,3 @@ class Registry:
 
 def _latest(history: History, version: str) -> str:
     return history.latest or version if version == LATEST else version
-
-
-def _holders(stage: str) -> Callable[[History], Sequence[str]]:
-    return lambda history: history.holders(stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -126,8 +126,8 @@ class VerifiedBackend(Backend):
                     "Registry(…, sign=True) signs"
                 )
 
-    def _registry(self) -> str | None:
-        return self._expected or self._inner.registry()
+    def _registry(self, *, shared: bool) -> str | None:
+        return self._expected or self._inner.registry(shared=shared)
 
     def _heads(self) -> dict[str, str]:
         return {model: self._head(head) for model, head in self._inner.heads().items()}
@@ -135,8 +135,11 @@ class VerifiedBackend(Backend):
     def _head(self, head: str) -> str:
         return hashlib.sha256(f"{head} {self._signers.token(datetime.now(UTC))}".encode()).hexdigest()[:32]
 
-    def _prepare(self, model: str) -> None:
-        self._inner.prepare(model)
+    def _prepare(self, model: str) -> Sequence[str]:
+        return self._inner.prepare(model)
+
+    def _pending(self) -> Sequence[Event]:
+        return self._inner.pending()
 
     def _sync(self) -> Synced:
         return self._inner.sync()

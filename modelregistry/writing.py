@@ -19,6 +19,8 @@ from modelregistry.history import History, Stages
 from modelregistry.tags import numbered
 
 Decide = Callable[[History, Writer], Change]
+Pin = Callable[[History], Sequence[str] | None]
+"""What must stay as the change met it first, such as the holders of a stage; what moved is a conflict, never a second try."""
 
 _log = logging.getLogger("modelregistry")
 _SECONDS = 30.0
@@ -31,26 +33,37 @@ _LONGEST = 3.0
 
 
 def write(
-    backend: Backend, model: str, stages: Stages, decide: Decide, *, by: Identity, message: str, dry_run: bool
+    backend: Backend,
+    model: str,
+    stages: Stages,
+    decide: Decide,
+    *,
+    by: Identity,
+    message: str,
+    dry_run: bool,
+    pin: Pin | None = None,
 ) -> tuple[Log, Change]:
     """Let ``decide`` choose the events and append them; returns the log it was decided on, and what it chose.
 
     Raises:
-        ConflictError: Others wrote first, again and again, for half a minute.
+        ConflictError: Others wrote first, again and again, for half a minute; or what ``pin`` holds it to moved.
         OutcomeUnknownError: The connection broke while an event was pushed.
         RegistryError: Whatever ``decide`` refuses.
     """
     written: list[Event] = []
+    met: str | None = None
     try:
         for _ in _tries():
-            if not dry_run:
-                backend.prepare(model)
+            revealed = () if dry_run else backend.prepare(model)
             log = backend.read(model)
+            history = History(model, log.events, stages)
+            if pin is not None:
+                met = _hold(history, pin, met, revealed)
             writer = Writer(
                 author=by.name, email=by.email, now=datetime.now(timezone(by.offset)),
-                registry=_registry_id(backend, log), next_number=log.next_number, message=message,
+                registry=_registry_id(backend, log, shared=not dry_run), next_number=log.next_number, message=message,
             )  # fmt: skip
-            change = decide(History(model, log.events, stages), writer)
+            change = decide(history, writer)
             for event in change.events:
                 backend.permit(event)
                 if dry_run:
@@ -61,33 +74,51 @@ def write(
         if written:
             error.add_note(f"written before that: {', '.join(event.source for event in written)}")
         raise
+    last = backend.read(model).events[-1:]
     raise ConflictError(
-        f"{model!r} was written by others again and again for {_SECONDS:g} seconds while this was tried: try again"
-    )
+        f"{model!r} was written by others again and again for {_SECONDS:g} seconds while this was tried: try again",
+        by=last[0].author if last else None, at=last[0].at if last else None,
+    )  # fmt: skip
 
 
-def pinned(what: Callable[[History], Sequence[str]], decide: Decide) -> Decide:
-    """``decide``, held to what it met first: what moved since is a conflict, never a second try.
+def holders_of(stage: str) -> Pin:
+    """Hold a change to who holds the stage."""
+    return lambda history: history.holders(stage)
 
-    Args:
-        what: What must stay as it is, such as the holders of a stage.
-        decide: The rule.
+
+def stages_of(version: str) -> Pin:
+    """Hold a change to the stages that the version holds; to nothing once it is withdrawn, whoever did that."""
+
+    def pin(history: History) -> Sequence[str] | None:
+        record = history.versions.get(version)
+        if record is None:
+            return ()
+        return history.stages_of(version) if record.withdrawn is None else None
+
+    return pin
+
+
+def _hold(history: History, pin: Pin, met: str | None, revealed: Sequence[str]) -> str | None:
+    """What ``pin`` holds a change to, which must be what it met first.
+
+    An event of an earlier call whose outcome was unknown till now is one that the caller did not see: the very same
+    change, perhaps, and it must not happen twice.
     """
-    met: list[str] = []
-
-    def pinning(history: History, writer: Writer) -> Change:
-        now = ", ".join(what(history)) or "nothing"
-        met.append(now)
-        if now != met[0]:
-            raise ConflictError(
-                f"{history.model!r} moved while this was being written: it was {met[0]}, now it is {now}: look "
-                "again, then decide",
-                believed=met[0],
-                found=now,
-            )
-        return decide(history, writer)
-
-    return pinning
+    held = pin(history)
+    if held is None:
+        return met
+    now = ", ".join(held) or "nothing"
+    last = history.last
+    if revealed:
+        why = f"{', '.join(revealed)}, whose outcome was unknown, is written"
+    elif met is not None and met != now:
+        why = f"{history.model!r} moved while this was being written: it was {met}"
+    else:
+        return now
+    raise ConflictError(
+        f"{why}; now it is {now}: look again, then decide",
+        believed=met, found=now, by=last.author if last else None, at=last.at if last else None,
+    )  # fmt: skip
 
 
 def _append(backend: Backend, events: Sequence[Event], written: list[Event]) -> bool:
@@ -139,7 +170,7 @@ def _tries() -> Iterator[None]:
         time.sleep(random.uniform(0, min(_WINDOW / tries * (now - began), _LONGEST)))  # noqa: S311
 
 
-def _registry_id(backend: Backend, log: Log) -> str:
+def _registry_id(backend: Backend, log: Log, *, shared: bool) -> str:
     """The random id of the registry: the one that events carry, else a new one."""
     own = next((event.registry for event in log.events if event.registry is not None), None)
-    return own or backend.registry() or secrets.token_hex(16)
+    return own or backend.registry(shared=shared) or secrets.token_hex(16)

@@ -6,7 +6,7 @@ A backend decides nothing: it sorts no versions, knows no stage rules and no "la
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -84,17 +84,31 @@ class Backend(ABC):
         """The head of every model's log, by name; for less than it takes to read them, where that can be."""
         return self._heads()
 
-    def registry(self) -> str | None:
-        """The random id of the registry that its events carry; None while none does."""
-        return self._registry()
+    def registry(self, *, shared: bool = False) -> str | None:
+        """The random id of the registry that its events carry; None while none does.
 
-    def prepare(self, model: str) -> None:
+        Args:
+            shared: Where nothing here says it, look at all that writers share.
+
+        Raises:
+            RemoteError: ``shared``, and it is kept elsewhere, and that can't be reached.
+        """
+        return self._registry(shared=shared)
+
+    def pending(self) -> Sequence[Event]:
+        """What was written here and is not shared yet, oldest first."""
+        return self._pending()
+
+    def prepare(self, model: str) -> Sequence[str]:
         """Bring the model's log up to what all writers share, so that a change is decided on that.
+
+        Returns:
+            The events of an earlier call whose outcome was unknown and that are kept, as it turns out: by name.
 
         Raises:
             RemoteError: It is kept elsewhere, and that can't be reached.
         """
-        self._prepare(model)
+        return self._prepare(model)
 
     def sync(self) -> Synced:
         """The same for all models; what was written here and not shared yet is published.
@@ -147,11 +161,15 @@ class Backend(ABC):
     def _outlines(self) -> Iterator[Outline]:
         return map(_outline, self._read_all())
 
-    def _prepare(self, model: str) -> None:
+    def _prepare(self, model: str) -> Sequence[str]:
         del model
+        return ()
 
     def _sync(self) -> Synced:
         return Synced()
+
+    def _pending(self) -> Sequence[Event]:
+        return ()
 
     def _heads(self) -> dict[str, str]:
         return {log.model: log.head for log in self._read_all()}
@@ -162,7 +180,8 @@ class Backend(ABC):
     def _permit(self, event: Event) -> None:
         del event
 
-    def _registry(self) -> str | None:
+    def _registry(self, *, shared: bool) -> str | None:
+        del shared
         return next(
             (event.registry for log in self._read_all() for event in log.events if event.registry), None
         )

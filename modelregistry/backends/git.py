@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from modelregistry.backends.base import Backend, Log, Outline, Signed, Synced
@@ -25,6 +25,7 @@ from modelregistry.tags import (
     tag_prefix,
 )
 
+_LONGEST_PART = 250  # 255 bytes, less the ".lock" that git appends
 _Tag = tuple[str, str, TagName]
 """A tag's name, the id of its object, and the name taken apart."""
 
@@ -36,6 +37,7 @@ class GitBackend(Backend):
         repo: The repository.
         remote: Says where the log is shared, once something is to be written; None for with nobody.
         staged: Keep new events here until ``sync`` publishes them.
+        admit: Raises for an event that waited here and must not be published yet.
         sign: Puts a signature below a tag object.
         with_signed: Give the records of signed events with the logs.
     """
@@ -48,12 +50,14 @@ class GitBackend(Backend):
         remote: Callable[[], GitRemote | None] = lambda: None,
         *,
         staged: bool = False,
+        admit: Callable[[Event], None] = lambda _event: None,
         sign: Callable[[bytes], bytes] | None = None,
         with_signed: bool = False,
     ) -> None:
         self._repo = repo
         self._remote = remote
         self._staged = staged
+        self._admit = admit
         self._sign = sign
         self._with_signed = with_signed
         self._directories: dict[str, list[str]] = {}
@@ -93,7 +97,14 @@ class GitBackend(Backend):
                 found.setdefault(name.prefix, []).append((tag, oid, name))
         return dict(sorted((tags[0][2].model, tags) for tags in found.values()))
 
-    def _registry(self) -> str | None:
+    def _registry(self, *, shared: bool) -> str | None:
+        found = self._registry_here()
+        if found is None and shared and self._sharing is not None and not self._sharing.staged:
+            self._sharing.fetch()  # so that two clones that begin with different models don't make two of it
+            found = self._registry_here()
+        return found
+
+    def _registry_here(self) -> str | None:
         try:
             return _registry_in(self._repo.tags("**"))
         except GitError:
@@ -116,24 +127,35 @@ class GitBackend(Backend):
     @cached_property
     def _sharing(self) -> Sharing | None:
         remote = self._remote()
-        return Sharing(self._repo, remote, staged=self._staged) if remote is not None else None
+        if remote is None:
+            return None
+        return Sharing(self._repo, remote, staged=self._staged, admit=self._admit)
 
-    def _prepare(self, model: str) -> None:
-        if self._sharing is not None and not self._sharing.staged:
-            try:
-                self._sharing.settle(tag_prefix(model))
-            except RemoteError as error:
-                raise RemoteError(
-                    f"nothing was written: {error}; Registry(…, push=False) keeps changes here until sync()",
-                    arguments=error.arguments, stderr=error.stderr, status=error.status,
-                ) from error  # fmt: skip
+    def _prepare(self, model: str) -> Sequence[str]:
+        if self._sharing is None or self._sharing.staged:
+            return ()
+        try:
+            return self._sharing.settle(tag_prefix(model)).revealed
+        except RemoteError as error:
+            raise RemoteError(
+                f"nothing was written: {error}; Registry(…, push=False) keeps changes here until sync()",
+                arguments=error.arguments, stderr=error.stderr, status=error.status,
+            ) from error  # fmt: skip
+
+    def _pending(self) -> Sequence[Event]:
+        return self._sharing.pending() if self._sharing is not None else ()
 
     def _sync(self) -> Synced:
-        return self._sharing.settle() if self._sharing is not None else Synced()
+        return self._sharing.settle().synced if self._sharing is not None else Synced()
 
     def _check(self, event: Event) -> None:
         render(event)
         name = tag_name(event)
+        if max(len(part.encode()) for part in name.split("/")) > _LONGEST_PART:
+            raise RefusedError(
+                f"Git can't keep the tag {name[:60]!r}…, since no file system takes a name of {len(name)} characters: choose "
+                "a shorter one, or delete the tag whose number stands before this one"
+            )
         parents = [name[:end] for end, character in enumerate(name) if character == "/"]
         in_the_way = {
             ref.name for ref in self._repo.refs(*(f"refs/tags/{path}" for path in [*parents, name]))

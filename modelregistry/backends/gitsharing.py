@@ -8,7 +8,8 @@ another: kept for its author to look at, and counted by nobody.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from modelregistry.backends.base import Synced
 from modelregistry.errors import GitError, OutcomeUnknownError, RefusedError, RegistryWarning
@@ -22,6 +23,14 @@ _PENDING = "refs/modelregistry/pending/"
 _REFUSED = "refs/modelregistry/refused/"
 
 
+class Settled(NamedTuple):
+    """What became of the events that waited here."""
+
+    synced: Synced
+    revealed: tuple[str, ...]
+    """Those of ``published`` (echoes apart) that nobody here had seen, since the outcome of their push was unknown."""
+
+
 class Sharing:
     """Publishes the events of one clone.
 
@@ -29,21 +38,46 @@ class Sharing:
         repo: The clone.
         remote: Where the log is shared.
         staged: Keep new events here until ``settle`` publishes them.
+        admit: Raises for an event that must not be published yet; asked for what waited here.
     """
 
-    def __init__(self, repo: GitRepo, remote: GitRemote, *, staged: bool = False) -> None:
+    def __init__(
+        self,
+        repo: GitRepo,
+        remote: GitRemote,
+        *,
+        staged: bool = False,
+        admit: Callable[[Event], None] = lambda _event: None,
+    ) -> None:
         self._repo = repo
         self._remote = remote
         self.staged = staged
+        self._admit = admit
 
-    def settle(self, prefix: str = "") -> Synced:
+    def fetch(self) -> None:
+        """Fetch all tags, and nothing more.
+
+        Raises:
+            RemoteError: The remote can't be reached.
+        """
+        self._remote.fetch([f"{TAGS}*"])
+
+    def pending(self) -> list[Event]:
+        """The events that wait to be published, oldest first."""
+        return [event for event, _ in self._pending("")]
+
+    def settle(self, prefix: str = "") -> Settled:
         """Fetch the tags with that prefix, publish what is pending, set aside what lost its place.
 
         Raises:
             RemoteError: The remote can't be reached.
             OutcomeUnknownError: The connection broke again.
+            RegistryError: What ``admit`` raises; what came before that is published.
         """
         patterns = [f"{TAGS}{prefix}@*", f"{TAGS}{prefix}#*"] if prefix else [f"{TAGS}*"]
+        waiting = self._pending(prefix)
+        here = self._repo.refs(*(f"{TAGS}{event.source}" for event, _ in waiting)) if waiting else ()
+        known = {ref.name.removeprefix(TAGS) for ref in here}
         agrees = self._remote.fetch(patterns)
         lost = {} if agrees else self._others(patterns)
         published: list[str] = []
@@ -51,26 +85,31 @@ class Sharing:
         # What came after an event that lost its place was decided on it, and goes with it.
         broken = {event.model: event.order for event, _ in reversed(self._events(lost.items()))}
         reasons: list[str] = []
-        for event, oid in self._pending(prefix):
+        for event, oid in waiting:
             first = broken.get(event.model)
             try:
-                if (first is None or event.order < first) and self._publish(event.source, oid, event.id):
-                    self._repo.change_refs(create={}, delete={f"{_PENDING}{oid}/{event.source}": oid})
-                    published.append(event.source)
-                    continue
+                if first is None or event.order < first:
+                    self._admit(event)
+                    if self._publish(event.source, oid, event.id):
+                        self._repo.change_refs(create={}, delete={f"{_PENDING}{oid}/{event.source}": oid})
+                        published.append(event.source)
+                        continue
             except RefusedError as error:
                 reasons.append(str(error))
             broken.setdefault(event.model, event.order)
             refused.append((event.source, oid))
         refused += [pair for pair in lost.items() if pair not in refused]
         if refused:
-            for tag, oid in refused:
-                self._aside(tag, oid)
+            self._give_up(refused, "; ".join(reasons))
             self._remote.fetch(patterns)
-            why = "; ".join(reasons) or f"{self._remote} has other events in their place, which count"
-            names = ", ".join(tag for tag, _ in refused)
-            warnings.warn(f"set aside below {_REFUSED}: {names}; {why}", RegistryWarning, stacklevel=5)
-        return Synced(tuple(published), tuple(dict.fromkeys(tag for tag, _ in refused)))
+        return Settled(
+            Synced(tuple(published), tuple(dict.fromkeys(tag for tag, _ in refused))),
+            tuple(
+                event.source
+                for event, _ in waiting
+                if event.source in published and event.source not in known and event.echo_of is None
+            ),
+        )
 
     def append(self, tag: str, oid: str, *, event_id: str) -> bool:
         """Give the event its place in the shared log; False when another has it.
@@ -103,13 +142,31 @@ class Sharing:
         return outcome is Outcome.CREATED
 
     def _keep(self, tag: str, oid: str) -> None:
-        """The shared event, here too."""
+        """The shared event, here too; one that another process of this clone staged in its place gives way."""
         name = f"{TAGS}{tag}"
-        if not self._repo.create_ref(name, oid):
-            here = dict(self._repo.refs(name)).get(name, oid)
-            if here != oid:
-                self._aside(tag, here)
-                self._repo.create_ref(name, oid)
+        if self._repo.create_ref(name, oid):
+            return
+        here = dict(self._repo.refs(name)).get(name, oid)
+        if here != oid:
+            lost = self._events([(tag, here)])
+            later = [
+                (event.source, other)
+                for event, other in self._pending("")
+                if any(event.model == each.model and event.order > each.order for each, _ in lost)
+            ]
+            self._give_up([(tag, here), *later], "")
+            self._repo.create_ref(name, oid)
+
+    def _give_up(self, refused: Sequence[tuple[str, str]], why: str) -> None:
+        for tag, oid in refused:
+            self._aside(tag, oid)
+        names = ", ".join(tag for tag, _ in refused)
+        warnings.warn(
+            f"set aside below {_REFUSED}: {names}; "
+            f"{why or f'{self._remote} has other events in their place, which count'}",
+            RegistryWarning,
+            stacklevel=6,
+        )
 
     def _pending(self, prefix: str) -> list[tuple[Event, str]]:
         """The events that wait to be published, oldest first, so that nobody sees one before those it came after."""

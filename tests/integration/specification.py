@@ -7,7 +7,7 @@ call changes is changed a step at a time, and the world can be looked at after e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from modelregistry.errors import OutcomeUnknownError, RegistryError
 from modelregistry.events import Bytes, Event
 from modelregistry.gitrepo import Identity
 from modelregistry.history import History, Stages, gto_differs
-from modelregistry.writing import Decide, pinned, write
+from modelregistry.writing import Decide, Pin, holders_of, stages_of, write
 
 
 class Call(NamedTuple):
@@ -120,7 +120,7 @@ class World:
         clone = self.clones[who]
         clone.staged = staged
         try:
-            change = self._write(clone, call.model, self._decision(who, call))
+            change = self._write(clone, call.model, self._decision(who, call), _pin(call))
         except RegistryError as error:
             return Outcome(
                 type(error).__name__, (getattr(error, "believed", None), getattr(error, "found", None))
@@ -167,18 +167,18 @@ class World:
 
     # -- how -----------------------------------------------------------------------------------------------------
 
-    def _write(self, clone: Clone, model: str, decide: Decide) -> Change:
+    def _write(self, clone: Clone, model: str, decide: Decide, pin: Pin | None = None) -> Change:
         log, change = write(
-            clone, model, self.stages, decide, by=self.people[clone.who], message="", dry_run=False
+            clone, model, self.stages, decide, by=self.people[clone.who], message="", dry_run=False, pin=pin
         )
         if change.events:
-            if change.holders:
+            if change.holders or pin is not None:
                 clone.prepare(model)
             changes.confirm(change, self.history(clone.who, model), seen=len(log.events))
         return change
 
     def _decision(self, who: str, call: Call) -> Decide:
-        """The rule that the verb applies, held to what it must not move."""
+        """The rule that the verb applies."""
         options = call.options
         match call.verb, call.args:
             case "register", (model,):
@@ -186,17 +186,11 @@ class World:
             case "promote", (_, version, stage):
                 return lambda history, by: changes.promote(history, by, version, stage, **options)
             case "rollback", (_, stage):
-                return pinned(
-                    lambda history: history.holders(stage),
-                    lambda history, by: changes.rollback(history, by, stage, **options),
-                )
+                return lambda history, by: changes.rollback(history, by, stage, **options)
             case "demote", (_, stage):
-                return pinned(
-                    lambda history: history.holders(stage),
-                    lambda history, by: changes.demote(history, by, stage, **options),
-                )
+                return lambda history, by: changes.demote(history, by, stage, **options)
             case "withdraw", (_, version):
-                return _withdrawal(version, options)
+                return lambda history, by: changes.withdraw(history, by, version, **options)
             case "annotate", (_, version, metadata):
                 return lambda history, by: changes.annotate(history, by, metadata, version=version)
             case _:
@@ -222,6 +216,17 @@ class World:
         return hashlib.sha1(f"commit {len(text)}\0{text}".encode()).hexdigest()
 
 
+def _pin(call: Call) -> Pin | None:
+    """What the verb must not find moved."""
+    match call.verb, call.args:
+        case "rollback" | "demote", (_, stage):
+            return holders_of(stage)
+        case "withdraw", (_, version):
+            return stages_of(version)
+        case _:
+            return None
+
+
 COMMITTED = "1767000000 +0000"
 """When every commit was made."""
 
@@ -233,20 +238,6 @@ def facts(history: History, version: str) -> tuple[object, ...]:
 
 def person(name: str) -> Identity:
     return Identity(name.title(), f"{name}@example.com", timedelta())
-
-
-def _withdrawal(version: str, options: Mapping[str, Any]) -> Decide:
-    held = pinned(
-        lambda history: history.stages_of(version) if version in history.versions else (),
-        lambda history, by: changes.withdraw(history, by, version, **options),
-    )
-
-    def decide(history: History, by: Writer) -> Change:
-        record = history.versions.get(version)
-        done = record is not None and record.withdrawn is not None
-        return changes.withdraw(history, by, version, **options) if done else held(history, by)
-
-    return decide
 
 
 class Clone(Backend):
@@ -279,9 +270,15 @@ class Clone(Backend):
     def _watch(self, model: str) -> None:
         return None
 
-    def _prepare(self, model: str) -> None:
-        if not self.staged:
-            self.settle(model)
+    def _prepare(self, model: str) -> Sequence[str]:
+        if self.staged:
+            return ()
+        unseen = [
+            event.source
+            for event in self.state.pending.values()
+            if event.source not in self.state.tags and event.echo_of is None
+        ]
+        return [tag for tag in self.settle(model).published if tag in unseen]
 
     def _append(self, event: Event) -> Event | None:
         if not self.staged:

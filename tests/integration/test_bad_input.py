@@ -29,7 +29,23 @@ def refused(registry: Registry, root: Path, error: type[mr.RegistryError], words
     assert visible(root) == before
 
 
+def test_a_number_as_long_as_a_name_may_be_stops_only_its_slot_and_the_error_says_what_to_do(
+    plain: Path, registry: Registry
+) -> None:
+    git(plain, "tag", "--annotate", "--message", "all nines", f"churn#current#{'9' * 236}", "main~1")
+    refused(
+        registry, plain, mr.RefusedError, "delete the tag whose number",
+        lambda registry: registry.promote("churn", "v0.1.1", "current"),
+    )  # fmt: skip
+    assert registry.promote("churn", "v0.1.1", "shadow").stages == ("shadow",)
+
+
 # -- which repository --------------------------------------------------------------------------------------
+
+
+def test_a_url_is_its_own_remote(plain: Path) -> None:
+    with pytest.raises(mr.InvalidInputError, match="leave remote= out"):
+        Registry(plain.as_uri(), remote="upstream")
 
 
 def test_a_folder_without_git_is_no_registry(tmp_path: Path) -> None:

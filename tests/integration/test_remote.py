@@ -497,7 +497,8 @@ def test_a_tag_here_that_is_in_the_way_of_a_shared_event_is_set_aside(
 ) -> None:
     (tag, mine), (_, left) = assigned(1), assigned(2)
     repo.create_ref(f"refs/tags/{tag}", left)
-    assert sharing.append(tag, mine, event_id="e") is True
+    with pytest.warns(RegistryWarning, match="set aside"):
+        assert sharing.append(tag, mine, event_id="e") is True
     assert tags(folder) == tags(hub) == {tag: mine}
     assert ours(folder) == {f"{REFUSED}/{left}/{tag}": left}
 
@@ -529,7 +530,7 @@ def test_an_event_whose_push_nobody_answers_for_waits_and_does_not_count(
     assert (caught.value.event_id, caught.value.tag) == ("assigned-churn-1", tag)
     away.rename(hub)
     (hub / "hooks" / "pre-receive").unlink()
-    assert sharing.settle() == ((tag,), ())
+    assert sharing.settle().synced == ((tag,), ())
     assert tags(folder) == tags(hub) == {tag: oid}
     assert not ours(folder)
 
@@ -554,7 +555,7 @@ def test_what_waits_is_published_oldest_first_in_pushes_of_its_own(
         assert staged.append(each.source, oid, event_id=each.id)
     hook(hub, "post-receive", f"cat >> '{tmp_path}/pushed'; echo >> '{tmp_path}/pushed'")
     names = tuple(each.source for each, _ in made)
-    assert staged.settle() == (names, ())
+    assert staged.settle().synced == (names, ())
     pushes = (tmp_path / "pushed").read_text().strip().split("\n\n")
     assert [push.rpartition("refs/tags/")[2] for push in pushes] == list(names)
     assert tags(folder) == tags(hub) == {each.source: oid for each, oid in made}
@@ -572,12 +573,12 @@ def test_to_settle_one_model_leaves_the_others_as_they_are(
     foreign = event(Registered, 2, "risk", version="v1.0.0")
     for tag, oid in (theirs, (odd[0].source, odd[1]), (foreign[0].source, foreign[1])):
         give(folder, hub, tag, oid)
-    assert staged.settle("churn") == ((mine[0],), ())
+    assert staged.settle("churn").synced == ((mine[0],), ())
     here = dict([*others, mine, theirs, (odd[0].source, odd[1])])
     assert tags(folder) == here, "what others registered of another model was not asked for"
     assert ours(folder) == {f"{PENDING}/{oid}/{tag}": oid for tag, oid in others}
-    assert staged.settle("team/churn") == (("team/churn#current#1",), ())
-    assert set(staged.settle().published) == {tag for tag, _ in others} - {"team/churn#current#1"}
+    assert staged.settle("team/churn").synced == (("team/churn#current#1",), ())
+    assert set(staged.settle().synced.published) == {tag for tag, _ in others} - {"team/churn#current#1"}
     assert tags(folder) == tags(hub) == here | {foreign[0].source: foreign[1]}
 
 
@@ -592,7 +593,7 @@ def test_what_lost_its_place_is_set_aside_with_what_came_after_it_and_nothing_el
     _, theirs = assigned(4)
     give(folder, hub, tag, theirs)
     with pytest.warns(RegistryWarning) as caught:
-        synced = staged.settle()
+        synced = staged.settle().synced
     assert synced == ((before[0].source, other[0]), (tag, after[0].source))
     (warning,) = caught
     assert str(warning.message).startswith(f"set aside below {REFUSED}/: {tag}, {after[0].source}; ")
@@ -603,7 +604,7 @@ def test_what_lost_its_place_is_set_aside_with_what_came_after_it_and_nothing_el
         f"{REFUSED}/{after[1]}/{after[0].source}": after[1],
     }
     with warnings.catch_warnings(action="error"):
-        assert staged.settle() == ((), ())
+        assert staged.settle().synced == ((), ())
 
 
 def test_what_a_rule_of_the_host_forbids_is_set_aside_with_its_words(
@@ -616,7 +617,7 @@ def test_what_a_rule_of_the_host_forbids_is_set_aside_with_its_words(
         assert staged.append(name, oid, event_id="e")
     hook(hub, "update", 'case "$1" in *churn#*|*fraud#*) echo "only the release team" >&2; exit 1;; esac')
     with pytest.warns(RegistryWarning, match="only the release team") as caught:
-        assert staged.settle() == ((other[0],), (tag, after[0].source, fraud[0]))
+        assert staged.settle().synced == ((other[0],), (tag, after[0].source, fraud[0]))
     text = str(caught[0].message)
     assert "in their place" not in text
     assert text.count("only the release team") == 2 and "; the remote" in text
@@ -639,7 +640,7 @@ def test_a_tag_that_another_tool_left_goes_with_what_was_decided_on_it(
     for each, oid in (first, last):
         assert staged.append(each.source, oid, event_id="e")
     with pytest.warns(RegistryWarning, match=f"{last[0].source}, {tag}, {second};"):
-        synced = staged.settle()
+        synced = staged.settle().synced
     assert synced == ((first[0].source,), (last[0].source, tag, second))
     assert tags(folder) == tags(hub)
     assert ours(folder) == {
@@ -664,7 +665,7 @@ def test_a_tag_that_lost_its_place_is_found_wherever_its_name_lies(
         repo.create_ref(f"refs/tags/{mine.source}", oid)
         give(folder, hub, mine.source, event(Assigned, 2, model, stage=stage, version="v1.0.0")[1])
     with pytest.warns(RegistryWarning):
-        synced = sharing.settle("" if whole else model)
+        synced = sharing.settle("" if whole else model).synced
     assert synced == ((), (f"{model}#current#1", f"{model}#prod/eu#1"))
     assert tags(folder) == tags(hub)
 
@@ -676,7 +677,7 @@ def test_a_name_that_was_lost_twice_is_told_once(
     repo.change_refs(create={f"{PENDING}/{waiting}/{tag}": waiting, f"refs/tags/{tag}": left}, delete={})
     give(folder, hub, tag, theirs)
     with pytest.warns(RegistryWarning):
-        assert sharing.settle() == ((), (tag,))
+        assert sharing.settle().synced == ((), (tag,))
     assert tags(folder) == {tag: theirs}
     assert ours(folder) == {f"{REFUSED}/{waiting}/{tag}": waiting, f"{REFUSED}/{left}/{tag}": left}
 
@@ -698,7 +699,7 @@ def test_what_is_no_event_is_left_alone(
     tag, oid = assigned(1)
     give(folder, hub, tag, oid)
     with warnings.catch_warnings(action="error"):
-        assert sharing.settle() == ((), ())
+        assert sharing.settle().synced == ((), ())
     assert tags(folder) == {"release": mine, odd: mine, "here": head, tag: oid}
     assert ours(folder) == {junk: head}
 
@@ -711,7 +712,7 @@ def test_what_another_process_sets_aside_just_now_is_left_to_it(
     give(folder, hub, tag, theirs)
     lock = write(folder / ".git" / REFUSED / waiting / f"{tag}.lock", "")
     with pytest.warns(RegistryWarning):
-        assert sharing.settle() == ((), (tag,))
+        assert sharing.settle().synced == ((), (tag,))
     assert tags(folder) == {tag: theirs}
     lock.unlink()
     with pytest.warns(RegistryWarning):
@@ -738,5 +739,5 @@ def test_what_waits_and_has_lost_its_object_is_left_alone(
     name = f"{PENDING}/{gone}/{tag}"
     repo.change_refs(create={name: gone, f"{PENDING}/{kept}/{other}": kept}, delete={})
     (folder / ".git" / "objects" / gone[:2] / gone[2:]).unlink()
-    assert sharing.settle() == ((other,), ())
+    assert sharing.settle().synced == ((other,), ())
     assert ours(folder) == {name: gone}

@@ -227,6 +227,52 @@ def test_a_staged_event_that_lost_its_place_is_set_aside_with_those_decided_on_i
     assert not staged.check()
 
 
+def test_a_staged_event_in_whose_place_another_process_of_the_clone_published_is_set_aside_aloud(
+    hub: Path, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = clone("ann")
+    create, done = GitRemote.create, list[str]()
+
+    def late(remote: GitRemote, name: str, oid: str) -> Outcome:
+        if not done:
+            done.append(name)
+            staged = Registry(ann, push=False)
+            staged.promote("churn", "v0.1.1", "current", message="staged")
+            staged.annotate("churn", "v0.1.1", {"decided": "on it"})
+        return create(remote, name, oid)
+
+    monkeypatch.setattr(GitRemote, "create", late)
+    with pytest.warns(mr.RegistryWarning, match=r"set aside .*churn#current#2, churn@annotate#1"):
+        Registry(ann).promote("churn", "v0.1.1", "current", message="published")
+    assert tags(ann) == tags(hub) and not tags(ann, PENDING)
+    assert [event.message for event in Registry(ann).history("churn")][-1] == "published"
+    assert not Registry(ann).check()
+
+
+def test_what_waits_to_be_published_is_listed_by_check(clone: Callable[[str], Path]) -> None:
+    staged = Registry(clone("ann"), push=False)
+    staged.promote("churn", "v0.1.1", "current")
+    (found,) = staged.check()
+    assert (found.where, found.mend) == ("churn#current#2", "sync()")
+    staged.sync()
+    assert not staged.check()
+
+
+# -- one registry ------------------------------------------------------------------------------------------
+
+
+def test_two_clones_that_begin_with_different_models_make_one_registry(
+    plain: Path, tmp_path: Path, environment: Path
+) -> None:
+    bare = tmp_path / "fresh.git"
+    git(tmp_path, "clone", "--quiet", "--bare", os.fspath(plain), os.fspath(bare))
+    for name in ("one", "two"):
+        git(tmp_path, "clone", "--quiet", bare.as_uri(), os.fspath(tmp_path / name))
+    Registry(tmp_path / "one").register("churn")
+    Registry(tmp_path / "two").register("risk")
+    assert len({event.registry for event in Registry(bare).events()}) == 1
+
+
 # -- what GTO leaves ---------------------------------------------------------------------------------------
 
 
@@ -348,6 +394,30 @@ def test_an_unknown_outcome_is_settled_by_a_later_call(
     assert not tags(ann, PENDING)
 
 
+@pytest.mark.parametrize("when", ["pre-receive", "post-update"])
+def test_a_rollback_that_is_repeated_after_an_unknown_outcome_does_not_happen_twice(
+    when: str, hub: Path, clone: Callable[[str], Path]
+) -> None:
+    ann = clone("ann")
+    registry = Registry(ann)
+    registry.promote("churn", "v0.1.1", "current")
+    registry.promote("churn", "v0.1.0", "current")
+    away = hub.with_name("away.git")
+    script = f"(echo $@; cat) | grep -q current#4 || exit 0; mv '{hub}' '{away}'; kill -9 $PPID"
+    broken = hook(hub, when, script)
+    with pytest.raises(mr.OutcomeUnknownError):
+        registry.rollback("churn", "current")
+    away.rename(hub)
+    broken.unlink()
+    with pytest.raises(
+        mr.ConflictError, match=r"churn#current#4, whose outcome was unknown, is written; now it is v0.1.1"
+    ) as caught:
+        registry.rollback("churn", "current")
+    assert (caught.value.found, caught.value.by) == ("v0.1.1", "Ann")
+    assert Registry(hub).get("churn#current").version == "v0.1.1"
+    assert registry.rollback("churn", "current").version == "v0.1.0"
+
+
 def test_an_unknown_outcome_that_another_overtook_is_set_aside(
     hub: Path, clone: Callable[[str], Path]
 ) -> None:
@@ -451,7 +521,15 @@ def test_a_registration_is_published_once_its_bytes_are_in_the_dvc_remote(
     assert tags(bare) == tags(project)
     with pytest.raises(mr.MissingBytesError):
         registry.register("bundle")
-    registry.register("bundle", push_data=True)  # a folder: its files and its listing
+    staged = Registry(project, push=False)
+    assert staged.register("bundle").version == "v0.1.0"
+    for publish in (staged.sync, lambda: registry.annotate("bundle", None, {"a": 1})):
+        with pytest.raises(mr.MissingBytesError, match="dvc push") as caught:
+            publish()
+        assert caught.value.__notes__ == ["bundle@v0.1.0 waits in this clone to be published"]
+    assert tags(project, PENDING) and "refs/tags/bundle@v0.1.0" not in tags(bare)
+    dvc(project, "push", "--quiet", "bundle")
+    assert staged.sync().published == ("bundle@v0.1.0",)
     fresh = tmp_path / "elsewhere"
     git(tmp_path, "clone", "--quiet", os.fspath(bare), os.fspath(fresh))
     shutil.copytree(storage, fresh.parent / "storage", dirs_exist_ok=True)
@@ -462,14 +540,31 @@ def test_a_registration_is_published_once_its_bytes_are_in_the_dvc_remote(
 # -- audit -------------------------------------------------------------------------------------------------
 
 
-def test_events_after_one_are_those_that_came_since(registry: Registry) -> None:
-    seen = registry.events()
+def test_events_after_a_cursor_are_those_that_came_since_whatever_their_date(
+    plain: Path, registry: Registry
+) -> None:
+    registry.register("risk")
+    had = registry.events()
+    assert registry.events(after=had.cursor) == []
     registry.promote("churn", "v0.1.1", "current")
-    (event,) = registry.events(after=seen[-1].id)
+    (event,) = registry.events(after=had.cursor)
     assert (event.kind, event.version) == ("assign", "v0.1.1")
-    assert registry.events(after=event.id) == []
-    with pytest.raises(mr.InvalidInputError, match="no event has the id"):
-        registry.events(after="nothing")
+    first = registry.history("risk")[0]
+    text = (
+        f"object {first.rev}\ntype commit\ntag risk#shadow#1\n"
+        f"tagger Bob <bob@example.com> {int(first.at.timestamp())} +0000\n\nstaged yesterday\n"
+    )
+    put_tag(plain, "risk#shadow#1", text.encode())
+    late = registry.events(after=had.cursor)
+    assert {event.source for event in late} == {"churn#current#2", "risk#shadow#1"}
+    assert registry.events(after=late.cursor) == []
+    assert registry.events().cursor == late.cursor
+
+
+@pytest.mark.parametrize("cursor", ["", "nothing", "v1.AAAA", "v1.AAAAAAA~", "v1.\u00fc", 7])
+def test_what_is_no_cursor_is_refused(cursor: str, registry: Registry) -> None:
+    with pytest.raises(mr.InvalidInputError, match="not a cursor"):
+        registry.events(after=cursor)
 
 
 def test_an_event_says_who_held_the_stage_before(registry: Registry) -> None:
@@ -554,6 +649,37 @@ def test_an_event_of_another_slot_that_came_before_ours_is_a_conflict(
     assert Registry(plain).get("churn#current").version == "v0.1.0"
 
 
+def test_a_promotion_that_crossed_a_withdrawal_is_a_conflict_for_who_withdrew(
+    hub: Path, clone: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelregistry.backends.git import GitBackend
+
+    ann, bob = Registry(clone("ann")), Registry(clone("bob"))
+    append, crossing = GitBackend._append, threading.Event()
+
+    def slowly(backend: GitBackend, event: Event) -> Event | None:
+        if event.author == "Ann" and not crossing.is_set():
+            crossing.set()
+            bob.promote("churn", "v0.1.1", "current")
+            event = event.model_copy(update={"at": event.at + timedelta(minutes=1)})
+        return append(backend, event)
+
+    monkeypatch.setattr(GitBackend, "_append", slowly)
+    with pytest.raises(mr.ConflictError, match=r"churn@v0.1.1!#1 was written, and churn#current#2 by Bob"):
+        ann.withdraw("churn", "v0.1.1")
+
+
+def test_a_write_that_named_the_holder_and_could_not_look_again_says_so(
+    hub: Path, clone: Callable[[str], Path]
+) -> None:
+    away = hub.with_name("away.git")
+    hook(hub, "post-update", f"mv '{hub}' '{away}'")  # applied, acknowledged, and gone
+    with pytest.raises(mr.OutcomeUnknownError, match=r"churn#current#2 is written, and whether") as caught:
+        Registry(clone("ann")).promote("churn", "v0.1.1", "current", expected="v0.1.0")
+    assert caught.value.tag == "churn#current#2"
+    assert "refs/tags/churn#current#2" in tags(away)
+
+
 NAMING: dict[str, Callable[[Registry], object]] = {
     "expected": lambda r: r.promote("churn", "v0.1.0", "current", expected="v0.1.1"),
     "rollback": lambda r: r.rollback("churn", "current"),
@@ -577,9 +703,8 @@ def test_a_demotion_that_crossed_a_write_that_named_the_holder_is_a_conflict(
         if event.echo_of is None and event.author == "Ann" and not crossing.is_set():
             crossing.set()
             bob.demote("churn", "current", message="Bob's")
-            event = event.model_copy(
-                update={"at": event.at + timedelta(minutes=1)}
-            )  # so that Bob's comes before it
+        if event.author == "Ann" and crossing.is_set():  # so that Bob's comes before it
+            event = event.model_copy(update={"at": event.at + timedelta(minutes=1)})
         return append(backend, event)
 
     monkeypatch.setattr(GitBackend, "_append", slowly)

@@ -437,7 +437,7 @@ def test_a_change_that_nobody_overtook_is_confirmed() -> None:
 
 @pytest.mark.parametrize(
     "wish",
-    [promote("v0.1.1", "current", expected="v0.1.0"), demote("current"), register(7), annotate({"a": 1}), withdraw("v0.1.2"),
+    [promote("v0.1.1", "current", expected="v0.1.0"), demote("current"), register(7), annotate({"a": 1}), withdraw("v0.1.1"),
      deprecate(), withdraw("v0.1.0", then="v0.1.1")],
     ids=repr,
 )  # fmt: skip
@@ -445,6 +445,13 @@ def test_a_change_is_confirmed_where_what_came_before_it_has_nothing_to_do_with_
     world = world_with(3, promote("v0.1.0", "current"))
     change, seen = overtaken(world, wish, annotate({"b": 1}), promote("v0.1.2", "shadow"))
     confirm(change, world.history, seen=seen)
+
+
+def test_a_withdrawal_of_a_version_that_got_a_stage_in_between_is_a_conflict() -> None:
+    world = world_with(3, promote("v0.1.0", "current"))
+    change, seen = overtaken(world, withdraw("v0.1.2"), promote("v0.1.2", "shadow"))
+    found = conflict(world, change, seen)
+    assert "churn@v0.1.2!#1 was written, and churn#shadow#1 by Bob came before it" in str(found)
 
 
 def test_what_came_after_a_change_does_not_undo_that_it_was_made() -> None:
