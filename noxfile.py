@@ -63,6 +63,30 @@ def crash(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "-s", "--timeout=0", "tests/crash", *session.posargs)
 
 
+@nox.session(default=False)
+def race(session: nox.Session) -> None:
+    """Race many writers for long (`MODELREGISTRY_RACE=16x200`, if nothing else is said), and print what was seen."""
+    isolate(session)
+    install(session, "test")
+    session.env["MODELREGISTRY_RACE"] = os.environ.get("MODELREGISTRY_RACE", "16x200")
+    session.run("pytest", "-s", "--timeout=0", "tests/integration/test_races.py", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Draw 100,000 odd tags and names, 500 sequences of 50 steps for two clones, and 1,000 kills; `-- -k kill` for some."""
+    isolate(session)
+    install(session, "test")
+    for name, value in {"FUZZ": "100000", "MACHINE": "500x50", "KILLS": "1000"}.items():
+        session.env[f"MODELREGISTRY_{name}"] = os.environ.get(f"MODELREGISTRY_{name}", value)
+    session.run(
+        "pytest", "-n", "2", "--timeout=0", "-rP", "tests/property/test_tags.py", "tests/property/test_odd_tags_in_git.py",
+        "tests/property/test_names_and_git.py", "tests/integration/test_state_machine.py",
+        "tests/integration/test_crashes.py::test_a_killed_writer_leaves_a_log_without_tears_and_the_next_write_works",
+        *session.posargs,
+    )  # fmt: skip
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, spelling, declared dependencies and the direction of every import."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -28,6 +29,8 @@ from modelregistry.events import (
 from modelregistry.history import ANY, EMPTY, History, Stages
 from modelregistry.tags import first_number, tag_name
 
+FUZZ = int(os.environ.get("MODELREGISTRY_FUZZ", "0"))
+"""How many odd tags and names the long form draws; 0 for the short form."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REVS = tuple(digit * 40 for digit in "abcd")
 VERSIONS = ("v0.1.0", "v0.2.0", "v1.0.0-rc.1", "v1.0.0")

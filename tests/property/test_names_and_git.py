@@ -22,7 +22,7 @@ from modelregistry.names import (
 )
 from modelregistry.tags import parse_name, tag_prefix
 from tests.gitfolders import make_repository, run_git
-from tests.strategies import versions
+from tests.strategies import FUZZ, versions
 
 PIECES = [
     *"aZ09-_/.:", "..", "//", "/.", "./", ".lock", ".lock/", "lock", "@", "@{", "=", "#", "!", "~", "^", "*", "?", "[",
@@ -69,9 +69,9 @@ def accepted(check: object, pieces: list[str], count: int, seed: int) -> list[st
 
 @pytest.fixture(scope="module")
 def names() -> tuple[list[str], list[str], list[str]]:
-    models = accepted(check_model, PIECES, 60_000, 1)
-    stages = accepted(check_stage, PIECES, 30_000, 2)
-    releases = accepted(check_version, VERSION_PIECES, 60_000, 3)
+    models = accepted(check_model, PIECES, max(FUZZ, 60_000), 1)
+    stages = accepted(check_stage, PIECES, max(FUZZ, 30_000), 2)
+    releases = accepted(check_version, VERSION_PIECES, max(FUZZ, 60_000), 3)
     assert len(models) > 2000 and len(stages) > 500 and len(releases) > 150
     return models, stages, releases
 

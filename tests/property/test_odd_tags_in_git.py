@@ -24,6 +24,7 @@ from modelregistry.tags import MOST_TAG_BYTES, Quarantined
 from modelregistry.testing import make_events
 from tests.gitfolders import make_repository, run_git
 from tests.property.test_tags import EXAMPLES, ODD_PIECES
+from tests.strategies import FUZZ
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ def write_refs(folder: Path, refs: dict[str, str]) -> None:
         file.writelines(f"{refs[name]} refs/tags/{name}\n".encode() for name in sorted(refs))
 
 
+@pytest.mark.timeout(0 if FUZZ else 300)
 def test_a_thousand_damaged_tags_leave_the_other_models_alone(repository: tuple[Path, str]) -> None:
     folder, commit = repository
     backend = GitBackend(GitRepo.discover(folder))
@@ -56,7 +58,7 @@ def test_a_thousand_damaged_tags_leave_the_other_models_alone(repository: tuple[
     before = backend.read("churn")
     source = random.Random(7)
     objects, names = [], []
-    for position in range(1000):
+    for position in range(FUZZ or 1000):
         name, data = source.choice(EXAMPLES)
         new = name.replace("team/churn", f"odd{position}")
         data = data.replace(b"\ntag team/churn", b"\ntag odd%d" % position).replace(
@@ -76,7 +78,7 @@ def test_a_thousand_damaged_tags_leave_the_other_models_alone(repository: tuple[
     after = backend.read("churn")
     assert (after.head, after.events, after.quarantined) == (before.head, before.events, ())
     logs = {log.model: log for log in backend.read_all()}
-    assert len(logs) == 1001
+    assert len(logs) == len(names) + 1
     assert logs["churn"].head == before.head
     counts = [0, 0]
     for log in logs.values():

@@ -22,7 +22,7 @@ from modelregistry.tags import (
     tag_name,
 )
 from modelregistry.testing import make_events
-from tests.strategies import REVS, SHARED, events, json_values, logs, said
+from tests.strategies import FUZZ, REVS, SHARED, events, json_values, logs, said
 
 OID = "0" * 40
 EXAMPLES = [(tag_name(event), render(event)) for event in make_events("team/churn", REVS[0])] + [
@@ -114,7 +114,7 @@ def check_total(name: str, data: bytes | None, *, kind: str = "tag") -> None:
         found.fingerprint()
 
 
-@settings(max_examples=600)
+@settings(max_examples=FUZZ or 600)
 @given(
     st.sampled_from(EXAMPLES),
     st.lists(
@@ -152,7 +152,7 @@ def test_what_is_not_a_tag_object_is_survived() -> None:
             check_total(name, None, kind=kind)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=FUZZ or 1500)
 @given(
     st.sampled_from(EXAMPLES[:8]),
     st.lists(
@@ -219,7 +219,7 @@ def test_a_log_in_outline_folds_to_the_same(log: list[Event], stages: Stages) ->
         assert history.standing(stage) == expected.standing(stage)
 
 
-@settings(max_examples=400)
+@settings(max_examples=FUZZ or 400)
 @given(st.lists(st.sampled_from([*"amZ09-_/.=:#@!v+~", "v1.0.0", "@v", "#prod", "#1", "@deprecated", "@created", "\n", "é", "\udcff", "9" * 30]), max_size=8).map("".join))  # fmt: skip
 def test_any_name_is_survived(name: str) -> None:
     check_total(name, EXAMPLES[0][1])
