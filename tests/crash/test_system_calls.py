@@ -42,7 +42,9 @@ VERBS = {
     "promote": "r.promote('churn', 'v0.1.1', 'current', message=m)",
     "demote": "r.demote('churn', 'current', message=m)",
     "sync": "r.sync()",
+    "promote by URL": "r.promote('churn', 'v0.1.1', 'current', message=m)",
 }
+BY_URL = "promote by URL"
 FAULTS = {"SIGKILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO", "EINTR": "error=EINTR"}
 MOST = 60
 MESSAGE = "the one"
@@ -88,7 +90,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Stage:
     """Where one verb is called again and again, each time in a new copy of the hub and the clone."""
 
-    def __init__(self, made: Path, folder: Path, verb: str, workers: Crew) -> None:
+    def __init__(
+        self, made: Path, folder: Path, verb: str, workers: Crew, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._monkeypatch = monkeypatch
         self._made = made
         self._folder = folder
         self._verb = verb
@@ -99,6 +104,9 @@ class Stage:
         shutil.copytree(self._made, top, ignore=shutil.ignore_patterns("first"))
         if self._verb == "sync":
             Registry(top / "clone", push=False).promote("churn", "v0.1.1", "current", message=MESSAGE)
+        self._monkeypatch.setenv("MODELREGISTRY_CACHE", os.fspath(top / "cache"))
+        if self._verb == BY_URL:
+            Registry(target_of(top, self._verb))
         write(top / "bin" / "git", SHIM.format(git=GIT)).chmod(0o755)
         write(top / "count", "0")
         return top
@@ -108,10 +116,12 @@ class Stage:
         environment = {
             "PATH": f"{top / 'bin'}{os.pathsep}{os.environ['PATH']}", "SHIM_TOP": os.fspath(top),
             "SHIM_TARGET": str(target), "SHIM_STRACE": strace, "SHIM_ALL": "yes" if die else "",
+            "MODELREGISTRY_CACHE": os.fspath(top / "cache"),
         }  # fmt: skip
         code = {
             "job": "call",
-            "root": os.fspath(top / "clone"),
+            "folder": os.fspath(top / "clone"),
+            "root": "." if self._verb != BY_URL else target_of(top, self._verb),
             "code": VERBS[self._verb],
             "message": MESSAGE,
         }
@@ -145,6 +155,16 @@ class Stage:
         return {call for call, names in CALLS.items() if called & {*names.split(",")}}, sorted(creating)
 
 
+def target_of(top: Path, verb: str) -> str:
+    """What is opened to call the verb: the clone, or the hub's URL."""
+    return (top / "hub.git").as_uri() if verb == BY_URL else os.fspath(top / "clone")
+
+
+def copy_of(top: Path, verb: str) -> Path:
+    """The clone, or our own mirror of the hub."""
+    return next((top / "cache" / "mirrors").glob("*.git")) if verb == BY_URL else top / "clone"
+
+
 def written(place: Path) -> int:
     return sum(event.message == MESSAGE for event in Registry(place, remote=None).events())
 
@@ -154,17 +174,20 @@ def finish(top: Path, verb: str) -> int:
     locks = 0
     for _ in range(3):
         try:
-            registry = Registry(top / "clone")
+            registry = Registry(target_of(top, verb))
             registry.check(repair=True)
             if verb != "sync" and not written(top / "hub.git"):
                 exec(VERBS[verb], {"r": registry, "m": MESSAGE})
             return locks
         except (mr.GitError, mr.OutcomeUnknownError, mr.RefusedError):
-            left = [path for place in ("clone/.git", "hub.git") for path in (top / place).rglob("*.lock")]
+            left = [path for place in (copy_of(top, verb), top / "hub.git") for path in place.rglob("*.lock")]
             if not left:
                 raise
             for path in left:
-                path.unlink()
+                if path.is_relative_to(top / "cache"):
+                    os.utime(path, (0, 0))  # in our own mirror it is broken once it is a minute old
+                else:
+                    path.unlink()
             locks += len(left)
     raise AssertionError("it never worked again")
 
@@ -172,11 +195,11 @@ def finish(top: Path, verb: str) -> int:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_system_call_is_a_bad_moment(
-    verb: str, fault: str, made: Path, workers: Crew, tmp_path: Path
+    verb: str, fault: str, made: Path, workers: Crew, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warnings.simplefilter("ignore", mr.RegistryWarning)
     seen: Counter[str] = Counter()
-    stage = Stage(made, tmp_path, verb, workers)
+    stage = Stage(made, tmp_path, verb, workers, monkeypatch)
 
     def met(target: int, call: str, names: str, number: int) -> bool:
         """Let the fault happen at that point and judge what came of it; False where no process came to that many."""
@@ -213,10 +236,11 @@ def judge(top: Path, verb: str, done: bool, point: str, seen: Counter[str]) -> N
     assert count <= 1
     assert count == 1 or not done, f"{point}: acknowledged and not there"
     seen["applied, not acknowledged"] += count and not done
-    for place in ("hub.git", "clone"):
-        git(top / place, "fsck", "--full", "--strict")
+    copy = copy_of(top, verb)
+    for place in (top / "hub.git", copy):
+        git(place, "fsck", "--full", "--strict")
     seen["locks left"] += finish(top, verb)
     assert written(top / "hub.git") == 1
-    assert Registry(top / "clone").check(repair=True) == []
-    assert git(top / "hub.git", "tag") == git(top / "clone", "tag")
-    assert not git(top / "clone", "for-each-ref", "refs/modelregistry/pending")
+    assert Registry(target_of(top, verb)).check(repair=True) == []
+    assert git(top / "hub.git", "tag") == git(copy, "tag")
+    assert not git(copy, "for-each-ref", "refs/modelregistry/pending")

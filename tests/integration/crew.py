@@ -100,9 +100,9 @@ def call_once(job: dict[str, Any], report: Any) -> None:
 
     signal.alarm(120)
     os.environ.update(job["environment"])
-    os.chdir(job["root"])
+    os.chdir(job["folder"])
     warnings.simplefilter("ignore", mr.RegistryWarning)
-    exec(job["code"], {"r": mr.Registry("."), "m": job["message"]})
+    exec(job["code"], {"r": mr.Registry(job["root"]), "m": job["message"]})
     report({"done": job["message"]})
 
 
