@@ -12,7 +12,8 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from tests.integration.projects import commit, git, init, write
+from modelregistry.signers import Signer, Signers, key_id
+from tests.integration.projects import commit, git, init, run, write
 
 HOOKS = [
     "applypatch-msg", "commit-msg", "fsmonitor-watchman", "post-applypatch", "post-checkout", "post-commit", "post-index-change",
@@ -93,6 +94,9 @@ LIVE: dict[str, tuple[Sequence[str], str]] = {
     "external diff": (["diff", "--ext-diff"], "diff.external"),
     "textconv": (["diff", "--no-ext-diff", "--textconv"], "diff.evil.textconv"),
     "gpg": (["tag", "-s", "-m", "x", "x"], "gpg.program"),
+    "ssh signature": (["-c", "gpg.format=ssh", "tag", "-s", "-m", "x", "x"], "gpg.ssh.program"),
+    "default key": (["-c", "gpg.format=ssh", "tag", "-s", "-m", "x", "x"], "gpg.ssh.defaultKeyCommand"),
+    "x509": (["-c", "gpg.format=x509", "tag", "-s", "-m", "x", "x"], "gpg.x509.program"),
     "editor": (["commit", "--amend", "--no-gpg-sign"], "core.editor"),
     "ssh": (["ls-remote", "ssh://localhost/x"], "core.sshCommand"),
     "reference-transaction": (["update-ref", "refs/x", "main"], "hook-reference-transaction"),
@@ -109,6 +113,8 @@ def test_the_trap_is_live_for_plain_git(case: str, hostile: Hostile) -> None:
     arguments, mark = LIVE[case]
     if mark != "filter.evil.process":  # it would end most commands before they come to anything else
         git(hostile.root, "config", "--remove-section", "filter.evil")
+    if case == "default key":
+        git(hostile.root, "config", "--unset", "user.signingKey")
     if case in ("uploadpack", "receivepack"):
         git(hostile.root, "config", "remote.origin.url", os.fspath(hostile.root))
     if case in ("external diff", "textconv", "filter"):
@@ -167,6 +173,43 @@ def test_no_verb_runs_what_the_repository_names(
         wish(registry)
         assert not hostile.marked, name
     assert not registry.check()
+
+
+@pytest.mark.parametrize("kind", ["ssh", "openpgp"])
+def test_signing_and_verifying_run_nothing_that_the_repository_names(
+    kind: str, hostile: Hostile, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    run(tmp_path, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ann", "-f", os.fspath(key))
+    git(hostile.root, "config", "gpg.format", kind)
+    git(hostile.root, "config", "gpg.minTrustLevel", "ultimate")
+    git(
+        hostile.root,
+        "config",
+        "gpg.ssh.allowedSignersFile",
+        os.fspath(write(tmp_path / "theirs", "* ssh-ed25519 AAAA\n")),
+    )
+    git(hostile.root, "config", "gpg.ssh.revocationFile", os.fspath(key))
+    if kind == "ssh":
+        git(hostile.root, "config", "user.signingKey", os.fspath(key))
+    whom = Signers(
+        (Signer("ann@example.com", key_id(key.with_name("key.pub").read_text())),), requirements=()
+    )
+    registry = Registry(hostile.root, remote=None, sign=True, signers=whom)
+    for name, read in READS.items():
+        read(registry)
+        assert not hostile.marked, name
+    for name, wish in WRITES.items() if kind == "ssh" else [("promote", WRITES["promote"])]:
+        if kind == "ssh":
+            wish(registry)
+        else:  # the user's own gpg has no such key
+            with pytest.raises(mr.GitError, match="nothing was written: the event can't be signed"):
+                wish(registry)
+        assert not hostile.marked, name
+        reader = Registry(hostile.root, remote=None, signers=whom)
+        assert [event for event in reader.events() if event.schema_version]
+        assert not reader.check()
+        assert not hostile.marked, name
 
 
 def test_a_mirror_of_a_hostile_repository_runs_nothing_and_inherits_nothing(
