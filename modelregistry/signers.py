@@ -138,16 +138,26 @@ class Signers:
             flaw = self.flaw(event, keys.get(event.source), registry=registry)
             if flaw is None:
                 sound.append(event)
-                if not all(_expired(signer, now) for signer in self._fitting(event, keys[event.source])):
+                expired = self._expiry(event, keys[event.source], now)
+                if expired is None:
                     good.append(event)
                     continue
-                flaw = "its key has expired, and no event that a good key signed comes after it"
+                flaw = (
+                    f"its key has expired, on {expired}, and no event that a good key signed comes after it"
+                )
             if self.requires(event):
                 found[event.source] = flaw
         if len(good) < len(sound):
             for event in _chain_below(good, sound):
                 found.pop(event.source, None)
         return found
+
+    def refusal(self, event: Event, key: str | None, *, registry: str | None, now: datetime) -> str | None:
+        """Why the event, which needs a signature, would not count if it was written now; None if it would."""
+        flaw = self.flaw(event, key, registry=registry)
+        if flaw is None and key is not None and (expired := self._expiry(event, key, now)):
+            return f"the key {key} of {self._by_key[key][0].principal} has expired, on {expired}"
+        return flaw
 
     def flaw(self, event: Event, key: str | None, *, registry: str | None) -> str | None:
         """Why the event, signed with that key, would not count whatever the time; None if it would."""
@@ -164,6 +174,13 @@ class Signers:
         if not self._fitting(event, key):
             return f"{self._by_key[key][0].principal} may not {' and '.join(actions_of(event))} in {event.model!r}"
         return None
+
+    def _expiry(self, event: Event, key: str, now: datetime) -> str | None:
+        """When the key lost the last of its rights to such an event, in words; None while it has them."""
+        moments = [signer.valid_before for signer in self._fitting(event, key) if _expired(signer, now)]
+        if len(moments) < len(self._fitting(event, key)):
+            return None
+        return f"{max(filter(None, moments)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
     def _fitting(self, event: Event, key: str) -> list[Signer]:
         return [

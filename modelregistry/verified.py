@@ -119,11 +119,12 @@ class VerifiedBackend(Backend):
 
     def _permit(self, event: Event) -> None:
         if self._signers.requires(event):
-            flaw = self._signers.flaw(event, self._own_key(event), registry=self._expected)
+            key, now = self._own_key(event), datetime.now(UTC)
+            flaw = self._signers.refusal(event, key, registry=self._expected, now=now)
             if flaw is not None:
+                hint = "; Registry(…, sign=True) signs" if key is None else ""
                 raise RefusedError(
-                    f"nothing was written: by your own policy {event.source!r} would not count: {flaw}; "
-                    "Registry(…, sign=True) signs"
+                    f"nothing was written: by your own policy {event.source!r} would not count: {flaw}{hint}"
                 )
 
     def _registry(self, *, shared: bool) -> str | None:

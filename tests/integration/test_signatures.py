@@ -429,6 +429,22 @@ def test_a_writer_whose_event_would_not_count_is_told_before_anything_is_written
     assert git(plain, "for-each-ref") == before
 
 
+def test_a_writer_whose_key_has_expired_is_told_when_and_writes_nothing(
+    signed: Registry, plain: Path, policy: Callable[..., Path]
+) -> None:
+    before = git(plain, "for-each-ref")
+    signers = policy(
+        bob="valid_before = 2026-01-01T00:00:00Z", ann="valid_before = 2026-02-01T12:00:00+02:00"
+    )
+    registry = Registry(plain, sign=True, signers=signers)
+    expired = r"nothing was written.* of ann@example\.com has expired, on 2026-02-01 10:00:00 UTC$"
+    with pytest.warns(mr.UncountedEventWarning), pytest.raises(mr.RefusedError, match=expired):
+        registry.register("churn", rev="main", dry_run=True)
+    with pytest.raises(mr.RefusedError, match=expired):
+        registry.register("churn", rev="main")
+    assert git(plain, "for-each-ref") == before
+
+
 def test_a_writer_decides_on_what_counts(
     signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path]
 ) -> None:
