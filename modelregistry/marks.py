@@ -42,6 +42,11 @@ class Marks:
         """Remember the id of the registry."""
         self._write(self._folder / "registry", registry)
 
+    def forget_registry(self) -> None:
+        """Let the id of the registry be met anew."""
+        with suppress(OSError):
+            (self._folder / "registry").unlink()
+
     def gone(self, model: str, events: Iterable[Event]) -> dict[str, str]:
         """The events that were seen and are not there, as they were: what the backend called them, by fingerprint."""
         seen = self._seen(model)

@@ -353,6 +353,8 @@ class Registry:
             Problem(event.model, event.source, "it waits here to be published: nobody else sees it", "sync()")
             for event in self._backend.pending()
         ]
+        if accept:
+            self._marks.forget_registry()
         gone = set(self._marks.models)
         for log in self._verified.survey() if self._verified else self._backend.read_all():
             gone.discard(log.model)
@@ -366,6 +368,8 @@ class Registry:
                 self._marks.forget(model)
             else:
                 found += self._marks.compare(model, ())
+        if accept:
+            self._marks.forget_registry()  # what the next read meets, not what came first by its name
         return Rows(found, PROBLEM_COLUMNS)
 
     def sync(self) -> Synced:
