@@ -167,12 +167,14 @@ class Signers:
             return f"the key {key} is not known"
         if any(signer.revoked for signer in self._by_key[key]):
             return f"the key {key} of {self._by_key[key][0].principal} was revoked"
-        if event.registry is None or registry not in (None, event.registry):
-            return "it was made for another registry"
         if not any(signer.owns(event.email) for signer in self._by_key[key]):
             return f"the key {key} is {self._by_key[key][0].principal}'s, and the event says {event.email} made it"
         if not self._fitting(event, key):
             return f"{self._by_key[key][0].principal} may not {' and '.join(actions_of(event))} in {event.model!r}"
+        if event.registry is None:
+            return "it does not say for which registry it was made, so it may be for another registry"
+        if registry not in (None, event.registry):
+            return f"it was made for another registry, {event.registry!r}, and this one is {registry!r}"
         return None
 
     def _expiry(self, event: Event, key: str, now: datetime) -> str | None:

@@ -21,6 +21,12 @@ from modelregistry.signatures import Verifier
 from modelregistry.signers import Signers
 from modelregistry.tags import Quarantined
 
+_MET = (
+    ', as it was met first: write the right one of the two into your policy, registry = "…"; check(accept=True) forgets '
+    "which was met"
+)
+"""What to do about an event of another registry, where no policy says which registry this is."""
+
 
 class VerifiedBackend(Backend):
     """Another backend, seen through a policy.
@@ -73,6 +79,12 @@ class VerifiedBackend(Backend):
             if first is not None and first.registry is not None:
                 self._marks.keep_registry(first.registry)
                 flaws = self._signers.flaws(ordered, keys, registry=first.registry, now=now)
+        for event in ordered if self._signers.registry is None else ():
+            foreign = event.source in flaws and event.registry != self._expected
+            if foreign and self._signers.flaw(event, keys.get(event.source), registry=None) is None:
+                flaws[event.source] += (
+                    _MET  # signed by a known key: as far as anybody can tell, it may be the right one
+                )
         aside = [
             Quarantined(event.model, event.source, f"by your policy: {flaws[event.source]}", event.slot, event.number)
             for event in ordered
@@ -100,9 +112,9 @@ class VerifiedBackend(Backend):
 
     def _tell(self, model: str, aside: tuple[Quarantined, ...]) -> None:
         names = tuple(each.name for each in aside)
-        words = (
-            f"{len(names)} events of {model!r} do not count, {names[-1]!r} for one, {aside[-1].reason}; check() lists them"
-        )  # fmt: skip
+        # Which registry this is matters more than who wrote last.
+        told = max(reversed(aside), key=lambda each: _MET in each.reason)
+        words = f"{len(names)} events of {model!r} do not count, {told.name!r} for one, {told.reason}; check() lists them"
         if self._signers.strict:
             raise SignatureError(words, tags=names)
         if self._warned.get(model) != names:
@@ -134,7 +146,8 @@ class VerifiedBackend(Backend):
         return {model: self._head(head) for model, head in self._inner.heads().items()}
 
     def _head(self, head: str) -> str:
-        return hashlib.sha256(f"{head} {self._signers.token(datetime.now(UTC))}".encode()).hexdigest()[:32]
+        policy = f"{self._signers.token(datetime.now(UTC))} {self._expected}"
+        return hashlib.sha256(f"{head} {policy}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def _prepare(self, model: str) -> Sequence[str]:
         return self._inner.prepare(model)

@@ -229,8 +229,8 @@ def replayed_under_another_name(plain: Path, be: Callable[..., None], keys: dict
     return "the tag object says its name is 'churn#shadow#1'"
 
 
-def replayed_from_another_registry(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
-    be("ann")
+def another_registry(plain: Path, keys: dict[str, Path], model: str = "churn") -> Path:
+    """A registry of Ann's beside this one, where v0.1.1 of the model is current."""
     other = init(plain.parent / "other")
     git(other, "config", "gpg.format", "ssh")
     git(other, "config", "user.signingKey", os.fspath(keys["ann"]))
@@ -238,10 +238,16 @@ def replayed_from_another_registry(plain: Path, be: Callable[..., None], keys: d
     git(other, "reset", "--quiet", "--hard", "theirs")
     git(other, "config", "user.name", "Ann")
     there = Registry(other, sign=True)
-    there.register("churn", rev="theirs~2")
-    there.register("churn", rev="theirs~1")
-    there.promote("churn", "v0.1.0", "current")
-    there.promote("churn", "v0.1.1", "current")
+    for rev in ("theirs~2", "theirs~1"):
+        there.register(model, rev=rev)
+    for version in ("v0.1.0", "v0.1.1"):
+        there.promote(model, version, "current")
+    return other
+
+
+def replayed_from_another_registry(plain: Path, be: Callable[..., None], keys: dict[str, Path]) -> str:
+    be("ann")
+    other = another_registry(plain, keys)
     git(plain, "fetch", "--quiet", os.fspath(other), "refs/tags/churn#current#2:refs/tags/churn#current#2")
     return "it was made for another registry"
 
@@ -481,6 +487,34 @@ def test_the_registry_may_be_pinned(signed: Registry, plain: Path, policy: Calla
         pytest.raises(mr.ModelNotFoundError),
     ):
         Registry(plain, signers=policy(f'registry = "{"0" * 32}"\n')).get("churn#current")
+
+
+def test_a_registry_that_was_only_met_is_told_by_both_ids_where_known_keys_signed_for_two(
+    signed: Registry, plain: Path, be: Callable[..., None], keys: dict[str, Path], policy: Callable[..., Path]
+) -> None:
+    """Whoever may push copies a model of another registry here, and the reader happens to read that one first."""
+    own = signed.history("churn")[0].registry
+    other = another_registry(plain, keys, "risk")
+    other_id = Registry(other).history("risk")[0].registry
+    git(plain, "fetch", "--quiet", os.fspath(other), "refs/tags/risk*:refs/tags/risk*")
+    registry = Registry(plain, signers=policy())
+    assert registry.get("risk").version == "v0.1.1"
+    both = rf"'{own}', and this one is '{other_id}', as it was met first.*registry = .*check\(accept=True\)"
+    with pytest.warns(mr.UncountedEventWarning, match=both), pytest.raises(mr.ModelNotFoundError):
+        registry.get("churn")
+    assert [row.name for row in registry.models() if row.latest] == ["risk"]
+    assert any(own in problem.what and other_id in problem.what for problem in registry.check())
+
+    pinned = Registry(plain, signers=policy(f'registry = "{own}"\n'))
+    assert pinned.get("churn#current").version == "v0.1.0"
+    with pytest.warns(mr.UncountedEventWarning, match=f"this one is '{own}'; check"):
+        assert [row.name for row in pinned.models() if row.latest] == ["churn"]
+
+    registry = Registry(plain, signers=policy())
+    registry.check(accept=True)
+    assert registry.get("churn#current").version == "v0.1.0"
+    with pytest.warns(mr.UncountedEventWarning, match="as it was met first"):
+        assert [row.name for row in registry.models() if row.latest] == ["churn"]
 
 
 # -- where the policy comes from ---------------------------------------------------------------------------
