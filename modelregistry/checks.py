@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from modelregistry.events import Assigned, Deregistered, Registered, Unassigned, Withdrawn
+from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned, Withdrawn
 from modelregistry.history import History, forgotten_by_gto, missing_echoes, revived_for_gto
 from modelregistry.tags import Quarantined
 
@@ -24,21 +24,33 @@ class Problem:
     """What to do, if anything."""
 
 
-def problems_in(history: History, quarantined: Iterable[Quarantined]) -> Iterator[Problem]:
-    """Everything odd in the log of one model."""
+def problems_in(
+    history: History, quarantined: Iterable[Quarantined], aside: Sequence[Event] = ()
+) -> Iterator[Problem]:
+    """Everything odd in the log of one model.
+
+    Args:
+        history: The events that count.
+        quarantined: The tags that count for nothing.
+        aside: The events among them: they are there, and do not count by the reader's policy.
+    """
+    by_policy = {event.source: event for event in aside}
     for tag in quarantined:
-        yield Problem(
-            history.model, tag.name, f"not read as an event: {tag.reason}", "delete the tag, or leave it"
-        )
-    yield from _chain(history)
+        event = by_policy.get(tag.name)
+        what = "not read as an event:" if event is None else "does not count"
+        mend = "delete the tag, or leave it"
+        if event is not None and event.echo_of is None:
+            mend = "have it done again, signed by a key that your policy lets do it; or renew the policy; or leave it"
+        yield Problem(history.model, tag.name, f"{what} {tag.reason}", mend)
+    yield from _chain(history, aside)
     yield from _versions(history)
     yield from _stages(history)
     yield from _gto(history)
 
 
-def _chain(history: History) -> Iterator[Problem]:
+def _chain(history: History, aside: Iterable[Event]) -> Iterator[Problem]:
     """Events of ours name the event before them by its fingerprint: one that is named and not there was deleted."""
-    known = {event.fingerprint() for event in history.events}
+    known = {event.fingerprint() for event in (*history.events, *aside)}
     for event in history.events:
         if event.prev is not None and event.prev not in known:
             yield Problem(

@@ -53,14 +53,15 @@ class Marks:
         now = {event.fingerprint() for event in events} if seen else set()
         return {mark: source for mark, source in seen.items() if mark not in now}
 
-    def compare(self, model: str, events: Sequence[Event]) -> Iterator[Problem]:
+    def compare(self, model: str, events: Sequence[Event], aside: Iterable[Event] = ()) -> Iterator[Problem]:
         """What happened to the log but that it grew at its end.
 
         Args:
             model: Its name.
             events: Its events, in their order.
+            aside: Events that are there and do not count.
         """
-        for source in self.gone(model, events).values():
+        for source in self.gone(model, (*events, *aside)).values():
             yield Problem(
                 model, source, "this event was there when this user last looked, and is gone: the log was rewound",
                 "fetch the tag from a clone that still has it; if that is right, check(accept=True)",

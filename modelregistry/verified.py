@@ -85,22 +85,26 @@ class VerifiedBackend(Backend):
                 flaws[event.source] += (
                     _MET  # signed by a known key: as far as anybody can tell, it may be the right one
                 )
-        aside = [
+        aside = tuple(event for event in ordered if event.source in flaws)
+        reasons = [
             Quarantined(event.model, event.source, f"by your policy: {flaws[event.source]}", event.slot, event.number)
-            for event in ordered
-            if event.source in flaws
+            for event in aside
         ]  # fmt: skip
         return replace(
-            log, head=self._head(log.head), quarantined=(*log.quarantined, *aside),
+            log, head=self._head(log.head), quarantined=(*log.quarantined, *reasons), aside=aside,
             events=tuple(event for event in log.events if event.source not in flaws),
         )  # fmt: skip
 
     def _vouched(self, log: Log) -> Log:
         """The same, unless it must not be used."""
         found = self._judged(log)
-        aside = found.quarantined[len(log.quarantined) :]
-        if aside:
-            self._tell(log.model, aside)
+        reasons = found.quarantined[len(log.quarantined) :]
+        # Nobody misses an echo; and who can push one must not be able to stop a strict reader by that.
+        told = tuple(
+            reason for event, reason in zip(found.aside, reasons, strict=True) if event.echo_of is None
+        )
+        if told:
+            self._tell(log.model, told)
         if gone := self._marks.gone(log.model, log.events):
             raise RewoundError(
                 f"{len(gone)} events of {log.model!r} that this user has seen are gone, {next(iter(gone.values()))!r} "

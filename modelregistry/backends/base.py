@@ -36,6 +36,8 @@ class Log:
     """The highest number taken in each slot."""
     signed: Mapping[str, Signed] = field(default_factory=dict)
     """The records of the signed events, by ``source``, where the backend was asked to give them."""
+    aside: tuple[Event, ...] = ()
+    """Events that are there and do not count, by the reader's policy: they are quarantined as well."""
 
     def next_number(self, slot: str) -> int:
         """The number that the slot's next event must have."""

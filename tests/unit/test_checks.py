@@ -17,9 +17,12 @@ A, B = "a" * 40, "b" * 40
 
 
 def problems(
-    *events: Event, stages: Stages | None = None, quarantined: tuple[Quarantined, ...] = ()
+    *events: Event,
+    stages: Stages | None = None,
+    quarantined: tuple[Quarantined, ...] = (),
+    aside: tuple[Event, ...] = (),
 ) -> list[Problem]:
-    return list(problems_in(History("churn", events, stages or Stages()), quarantined))
+    return list(problems_in(History("churn", events, stages or Stages()), quarantined, aside))
 
 
 def registered(version: str, rev: str, second: int = 1) -> Event:
@@ -31,6 +34,22 @@ def test_a_quarantined_tag_is_reported_with_its_reason() -> None:
     assert [(problem.model, problem.where, problem.what) for problem in found] == [
         ("churn", "churn@v1.0.0", "not read as an event: it is odd")
     ]
+
+
+def test_an_event_that_does_not_count_is_there_and_is_not_to_be_deleted() -> None:
+    first = registered("v1.0.0", A)
+    echo = make_event(Unassigned, "churn", A, second=2, stage="current", version="v1.0.0", echo_of="x")
+    last = registered("v2.0.0", B, 3).model_copy(update={"prev": first.fingerprint()})
+    reasons = tuple(
+        Quarantined("churn", each.source, "by your policy: no", each.slot, 0) for each in (first, echo)
+    )
+    found = problems(last, quarantined=reasons, aside=(first, echo))
+    assert [(problem.where, problem.what) for problem in found] == [
+        (each.source, "does not count by your policy: no") for each in (first, echo)
+    ]
+    assert "done again, signed" in found[0].mend
+    assert "delete the tag" in found[1].mend
+    assert "is gone" in problems(last)[0].what
 
 
 def test_one_version_at_two_commits() -> None:
