@@ -359,9 +359,9 @@ class Registry:
         for log in self._verified.survey() if self._verified else self._backend.read_all():
             gone.discard(log.model)
             history = History(log.model, log.events, stages)
-            found += problems_in(history, log.quarantined)
+            found += problems_in(history, log.quarantined, log.aside)
             if not accept:
-                found += self._marks.compare(log.model, history.events)
+                found += self._marks.compare(log.model, history.events, log.aside)
             self._marks.extend(log.model, history.events, accept=accept)
         for model in sorted(gone):
             if accept:
