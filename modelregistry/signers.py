@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -42,6 +42,9 @@ _LINE = re.compile(
     rf"(?P<kind>{_KEY_TYPE.pattern})\s+(?P<key>\S+)(?:\s.*)?"
 )
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)")
+_AHEAD = timedelta(hours=1)
+"""What is written in quick succession is dated ahead of the clock, by a second for each event. An echo needs no
+signature, and the next event comes after it: anybody could date that one, were it not for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,10 @@ class Signers:
                 )
             if self.requires(event):
                 found[event.source] = flaw
+            elif event.echo_of is not None and event.at > now + _AHEAD:
+                found[event.source] = (
+                    f"{flaw}, and it is dated {event.at:%Y-%m-%d}: every later event would have to follow"
+                )
         if len(good) < len(sound):
             for event in _chain_below(good, sound):
                 found.pop(event.source, None)

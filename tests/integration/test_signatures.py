@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -334,6 +334,22 @@ def test_a_revoked_key_counts_for_nothing_and_the_holder_before_serves(
         assert Registry(plain, signers=policy(bob="revoked = true")).get("churn#current").version == "v0.1.0"
 
 
+def test_what_does_not_count_any_more_is_there_and_is_not_told_as_gone(
+    signed: Registry, plain: Path, be: Callable[[str], None], policy: Callable[..., Path]
+) -> None:
+    be("bob")
+    Registry(plain, sign=True).promote("churn", "v0.1.1", "current")
+    be("ann")
+    Registry(plain, sign=True).annotate(
+        "churn", "v0.1.1", {"seen": True}
+    )  # it names Bob's by its fingerprint
+    assert not Registry(plain, signers=policy()).check()
+    (problem,) = Registry(plain, signers=policy(bob="revoked = true")).check()
+    assert problem.where == "churn#current#2"
+    assert "does not count by your policy: the key SHA256:" in problem.what
+    assert "delete" not in problem.mend
+
+
 def test_an_expired_key_counts_below_what_a_good_key_signed_and_nowhere_else(
     signed: Registry, plain: Path, be: Callable[..., None], policy: Callable[..., Path], keys: dict[str, Path]
 ) -> None:
@@ -462,6 +478,42 @@ def test_a_writer_decides_on_what_counts(
         registry.promote("churn", "v0.1.1", "current", expected="v0.1.0", message="meant")
     assert [event.number for event in registry.history("churn") if event.kind == "assign"] == [1, 3]
     assert registry.rollback("churn", "current").version == "v0.1.0"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_echo_that_nobody_signed_dates_nothing_and_is_repeated_once(
+    signed: Registry, plain: Path, policy: Callable[..., Path]
+) -> None:
+    """The echo that a promotion needs, dated so late that no event could come after it."""
+    for stage in ("shadow", "current"):
+        signed.promote("churn", "v0.1.1", stage)
+    text = text_of(plain, "churn#shadow!#1")
+    moment = text.partition("tagger ")[2].partition("> ")[2].split()[0]
+    git(plain, "update-ref", "-d", "refs/tags/churn#shadow!#1")
+    forge(plain, "churn#shadow!#1", text.replace(moment, "253402300799"))  # the last second of 9999
+    registry = Registry(plain, sign=True, signers=policy(), strict=True)
+    mended = {problem.where: problem.mend for problem in registry.check()}
+    assert mended["churn#shadow!#1"] == "delete the tag, or leave it"
+    registry.promote("churn", "v0.1.0", "current")
+    assert registry.history("churn")[-1].at < datetime.now(UTC) + timedelta(hours=1)
+    assert registry.models()[0].stages == {"current": ("v0.1.0",)}
+    for _ in range(2):
+        assert {problem.where for problem in registry.check(repair=True)} == {"churn#shadow!#1"}
+        assert git(plain, "tag", "--list", "churn#shadow!*").split() == ["churn#shadow!#1", "churn#shadow!#2"]
+
+
+def test_an_echo_that_nobody_signed_is_what_gto_reads_and_is_not_written_again(
+    signed: Registry, plain: Path, policy: Callable[..., Path]
+) -> None:
+    for stage in ("shadow", "current"):
+        signed.promote("churn", "v0.1.1", stage)
+    text = text_of(plain, "churn#shadow!#1")
+    git(plain, "update-ref", "-d", "refs/tags/churn#shadow!#1")
+    forge(plain, "churn#shadow!#1", text)
+    registry = Registry(plain, sign=True, signers=policy(), strict=True)
+    before = git(plain, "for-each-ref")
+    assert not registry.check(repair=True)
+    assert git(plain, "for-each-ref") == before
 
 
 def test_only_what_must_be_signed_must_be(

@@ -145,6 +145,13 @@ def test_an_echo_needs_no_signature() -> None:
     assert why_not(event(Unassigned, echo_of="e0"), None) is None
 
 
+def test_an_echo_without_a_good_signature_does_not_count_where_it_would_date_what_comes_after() -> None:
+    soon, late = NOW + timedelta(hours=1), NOW + timedelta(hours=1, seconds=1)
+    assert why_not(event(Unassigned, echo_of="e0", at=soon), None) is None
+    assert "dated 2026-06-01" in (why_not(event(Unassigned, echo_of="e0", at=late), None) or "")
+    assert why_not(event(Unassigned, echo_of="e0", at=late), ANN) is None
+
+
 @pytest.mark.parametrize("kind", [Registered, Withdrawn, Deregistered, Assigned, Unassigned])
 def test_a_requirement_of_a_stage_covers_all_that_can_change_it(kind: type[Event]) -> None:
     only = (Requirement(stages=("current",)),)
