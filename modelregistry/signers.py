@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -105,18 +106,23 @@ class Signers:
     strict: bool = False
     """Whether an event that does not count is an error."""
     _by_key: Mapping[str, Sequence[Signer]] = field(init=False, repr=False, compare=False)
+    _ends: Sequence[datetime] = field(init=False, repr=False, compare=False)
+    _digest: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_key: dict[str, list[Signer]] = {}
         for signer in self.signers:
             by_key.setdefault(signer.key, []).append(signer)
+        ends = {signer.valid_before for signer in self.signers if signer.valid_before is not None}
+        facts = [[asdict(each) for each in (*self.signers, *self.requirements)], self.registry, self.strict]
+        digest = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
         object.__setattr__(self, "_by_key", by_key)
+        object.__setattr__(self, "_ends", sorted(ends))
+        object.__setattr__(self, "_digest", digest)
 
     def token(self, now: datetime) -> str:
-        """What changes when the policy answers otherwise."""
-        facts = [asdict(signer) | {"expired": _expired(signer, now)} for signer in self.signers]
-        rest = [[asdict(each) for each in self.requirements], self.registry, self.strict]
-        return hashlib.sha256(json.dumps([facts, rest], default=str).encode()).hexdigest()
+        """What changes when the policy answers otherwise: asked for at every read, so nothing is hashed here."""
+        return f"{self._digest} {bisect_right(self._ends, now)}"
 
     def requires(self, event: Event) -> bool:
         """Whether the event needs a signature. One that changes nothing (an echo for GTO) needs none."""

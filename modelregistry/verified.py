@@ -72,26 +72,27 @@ class VerifiedBackend(Backend):
         by_oid = self._verifier.keys(list(log.signed.values()))
         keys = {source: by_oid[each.oid] for source, each in log.signed.items() if each.oid in by_oid}
         ordered = sorted(log.events, key=lambda event: event.order)
-        flaws = self._signers.flaws(ordered, keys, registry=self._expected, now=now)
-        if self._expected is None:
+        expected = self._expected
+        flaws = self._signers.flaws(ordered, keys, registry=expected, now=now)
+        if expected is None:
             # The oldest event that counts says which registry this is: from now on it is held to that.
             first = next((each for each in ordered if each.source in keys and each.source not in flaws), None)
             if first is not None and first.registry is not None:
-                self._marks.keep_registry(first.registry)
-                flaws = self._signers.flaws(ordered, keys, registry=first.registry, now=now)
+                expected = first.registry
+                self._marks.keep_registry(expected)
+                flaws = self._signers.flaws(ordered, keys, registry=expected, now=now)
         for event in ordered if self._signers.registry is None else ():
-            foreign = event.source in flaws and event.registry != self._expected
+            foreign = event.source in flaws and event.registry != expected
+            # Signed by a known key, it may be the right one, as far as anybody can tell.
             if foreign and self._signers.flaw(event, keys.get(event.source), registry=None) is None:
-                flaws[event.source] += (
-                    _MET  # signed by a known key: as far as anybody can tell, it may be the right one
-                )
+                flaws[event.source] += _MET
         aside = tuple(event for event in ordered if event.source in flaws)
         reasons = [
             Quarantined(event.model, event.source, f"by your policy: {flaws[event.source]}", event.slot, event.number)
             for event in aside
         ]  # fmt: skip
         return replace(
-            log, head=self._head(log.head), quarantined=(*log.quarantined, *reasons), aside=aside,
+            log, head=_head(log.head, self._judge()), quarantined=(*log.quarantined, *reasons), aside=aside,
             events=tuple(event for event in log.events if event.source not in flaws),
         )  # fmt: skip
 
@@ -147,11 +148,12 @@ class VerifiedBackend(Backend):
         return self._expected or self._inner.registry(shared=shared)
 
     def _heads(self) -> dict[str, str]:
-        return {model: self._head(head) for model, head in self._inner.heads().items()}
+        judge = self._judge()
+        return {model: _head(head, judge) for model, head in self._inner.heads().items()}
 
-    def _head(self, head: str) -> str:
-        policy = f"{self._signers.token(datetime.now(UTC))} {self._expected}"
-        return hashlib.sha256(f"{head} {policy}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    def _judge(self) -> str:
+        """What changes when the same events are judged otherwise: the policy, the keys that expired, the registry."""
+        return f"{self._signers.token(datetime.now(UTC))} {self._expected}"
 
     def _prepare(self, model: str) -> Sequence[str]:
         return self._inner.prepare(model)
@@ -166,4 +168,9 @@ class VerifiedBackend(Backend):
         self._inner.check(event)
 
     def _watch(self, model: str) -> Hashable | None:
-        return self._inner.watch(model)
+        inner = self._inner.watch(model)
+        return None if inner is None else (inner, self._judge())
+
+
+def _head(head: str, judge: str) -> str:
+    return hashlib.sha256(f"{head} {judge}".encode("utf-8", "surrogatepass")).hexdigest()[:32]

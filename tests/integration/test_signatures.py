@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -373,6 +373,26 @@ def test_an_expired_key_counts_below_what_a_good_key_signed_and_nowhere_else(
         mr.UncountedEventWarning, match="'churn#current#3' for one, by your policy: its key has expired"
     ):
         assert Registry(plain, signers=expired).get("churn#current").version == "v0.1.1"
+
+
+def test_a_warm_process_notices_that_a_key_expired(
+    signed: Registry, plain: Path, policy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls.fromtimestamp(datetime.now(UTC).timestamp() + 7200, tz)
+
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    registry = Registry(plain, signers=policy(ann=f"valid_before = {soon:%Y-%m-%dT%H:%M:%SZ}"))
+    for _ in range(2):
+        assert registry.get("churn#current").version == "v0.1.0"
+        assert registry.models()[0].latest == "v0.1.1"
+    assert registry._backend.watch("churn") == registry._backend.watch("churn")
+    monkeypatch.setattr("modelregistry.verified.datetime", Later)
+    with pytest.warns(mr.UncountedEventWarning, match="expired"), pytest.raises(mr.ModelNotFoundError):
+        registry.get("churn#current")
+    assert [row.latest for row in registry.models()] == [None, None]
 
 
 def test_a_log_that_was_rolled_back_is_refused(
