@@ -184,6 +184,10 @@ class Signers:
             return f"the key {key} is {self._by_key[key][0].principal}'s, and the event says {event.email} made it"
         if not self._fitting(event, key):
             return f"{self._by_key[key][0].principal} may not {' and '.join(actions_of(event))} in {event.model!r}"
+            early = self._fitting(event, key, early=True)
+            if early:
+                first = min(signer.valid_after for signer in early if signer.valid_after is not None)
+                return f"the key {key} of {early[0].principal} is valid only after {_words(first)}, and it is dated {_words(event.at)}"
         if event.registry is None:
             return "it does not say for which registry it was made, so it may be for another registry"
         if registry not in (None, event.registry):
@@ -195,14 +199,14 @@ class Signers:
         moments = [signer.valid_before for signer in self._fitting(event, key) if _expired(signer, now)]
         if len(moments) < len(self._fitting(event, key)):
             return None
-        return f"{max(filter(None, moments)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return _words(max(filter(None, moments)))
 
-    def _fitting(self, event: Event, key: str) -> list[Signer]:
+    def _fitting(self, event: Event, key: str, *, early: bool = False) -> list[Signer]:
         return [
             signer
             for signer in self._by_key[key]
             if signer.owns(event.email)
-            and (signer.valid_after is None or event.at >= signer.valid_after)
+            and (early or signer.valid_after is None or event.at >= signer.valid_after)
             and all(signer.permits(event.model, action) for action in actions_of(event))
         ]
 
@@ -241,6 +245,10 @@ def _chain_below(good: Iterable[Event], sound: Sequence[Event]) -> Iterator[Even
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
+def _words(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
