@@ -53,7 +53,7 @@ class Signer:
     """One key and what its owner may do."""
 
     principal: str
-    """Who owns it: e-mail addresses, or patterns of them, with commas between."""
+    """Who owns it: e-mail addresses, or patterns of them, with commas between; one after a ``!`` is not the owner's."""
     key: str
     """``SHA256:…``, the fingerprint of an SSH key, or ``gpg:`` and the fingerprint of a GPG key."""
     models: tuple[str, ...] = ("*",)
@@ -68,8 +68,7 @@ class Signer:
 
     def owns(self, email: str) -> bool:
         """Whether the address is the owner's."""
-        patterns = [pattern.strip().lower() for pattern in self.principal.split(",")]
-        return any(fnmatchcase(email.lower(), pattern) for pattern in patterns)
+        return _listed(email.lower(), self.principal.lower())
 
     def permits(self, model: str, action: str) -> bool:
         """Whether the owner may do that."""
@@ -244,12 +243,24 @@ def _chain_below(good: Iterable[Event], sound: Sequence[Event]) -> Iterator[Even
             pending.append(event.prev)
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
 def _words(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern fits and none that comes after a ``!`` does, as in OpenSSH's match_pattern_list."""
+    found = False
+    for pattern in patterns:
+        if fnmatchcase(name, pattern.removeprefix("!")):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def _listed(text: str, patterns: str) -> bool:
+    """The same for a list as OpenSSH writes it, with commas; it knows ``*`` and ``?`` and nothing else."""
+    return _matches(text, (pattern.strip().replace("[", "[[]") for pattern in patterns.split(",")))
 
 
 def _expired(signer: Signer, now: datetime) -> bool:
@@ -355,7 +366,7 @@ def _parse_line(line: str) -> Signer | None:
     options = {name.lower(): value for name, value in _OPTION.findall(match["options"] or "")}
     if unknown := options.keys() - {"namespaces", "valid-after", "valid-before"}:
         raise ValueError(f"the option {min(unknown)!r} is not supported")
-    if not _matches("git", options.get("namespaces", "git").split(",")):
+    if not _listed("git", options.get("namespaces", "git")):
         return None
     return Signer(
         match["principals"].strip('"'), key_id(f"{match['kind']} {match['key']}"),
