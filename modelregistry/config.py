@@ -140,26 +140,39 @@ def choose_target(target: str | os.PathLike[str] | None) -> str:
     return os.fspath(target) if target is not None else os.environ.get("MODELREGISTRY_URL") or "."
 
 
-def read_signers(signers: Signers | Mapping[str, str] | str | os.PathLike[str] | None) -> Signers | None:
+def read_signers(
+    signers: Signers | Mapping[str, str] | str | os.PathLike[str] | None, *, strict: bool = False
+) -> Signers | None:
     """The reader's policy: what was passed, else the user's own file (``policy_file``), if there is one.
+
+    Args:
+        signers: What was passed.
+        strict: Whether there must be one.
 
     Raises:
         InvalidSettingsError: The file can't be read, is not understood, or others could have written it.
-        InvalidInputError: What was passed is no key.
+        InvalidInputError: What was passed is no key and no path; or there is no policy to be strict about.
     """
     path = policy_file() if signers is None else None
     if signers is None and path is None:
+        if strict:
+            raise InvalidInputError(
+                "strict=True needs a policy that says whose events count: signers=, $MODELREGISTRY_POLICY, or policy.toml "
+                "in your configuration folder"
+            )
         return None
-    from modelregistry.signers import Signer, Signers, key_id, parse_allowed_signers, parse_policy
+    from modelregistry.signers import Signers, parse_allowed_signers, parse_mapping, parse_policy
 
     if isinstance(signers, Signers):
         return signers
     if isinstance(signers, Mapping):
-        try:
-            return Signers(tuple(Signer(principal, key_id(key)) for principal, key in signers.items()))
-        except ValueError as error:
-            raise InvalidInputError(f"signers={signers!r}: {error}") from error
-    path = path or Path(str(signers))
+        return parse_mapping(signers)
+    if path is None:
+        if not isinstance(signers, (str, os.PathLike)) or not os.fspath(signers):
+            raise InvalidInputError(
+                f"signers={signers!r}: it must be the path of a policy, or a mapping of e-mail addresses to keys"
+            )
+        path = Path(signers)
     try:
         with open(path, encoding="utf-8") as file:
             facts = os.fstat(file.fileno())

@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from modelregistry.errors import InvalidSettingsError
+from modelregistry.errors import InvalidInputError, InvalidSettingsError
 from modelregistry.events import (
     Annotated,
     Assigned,
@@ -113,7 +113,9 @@ class Signers:
         for signer in self.signers:
             by_key.setdefault(signer.key, []).append(signer)
         ends = {signer.valid_before for signer in self.signers if signer.valid_before is not None}
-        facts = [[asdict(each) for each in (*self.signers, *self.requirements)], self.registry, self.strict]
+        facts = [
+            [asdict(each) for each in self.signers], [asdict(each) for each in self.requirements], self.registry, self.strict,
+        ]  # fmt: skip
         digest = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
         object.__setattr__(self, "_by_key", by_key)
         object.__setattr__(self, "_ends", sorted(ends))
@@ -182,11 +184,11 @@ class Signers:
         if not any(signer.owns(event.email) for signer in self._by_key[key]):
             return f"the key {key} is {self._by_key[key][0].principal}'s, and the event says {event.email} made it"
         if not self._fitting(event, key):
-            return f"{self._by_key[key][0].principal} may not {' and '.join(actions_of(event))} in {event.model!r}"
             early = self._fitting(event, key, early=True)
             if early:
                 first = min(signer.valid_after for signer in early if signer.valid_after is not None)
                 return f"the key {key} of {early[0].principal} is valid only after {_words(first)}, and it is dated {_words(event.at)}"
+            return f"{self._by_key[key][0].principal} may not {' and '.join(actions_of(event))} in {event.model!r}"
         if event.registry is None:
             return "it does not say for which registry it was made, so it may be for another registry"
         if registry not in (None, event.registry):
@@ -340,6 +342,29 @@ def parse_policy(text: str, name: str) -> Signers:
         tuple(Requirement(**dict(each)) for each in values.require),
         values.registry, values.strict,
     )  # fmt: skip
+
+
+def parse_mapping(keys: Mapping[str, str]) -> Signers:
+    """The policy that a mapping of e-mail addresses to keys is: everything must be signed, and each may do everything.
+
+    Raises:
+        InvalidInputError: It names nobody, or has what is no address or no key.
+    """
+    found = []
+    for principal, key in keys.items():
+        try:
+            if not isinstance(principal, str) or not principal.strip():
+                raise ValueError(f"not an e-mail address: {principal!r}")
+            if not isinstance(key, str):
+                raise ValueError(f"not a key: {key!r}")
+            found.append(Signer(principal, key_id(key)))
+        except ValueError as error:
+            raise InvalidInputError(f"signers[{principal!r}]: {error}") from error
+    if not found:
+        raise InvalidInputError(
+            "signers={}: it names nobody, so that nothing would count; leave it out for no policy"
+        )
+    return Signers(tuple(found))
 
 
 def parse_allowed_signers(text: str, name: str) -> Signers:
