@@ -94,11 +94,11 @@ class Registry:
         signers: Whose events count: a policy file (``.toml``), an ``allowed_signers`` file of OpenSSH, or a mapping of
             e-mail addresses to keys. Left out: this user's own policy file, where there is one. What fails it counts
             for nothing, with a warning.
-        strict: Make such events an error.
+        strict: Make such events an error. It needs a policy.
 
     Raises:
         RepositoryNotFoundError: No Git repository there.
-        InvalidInputError: A URL that can't be opened, or a key that is none.
+        InvalidInputError: A URL that can't be opened, a key that is none, or ``strict`` without a policy.
         InvalidSettingsError: A policy that can't be read.
         GitError: The URL could not be cloned.
     """
@@ -139,7 +139,7 @@ class Registry:
         self._push = push
         if remote not in (None, _ORIGIN):
             self._shared()  # a misspelt one is told at once
-        policy = config.read_signers(signers)
+        policy = config.read_signers(signers, strict=strict)
         # What was seen of the log: of the events that count, where there is a policy.
         self._marks = Marks(
             home_folder() / ("marks" if policy is None else "marks-verified"),

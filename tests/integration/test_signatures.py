@@ -631,6 +631,11 @@ def test_a_policy_that_others_could_have_written_or_that_is_missing_is_no_policy
         Registry(plain)
 
 
+def test_a_registry_is_not_strict_about_nothing(plain: Path) -> None:
+    with pytest.raises(mr.InvalidInputError, match="strict=True needs a policy"):
+        Registry(plain, strict=True)
+
+
 def test_a_signature_is_checked_once_for_a_user(
     signed: Registry,
     plain: Path,
