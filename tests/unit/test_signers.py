@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelregistry.errors import InvalidSettingsError
+from modelregistry.config import read_signers
+from modelregistry.errors import InvalidInputError, InvalidSettingsError
 from modelregistry.events import (
     Annotated,
     Assigned,
@@ -92,8 +95,20 @@ def test_what_an_event_does_is_what_its_signer_must_be_allowed_to(
         (Signer("bob@example.com", ANN), "is bob@example.com's, and the event says ann@example.com made it"),
         (Signer("ann@example.com", ANN, revoked=True), "was revoked"),
         (Signer("ann@example.com", ANN, models=("fraud/*",)), "may not promote:current in 'churn'"),
+        (Signer("ann@example.com", ANN, models=("*", "!churn")), "may not promote:current in 'churn'"),
         (Signer("ann@example.com", ANN, may=("register",)), "may not promote:current"),
-        (Signer("ann@example.com", ANN, valid_after=NOW), "may not"),
+        (
+            Signer("ann@example.com", ANN, valid_after=NOW),
+            f"the key {ANN} of ann@example.com is valid only after 2026-06-01 00:00:00 UTC, and it is dated 2026-05-31 15",
+        ),
+        (Signer("ann@example.com", ANN, may=("register",), valid_after=NOW), "may not promote:current"),
+        (
+            Signer("*@example.com,!ann@*", ANN),
+            "is *@example.com,!ann@*'s, and the event says ann@example.com",
+        ),
+        (Signer("!ANN@example.com,ann@example.com", ANN), "and the event says ann@example.com made it"),
+        (Signer("!bob@example.com", ANN), "and the event says ann@example.com made it"),
+        (Signer("[a]nn@example.com", ANN), "and the event says ann@example.com made it"),
         (Signer("ann@example.com", BOB), "is not known"),
         (Signer("ann@example.com", ANN, valid_before=NOW), "has expired"),
     ],
@@ -109,6 +124,8 @@ def test_a_signer_who_does_not_fit_is_told_why(signer: Signer, why: str) -> None
         Signer("x@example.com,ann@example.com", ANN),
         Signer("ann@example.com", ANN, valid_after=NOW - timedelta(hours=9)),  # the very second
         Signer("*@example.com", ANN),
+        Signer("!bob@example.com,*@example.com", ANN),
+        Signer("??n@example.com", ANN),
         Signer("ann@example.com", ANN, models=("fraud/*", "ch*"), may=("promote:*",)),
         Signer(
             "ann@example.com",
@@ -340,12 +357,17 @@ def test_an_allowed_signers_file_is_read_as_openssh_reads_it() -> None:
     ann@example.com,ann@home ssh-ed25519 {BLOB} a comment
     "*@example.com" namespaces="git,file",valid-before="20260601Z" ssh-ed25519 {BLOB}
     carl namespaces="file" ssh-ed25519 {BLOB}
+    carl namespaces="!git,*" ssh-ed25519 {BLOB}
+    carl namespaces="*,!git" ssh-ed25519 {BLOB}
+    carl namespaces="!file" ssh-ed25519 {BLOB}
+    erik,!ann@example.com namespaces="!file,g?t" ssh-ed25519 {BLOB}
     dora valid-after="20260601120000Z" ssh-ed25519 {BLOB}
     "X@example.com" valid-after="20260601123045Z" ssh-ed25519 {BLOB}
     """
     assert parse_allowed_signers(text, "allowed").signers == (
         Signer("ann@example.com,ann@home", key),
         Signer("*@example.com", key, valid_before=NOW),
+        Signer("erik,!ann@example.com", key),
         Signer("dora", key, valid_after=NOW + timedelta(hours=12)),
         Signer("X@example.com", key, valid_after=NOW + timedelta(hours=12, minutes=30, seconds=45)),
     )
@@ -380,3 +402,31 @@ def test_a_time_of_openssh_is_local_unless_it_has_a_z(monkeypatch: pytest.Monkey
 def test_a_line_that_is_not_understood_is_refused_with_its_number(line: str, why: str) -> None:
     with pytest.raises(InvalidSettingsError, match=f"allowed, line 2: {why}"):
         parse_allowed_signers(f"\n{line}", "allowed")
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({}, "it names nobody"),
+        ({"": ANN}, r"signers\[''\]: not an e-mail address: ''"),
+        ({" ": ANN}, "not an e-mail address"),
+        ({1: ANN}, r"signers\[1\]: not an e-mail address: 1"),
+        ({"ann@example.com": None}, r"signers\['ann@example.com'\]: not a key: None"),
+        ({"ann@example.com": 1}, "not a key: 1"),
+        ({"ann@example.com": ""}, "not a key: ''"),
+        ("", "signers='': it must be the path of a policy"),
+        (1, "signers=1: it must be the path of a policy"),
+    ],
+)
+def test_what_was_passed_and_is_no_policy_is_refused(keys: Any, why: str) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        read_signers(keys)
+
+
+def test_to_be_strict_needs_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELREGISTRY_POLICY", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.fspath(tmp_path))
+    assert read_signers(None) is None
+    with pytest.raises(InvalidInputError, match=r"strict=True needs a policy.*MODELREGISTRY_POLICY"):
+        read_signers(None, strict=True)
+    assert read_signers({"ann@example.com": ANN}, strict=True) is not None
