@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from modelregistry.checks import Problem
 from modelregistry.events import Event
@@ -23,19 +24,32 @@ class Marks:
 
     def __init__(self, folder: Path, repository: str) -> None:
         self._folder = folder / _name(repository)
-        self._loaded: dict[str, Mapping[str, str]] = {}
+        self._loaded: dict[str, tuple[object, Mapping[str, str]]] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models of which events were seen."""
-        found = (_load(path).get("model") for path in self._folder.glob("*.json"))
-        return tuple(sorted(model for model in found if isinstance(model, str)))
+        return self.missing(())
+
+    def missing(self, models: Iterable[str]) -> tuple[str, ...]:
+        """The models of which events were seen, without those; only the files of what is left are read."""
+        known = {f"{_name(model)}.json" for model in models}
+        left = [path for path in self._folder.glob("*.json") if path.name not in known]
+        found = {path: _load(path).get("model") for path in left}
+        return tuple(
+            sorted(
+                model
+                for path, model in found.items()
+                if isinstance(model, str) and self._place(model) == path
+            )
+        )
 
     @property
     def registry(self) -> str | None:
         """The id of the registry, as it was met first."""
-        with suppress(OSError):
-            return (self._folder / "registry").read_text().strip() or None
+        with suppress(OSError, ValueError):
+            text = (self._folder / "registry").read_text(encoding="utf-8").strip()
+            return text if text.isprintable() and text else None
         return None
 
     def keep_registry(self, registry: str) -> None:
@@ -81,13 +95,14 @@ class Marks:
     def extend(self, model: str, events: Iterable[Event], *, accept: bool = False) -> None:
         """Remember what came at the end; all there is, and nothing else, if ``accept``."""
         listed = [(event.fingerprint(), event.source) for event in events]
+        # Read just before it is written: another process of this user may have seen more.
         before = self._seen(model)
         seen = {} if accept else before
         end = max((at for at, (mark, _) in enumerate(listed) if mark in seen), default=-1)
         now = {**seen, **dict(listed[end + 1 :])}
         if now != before:
-            self._loaded[model] = now
-            self._write(self._place(model), json.dumps({"model": model, "seen": now}))
+            text = json.dumps({"model": model, "seen": now})
+            self._loaded[model] = self._write(self._place(model), text), now
 
     def forget(self, model: str) -> None:
         """Remember nothing of the model."""
@@ -96,24 +111,39 @@ class Marks:
             self._place(model).unlink()
 
     def _seen(self, model: str) -> Mapping[str, str]:
-        if model not in self._loaded:
-            found = _load(self._place(model)).get("seen")
-            self._loaded[model] = found if isinstance(found, dict) else {}
-        return self._loaded[model]
+        place = self._place(model)
+        stamp = _stamp(place)
+        if model not in self._loaded or self._loaded[model][0] != stamp:
+            found = _load(place).get("seen")
+            odd = not isinstance(found, dict) or not all(isinstance(source, str) for source in found.values())
+            self._loaded[model] = stamp, {} if odd else found
+        return self._loaded[model][1]
 
     def _place(self, model: str) -> Path:
         return self._folder / f"{_name(model)}.json"
 
-    def _write(self, path: Path, text: str) -> None:
-        with suppress(OSError):  # a disk that can't be written is no matter
+    def _write(self, path: Path, text: str) -> object:
+        """Put a file with the text in its place; returns the stamp of what is there then, if nobody else wrote."""
+        with suppress(OSError, ValueError):  # a disk that can't be written is no matter
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
+            stamp = _stamp(temporary)
             temporary.replace(path)
+            return stamp
+        return _stamp(path)
 
 
-def _load(path: Path) -> Mapping[str, object]:
-    with suppress(OSError, ValueError):
+def _stamp(path: Path) -> object:
+    """What changes when the file is written, which is always a new one in its place."""
+    with suppress(OSError):
+        facts = path.stat()
+        return facts.st_ino, facts.st_mtime_ns, facts.st_size
+    return None
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads(path.read_bytes())
         if isinstance(found, dict):
             return found
