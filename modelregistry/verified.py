@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -64,7 +64,11 @@ class VerifiedBackend(Backend):
         return self._vouched(self._inner.read(model))
 
     def _read_all(self) -> Iterator[Log]:
-        return map(self._vouched, self._inner.read_all())
+        found = []
+        for log in self._inner.read_all():
+            found.append(log.model)
+            yield self._vouched(log)
+        self._miss_none(found)
 
     def _judged(self, log: Log) -> Log:
         """The log, events that do not count being quarantined."""
@@ -106,14 +110,23 @@ class VerifiedBackend(Backend):
         )
         if told:
             self._tell(log.model, told)
-        if gone := self._marks.gone(log.model, log.events):
+        self._miss(log.model, log.events)
+        self._marks.extend(log.model, sorted(found.events, key=lambda event: event.order))
+        return found
+
+    def _miss(self, model: str, events: Iterable[Event]) -> None:
+        """Refuse a log from which events are gone."""
+        if gone := self._marks.gone(model, events):
             raise RewoundError(
-                f"{len(gone)} events of {log.model!r} that this user has seen are gone, {next(iter(gone.values()))!r} "
+                f"{len(gone)} events of {model!r} that this user has seen are gone, {next(iter(gone.values()))!r} "
                 "for one: fetch them from a clone that has them; if that is right, check(accept=True)",
                 tags=tuple(gone.values()),
             )  # fmt: skip
-        self._marks.extend(log.model, sorted(found.events, key=lambda event: event.order))
-        return found
+
+    def _miss_none(self, models: Iterable[str]) -> None:
+        """Refuse a list of all models from which one that was seen is gone."""
+        for model in self._marks.missing(models):
+            self._miss(model, ())
 
     def _tell(self, model: str, aside: tuple[Quarantined, ...]) -> None:
         names = tuple(each.name for each in aside)
@@ -149,7 +162,9 @@ class VerifiedBackend(Backend):
 
     def _heads(self) -> dict[str, str]:
         judge = self._judge()
-        return {model: _head(head, judge) for model, head in self._inner.heads().items()}
+        heads = self._inner.heads()
+        self._miss_none(heads)
+        return {model: _head(head, judge) for model, head in heads.items()}
 
     def _judge(self) -> str:
         """What changes when the same events are judged otherwise: the policy, the keys that expired, the registry."""

@@ -8,6 +8,7 @@ import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -413,6 +414,24 @@ def test_a_log_that_was_rolled_back_is_refused(
     git(plain, "update-ref", "-d", "refs/tags/churn#current#2")
     registry.check(accept=True)
     assert registry.get("churn#current").version == "v0.1.0"
+
+
+def test_a_list_from_which_a_whole_model_is_gone_is_refused(
+    signed: Registry, plain: Path, policy: Callable[..., Path]
+) -> None:
+    signed.register("risk", rev="main~1")
+    registry = Registry(plain, signers=policy())
+    assert [row.latest for row in registry.models()] == ["v0.1.1", "v0.1.0"]
+    git(plain, "tag", "--delete", "risk@v0.1.0")
+    for opened in (registry, Registry(plain, signers=policy())):
+        for read in (opened.models, opened.events, partial(opened.get, "risk")):
+            with pytest.raises(mr.RewoundError, match=r"1 events of 'risk'.*risk@v0\.1\.0"):
+                read()
+    assert registry.get("churn").version == "v0.1.1"
+    assert [problem.where for problem in registry.check()] == ["risk@v0.1.0"]
+    registry.check(accept=True)
+    assert [row.latest for row in registry.models()] == ["v0.1.1", None]
+    assert {event.model for event in registry.events()} == {"churn"}
 
 
 def test_an_event_that_was_deleted_is_not_hidden_by_another_that_carries_its_id(
