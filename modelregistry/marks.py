@@ -115,8 +115,8 @@ class Marks:
         stamp = _stamp(place)
         if model not in self._loaded or self._loaded[model][0] != stamp:
             found = _load(place).get("seen")
-            odd = not isinstance(found, dict) or not all(isinstance(source, str) for source in found.values())
-            self._loaded[model] = stamp, {} if odd else found
+            whole = isinstance(found, dict) and all(isinstance(source, str) for source in found.values())
+            self._loaded[model] = stamp, (found or {}) if whole else {}
         return self._loaded[model][1]
 
     def _place(self, model: str) -> Path:
