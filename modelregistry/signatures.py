@@ -11,8 +11,9 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -117,6 +118,7 @@ class Verifier:
         self._signing = signing
         self._known = known
         self._own_key: str | None = None
+        self._ring = key_ring()
 
     @cached_property
     def _keys(self) -> dict[str, str]:
@@ -126,6 +128,10 @@ class Verifier:
     def keys(self, signed: Sequence[Signed]) -> dict[str, str]:
         """The key of each tag that has a good signature, by object id."""
         # Known by what was read: an object may lie under the id of another, and git does not look.
+        if self._ring != (ring := key_ring()):
+            self._ring = ring
+            for name in [name for name, key in self._keys.items() if key.startswith("gpg:")]:
+                del self._keys[name]
         names = [f"sha256:{hashlib.sha256(each.data).hexdigest()}" for each in signed]
         new = {name: each for name, each in zip(names, signed, strict=True) if name not in self._keys}
         if new:
@@ -168,6 +174,17 @@ class Verifier:
                 # One signature: of several, gpg would call another one good than the one whose key it names first.
                 return f"gpg:{keys[0].decode()}" if len(keys) == len(_GPG_GOOD.findall(said)) == 1 else None
         return None
+
+
+def key_ring() -> Hashable:
+    """What changes when GPG's key ring does: a key that was revoked there signs nothing any more."""
+    home = Path(os.environ.get("GNUPGHOME") or os.path.expanduser("~/.gnupg"))
+    found = []
+    for name in ("pubring.kbx", "pubring.gpg", "public-keys.d/pubring.db"):
+        with suppress(OSError):
+            facts = (home / name).stat()
+            found.append((name, facts.st_ino, facts.st_mtime_ns, facts.st_size))
+    return tuple(found)
 
 
 def _say(command: Sequence[str], stdin: bytes) -> bytes:

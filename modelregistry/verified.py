@@ -17,7 +17,7 @@ from modelregistry.errors import (
 )
 from modelregistry.events import Event
 from modelregistry.marks import Marks
-from modelregistry.signatures import Verifier
+from modelregistry.signatures import Verifier, key_ring
 from modelregistry.signers import Signers
 from modelregistry.tags import Quarantined
 
@@ -54,6 +54,7 @@ class VerifiedBackend(Backend):
         self._verifier = verifier
         self._marks = marks
         self._own_key = own_key
+        self._gpg = any(signer.key.startswith("gpg:") for signer in signers.signers)
         self._warned: dict[str, tuple[str, ...]] = {}
 
     def survey(self) -> Iterator[Log]:
@@ -167,8 +168,9 @@ class VerifiedBackend(Backend):
         return {model: _head(head, judge) for model, head in heads.items()}
 
     def _judge(self) -> str:
-        """What changes when the same events are judged otherwise: the policy, the keys that expired, the registry."""
-        return f"{self._signers.token(datetime.now(UTC))} {self._expected}"
+        """What changes when the same events are judged otherwise: the policy, the keys that expired, the registry, GPG's ring."""
+        ring = key_ring() if self._gpg else None
+        return f"{self._signers.token(datetime.now(UTC))} {self._expected} {ring}"
 
     def _prepare(self, model: str) -> Sequence[str]:
         return self._inner.prepare(model)

@@ -141,6 +141,29 @@ def test_a_gpg_key_signs_and_is_verified(plain: Path) -> None:
         Registry(plain, signers={"ann@example.com": f"gpg:{'A' * 40}"}).get("churn")
 
 
+def revoke(folder: Path, key_ring: Path, fingerprint: str) -> None:
+    """Tell the key ring that the key is revoked, by the certificate that GPG made with it."""
+    revocation = (key_ring / "openpgp-revocs.d" / f"{fingerprint}.rev").read_text()
+    path = write(folder / "revocation", revocation.replace(":-----BEGIN", "-----BEGIN"))
+    run(folder, "gpg", "--batch", "--quiet", "--import", os.fspath(path))
+
+
+def test_a_gpg_key_that_the_ring_calls_revoked_counts_no_more_for_who_read_before(
+    plain: Path, key_ring: Path, tmp_path: Path
+) -> None:
+    fingerprint = new_gpg_key(plain, "Ann")
+    git(plain, "config", "user.signingKey", fingerprint)
+    registry = Registry(plain, sign=True, signers={"ann@example.com": f"gpg:{fingerprint}"})
+    registry.register("churn")
+    for _ in range(2):
+        assert registry.get("churn").version == "v0.1.0"
+        assert registry.models()[0].latest == "v0.1.0"
+    revoke(tmp_path, key_ring, fingerprint)
+    with pytest.warns(mr.UncountedEventWarning), pytest.raises(mr.ModelNotFoundError):
+        registry.get("churn")
+    assert registry.models()[0].latest is None
+
+
 def test_a_second_good_gpg_signature_does_not_lend_itself_to_a_revoked_key(
     plain: Path, key_ring: Path, tmp_path: Path
 ) -> None:
@@ -153,9 +176,7 @@ def test_a_second_good_gpg_signature_does_not_lend_itself_to_a_revoked_key(
     written = write(tmp_path / "text", text)
     both = ["--local-user", ann, "--local-user", mallory]
     run(tmp_path, "gpg", "--batch", *both, "--armor", "--detach-sign", os.fspath(written))
-    revocation = (key_ring / "openpgp-revocs.d" / f"{ann}.rev").read_text()
-    write(tmp_path / "revocation", revocation.replace(":-----BEGIN", "-----BEGIN"))
-    run(tmp_path, "gpg", "--batch", "--quiet", "--import", os.fspath(tmp_path / "revocation"))
+    revoke(tmp_path, key_ring, ann)
     put_tag(plain, "churn@v0.2.0", text.encode() + (tmp_path / "text.asc").read_bytes())
     with pytest.raises(mr.ModelNotFoundError), pytest.warns(mr.UncountedEventWarning, match="2 events"):
         Registry(plain, signers=signers).get("churn")
