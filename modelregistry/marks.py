@@ -24,6 +24,7 @@ class Marks:
 
     def __init__(self, folder: Path, repository: str) -> None:
         self._folder = folder / _name(repository)
+        self._met: tuple[object, str | None] = (None, None)
         self._loaded: dict[str, tuple[object, Mapping[str, str]]] = {}
 
     @property
@@ -47,10 +48,14 @@ class Marks:
     @property
     def registry(self) -> str | None:
         """The id of the registry, as it was met first."""
-        with suppress(OSError, ValueError):
-            text = (self._folder / "registry").read_text(encoding="utf-8").strip()
-            return text if text.isprintable() and text else None
-        return None
+        path = self._folder / "registry"
+        stamp = _stamp(path)  # every read of a model asks for it
+        if self._met[0] != stamp:
+            text = ""
+            with suppress(OSError, ValueError):
+                text = path.read_text(encoding="utf-8").strip()
+            self._met = stamp, text if text.isprintable() and text else None
+        return self._met[1]
 
     def keep_registry(self, registry: str) -> None:
         """Remember the id of the registry."""
