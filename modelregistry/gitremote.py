@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,13 @@ _TRIES = 3
 _SSH = "ssh -oBatchMode=yes"  # the agent answers, or nobody
 _NOT_SET = 1  # what git config exits with where nothing is configured
 _OWN_SCOPES = ("system", "global", "command")  # what the user set, not what the repository says
+# What git itself says of a request that the web server turned down for want of a login, or of a right.
+_NO_RIGHT = re.compile(
+    r"Authentication failed for |returned error: 40[13]\b|could not read (Username|Password) for "
+)
+# Git says the first, and only that, of a server that spoke no word of Git; the second is in the words of ssh or a host.
+_NO_CONTACT = "fatal: Could not read from remote repository"
+_DENIED = re.compile(r"denied|not allowed|unauthori[sz]ed|forbidden", re.IGNORECASE)
 
 
 class Outcome(Enum):
@@ -206,7 +214,7 @@ class GitRemote:
         what it has, and the same object is pushed again where it has nothing.
 
         Raises:
-            RefusedError: The remote's own rules forbid it; nothing was written.
+            RefusedError: The remote's own rules forbid it, or this user may not push there; nothing was written.
             GitError: The remote says that it can't; nothing was written.
         """
         told = True
@@ -221,6 +229,11 @@ class GitRemote:
             # Git itself saw another object there and sent nothing: that is certain, whatever came before.
             if f"!\t{oid}:{name}\t[rejected] (already exists)" in failure.stdout.splitlines():
                 return Outcome.TAKEN
+            if told and _lacks_right(failure):  # which is told before anything is sent
+                raise RefusedError(
+                    f"the remote {self} does not let you push the tag {name!r}: {_reason(failure)}; nothing was written: "
+                    "have Git's credential helper (https) or your ssh agent (ssh) log in as somebody who may push there"
+                ) from failure
             told = told and "[remote rejected]" in failure.stdout
             try:
                 found = self.refs([name]).get(name)
@@ -290,6 +303,15 @@ def bring_promised(repo: GitRepo, oids: Sequence[str]) -> None:
     if remote is None:
         raise RemoteError(f"{repo!r} lacks objects, and its remote {name!r} has no URL")
     remote.bring(oids)
+
+
+def _lacks_right(error: GitError) -> bool:
+    """Whether the server turned this user away at the door."""
+    lines = error.stderr.splitlines()
+    # What the server's programs say proves nothing: a hook that pushes elsewhere complains in the same words.
+    if any(_NO_RIGHT.search(line) for line in lines if not line.startswith("remote:")):
+        return True
+    return any(line.startswith(_NO_CONTACT) for line in lines) and bool(_DENIED.search(error.stderr))
 
 
 def _reason(error: GitError) -> str:

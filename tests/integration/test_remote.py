@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from modelregistry.tags import render
 from modelregistry.testing import make_event
 from tests.gitfolders import make_repository, run_git
 from tests.integration.projects import write
+from tests.integration.web import serve
+
+Maker = Callable[..., tuple[str, str]]
 
 PENDING, REFUSED = "refs/modelregistry/pending", "refs/modelregistry/refused"
 TAG = "refs/tags/churn#current#1"
@@ -425,6 +428,87 @@ def test_what_the_remote_can_t_keep_is_an_error_that_has_all_that_git_said(
     assert not tags(hub)
 
 
+READS, PUSHES = "git-upload-pack", "git-receive-pack"
+
+
+@pytest.mark.parametrize(
+    ("status", "refused", "askpass"),
+    [
+        (401, (PUSHES,), "true"), (401, (PUSHES,), "false"), (401, (PUSHES, READS), "true"), (403, (PUSHES,), "true"),
+        (403, (PUSHES, READS), "true"), (403, (f"POST /hub.git/{PUSHES}",), "true"),
+    ],
+)  # fmt: skip
+def test_who_may_not_push_is_told_so_at_once_and_nothing_waits(
+    status: int,
+    refused: Sequence[str],
+    askpass: str,
+    folder: Path,
+    repo: GitRepo,
+    hub: Path,
+    assigned: Maker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_ASKPASS", askpass)
+    run_git(hub, "config", "http.receivepack", "true")
+    tag, oid = assigned(1)
+    asked: list[str] = []
+
+    def refuses(request: str) -> int:
+        asked.append(request)
+        return status if any(word in request for word in refused) else 0
+
+    with serve(hub.parent, refuses=refuses) as port:
+        remote = GitRemote(repo, f"http://127.0.0.1:{port}/hub.git")
+        with pytest.raises(RefusedError, match=f"does not let you push the tag 'refs/tags/{tag}'") as caught:
+            Sharing(repo, remote).append(tag, oid, event_id="e")
+        assert "credential helper" in str(caught.value) and "nothing was written" in str(caught.value)
+        assert not any(READS in request for request in asked), "it was not tried again"
+        assert not tags(hub) and not references(folder).keys() & {f"refs/tags/{tag}"} and not ours(folder)
+        refused = ()
+        assert Sharing(repo, remote).append(tag, oid, event_id="e") is True
+    assert tags(hub) == {tag: oid}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "git@host.example: Permission denied (publickey).", "ERROR: Permission to team/models.git denied to ann.",
+        "remote: ERROR: You are not allowed to push code to this project.",
+    ],
+)  # fmt: skip
+def test_whom_ssh_turns_away_is_told_so(
+    said: str, repo: GitRepo, oid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = write(tmp_path / "ssh", f"#!/bin/sh\necho >> '{tmp_path}/count'; echo '{said}' >&2; exit 255\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", os.fspath(ssh))
+    with pytest.raises(RefusedError, match="ssh agent"):
+        GitRemote(repo, "ssh://host.example/x.git").create(TAG, oid)
+    assert (tmp_path / "count").read_text() == "\n"
+
+
+def test_who_is_turned_away_after_a_push_that_broke_learns_that_nobody_knows(
+    repo: GitRepo, hub: Path, oid: str, tmp_path: Path
+) -> None:
+    hook(hub, "pre-receive", f"touch '{tmp_path}/broke'; kill -9 $PPID")
+    run_git(hub, "config", "http.receivepack", "true")
+    with serve(hub.parent, refuses=lambda _: 403 if (tmp_path / "broke").exists() else 0) as port:
+        assert GitRemote(repo, f"http://127.0.0.1:{port}/hub.git").create(TAG, oid) is Outcome.UNKNOWN
+
+
+def test_what_a_hook_says_of_another_server_is_no_refusal_of_this_one(
+    repo: GitRepo, hub: Path, oid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = hub.with_name("away.git")
+    hook(hub, "post-receive", f"mv '{hub}' '{away}'; kill -9 $PPID")
+    says = "echo \"remote: fatal: Authentication failed for 'https://elsewhere/'\" >&2"
+    ssh = write(tmp_path / "ssh", f'#!/bin/sh\n{says}\nfor last; do :; done\nexec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", os.fspath(ssh))
+    assert GitRemote(repo, f"ssh://host.example{hub}").create(TAG, oid) is Outcome.UNKNOWN
+    assert tags(away) == {"churn#current#1": oid}
+
+
 # -- what a clone and the remote come to hold --------------------------------------------------------------
 
 
@@ -458,9 +542,6 @@ def assigned(event: Callable[..., tuple[Event, str]]) -> Callable[..., tuple[str
         return made.source, oid
 
     return make
-
-
-Maker = Callable[..., tuple[str, str]]
 
 
 def ours(place: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,6 +39,11 @@ class _SmartHttp(BaseHTTPRequestHandler):
         body = self.rfile.read(int(environment["CONTENT_LENGTH"]))
         if len(body) < int(environment["CONTENT_LENGTH"]):
             return  # the client is gone; git http-backend would wait for the rest for ever
+        if status := self.server.refuses(f"{self.command} {self.path}"):  # type: ignore[attr-defined]
+            self.send_response(status)
+            self.send_header("WWW-Authenticate", 'Basic realm="here"')
+            self.end_headers()
+            return
         output = subprocess.run(
             ["git", "http-backend"], input=body, env=environment, capture_output=True, check=True
         ).stdout
@@ -62,10 +67,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[int]:
-    """Serve the repositories below ``root``; on which port."""
+def serve(root: Path, *, refuses: Callable[[str], int] = lambda _: 0) -> Iterator[int]:
+    """Serve the repositories below ``root``; on which port.
+
+    Args:
+        root: Where they are.
+        refuses: The status with which a request (its method and address) is turned down; 0 for not at all.
+    """
     server = _Server(("127.0.0.1", 0), _SmartHttp)
     server.root = os.fspath(root)  # type: ignore[attr-defined]
+    server.refuses = refuses  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
