@@ -18,14 +18,16 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from modelregistry.errors import GitError, PartialViewWarning, RemoteError
+from modelregistry.errors import GitError, GitTimeoutError, PartialViewWarning, RemoteError
 from modelregistry.gitcall import NETWORK_SECONDS, GitCall, without_secrets
 from modelregistry.gitremote import GitRemote, Transport
 from modelregistry.gitrepo import GitRepo, check_url
 
 _STALE_SECONDS = 60.0
+_PATIENCE = 10.0
+"""Seconds that a read waits for another process that fetches; then it reads what is there."""
 _ORIGIN = "origin"
 
 
@@ -57,14 +59,16 @@ class GitMirror:
         """
         place = directory / (hashlib.sha256(check_url(url).encode()).hexdigest()[:32] + ".git")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(f"{place}.lock", mode=0o600):
-            cloned = not place.exists()
-            if cloned:
-                if max_age == float("inf"):
-                    raise RemoteError(
-                        f"there is no copy of {without_secrets(url)!r} here yet: open it once without offline=True"
-                    )
-                _clone(url, place)
+        cloned = False
+        if not place.exists():
+            if max_age == float("inf"):
+                raise RemoteError(
+                    f"there is no copy of {without_secrets(url)!r} here yet: open it once without offline=True"
+                )
+            with _held(FileLock(f"{place}.lock", mode=0o600), NETWORK_SECONDS):
+                cloned = not place.exists()  # else another process did
+                if cloned:
+                    _clone(url, place)
         mirror = cls(url, place)
         if not cloned:
             mirror.refresh(max_age)
@@ -73,8 +77,20 @@ class GitMirror:
 
     @property
     def synced_at(self) -> datetime:
-        """When the copy was last brought up to date."""
-        return datetime.fromtimestamp(self._stamp.stat().st_mtime, UTC)
+        """When the copy was last brought up to date.
+
+        Raises:
+            GitError: The copy was deleted.
+        """
+        return datetime.fromtimestamp(self._fetched_at(), UTC)
+
+    def _fetched_at(self) -> float:
+        try:
+            return self._stamp.stat().st_mtime
+        except FileNotFoundError as error:
+            raise GitError(
+                f"the copy of {self.remote} at {os.fspath(self._place)!r} was deleted: open the registry anew"
+            ) from error
 
     def refresh(self, max_age: float) -> None:
         """Fetch what the remote has, if the copy is older than ``max_age`` seconds.
@@ -83,38 +99,59 @@ class GitMirror:
 
         Raises:
             RemoteError: It can't be fetched, and ``max_age`` is 0.
+            GitTimeoutError: Another process holds the copy, and ``max_age`` is 0.
+            GitError: The copy was deleted.
         """
         if max_age > 0 and time.monotonic() - self._looked_at <= max_age:
             return
         self._looked_at = time.monotonic()
-        with self.guard():
-            age = time.time() - self._stamp.stat().st_mtime  # whoever had the lock may have fetched meanwhile
-            if age <= max_age and age >= 0:
-                return
-            try:
+        age = time.time() - self._fetched_at()
+        try:
+            with self.guard(_PATIENCE if max_age > 0 else NETWORK_SECONDS):
+                age = time.time() - self._fetched_at()  # whoever had the lock may have fetched meanwhile
+                if 0 <= age <= max_age:
+                    return
                 self.remote.mirror()
                 self.repo.run("pack-refs", "--all")
                 self._stamp.touch()
-            except GitError as error:
-                if max_age <= 0:
-                    raise
-                warnings.warn(
-                    f"{self.remote} can't be reached; reading it as it was {age / 60:.0f} minutes ago ({error})",
-                    PartialViewWarning,
-                    stacklevel=5,
-                )
+        except GitError as error:
+            if max_age <= 0:
+                raise
+            warnings.warn(
+                f"{self.remote} can't be fetched; reading it as it was {age / 60:.0f} minutes ago ({error})",
+                PartialViewWarning,
+                stacklevel=5,
+            )
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Nobody else changes the copy's references meanwhile; locks of the dead are gone."""
+    def guard(self, patience: float = NETWORK_SECONDS) -> Iterator[None]:
+        """Nobody else changes the copy's references meanwhile; locks of the dead are gone.
+
+        Raises:
+            GitTimeoutError: Somebody else did for more than ``patience`` seconds.
+        """
         if self._lock is None or self._lock[0] != os.getpid():  # a lock does not survive a fork
             self._lock = os.getpid(), FileLock(f"{self._place}.lock", mode=0o600)
-        with self._lock[1]:
+        with _held(self._lock[1], patience):
             for path in [*self._place.glob("*.lock"), *self._place.glob("refs/**/*.lock")]:
                 with suppress(OSError):
                     if time.time() - path.stat().st_mtime > _STALE_SECONDS:
                         path.unlink()
             yield
+
+
+@contextmanager
+def _held(lock: FileLock, patience: float) -> Iterator[None]:
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout as error:
+        raise GitTimeoutError(
+            f"another process holds {lock.lock_file!r} for more than {patience:g} seconds: it fetches, or it hangs"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _clone(url: str, place: Path) -> None:
@@ -124,11 +161,12 @@ def _clone(url: str, place: Path) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f"{place.name}-") as folder:
         call = GitCall(None, Path(folder))
         transport = Transport(lambda *arguments: call.run(arguments))
+        transport.check(url)
         clone = Path(folder, "new.git")
         try:
             call.run(
                 [
-                    *transport.options, "clone", "--quiet", "--bare", "--filter=blob:none", "--template=",
+                    "clone", "--quiet", "--bare", "--filter=blob:none", "--template=",
                     "--upload-pack=git-upload-pack", "--", url, os.fspath(clone),
                 ],
                 timeout=NETWORK_SECONDS, environment=transport.environment,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 
-from modelregistry.errors import GitError, InvalidInputError, RefusedError, RemoteError
+from modelregistry.errors import GitError, InvalidInputError, InvalidSettingsError, RefusedError, RemoteError
 from modelregistry.gitcall import NETWORK_SECONDS, without_secrets
 from modelregistry.gitrepo import GitRepo, check_url
 
@@ -24,12 +24,25 @@ _TRIES = 3
 _SSH = "ssh -oBatchMode=yes"  # the agent answers, or nobody
 _NOT_SET = 1  # what git config exits with where nothing is configured
 _OWN_SCOPES = ("system", "global", "command")  # what the user set, not what the repository says
+_REWRITES = re.compile(r"url\..*\.(push)?insteadof", re.DOTALL)
+_PROTOCOLS = "https:http:ssh:file"
+_LEADS_ELSEWHERE = re.compile(
+    r"http\.(.*\.)?(proxy\w*|ssl\w*|cookiefile|savecookies|curloptresolve)", re.DOTALL
+)
 # What git itself says of a request that the web server turned down for want of a login, or of a right.
 _NO_RIGHT = re.compile(
     r"Authentication failed for |returned error: 40[13]\b|could not read (Username|Password) for "
 )
 # Git says the first, and only that, of a server that spoke no word of Git; the second is in the words of ssh or a host.
 _NO_CONTACT = "fatal: Could not read from remote repository"
+# What git says where its own files are the trouble, not the remote.
+_HERE = (
+    "cannot lock ref",
+    "unable to update local ref",
+    "unable to create",
+    "unable to write",
+    "No space left",
+)
 _DENIED = re.compile(r"denied|not allowed|unauthori[sz]ed|forbidden", re.IGNORECASE)
 
 
@@ -54,11 +67,12 @@ class Transport:
         self._run = run
 
     @cached_property
-    def _own_settings(self) -> Sequence[tuple[str, str]]:
+    def _settings(self) -> Sequence[tuple[str, str, str]]:
+        """Scope, key and value of what matters here."""
         try:
             output = self._run(
                 "config", "--null", "--show-scope", "--get-regexp",
-                r"^(core\.(sshcommand|askpass)|credential\..*)$",
+                r"^(core\.(sshcommand|askpass)|credential\..*|http\..*|remote\..*|url\..*)$",
             ).decode("utf-8", "replace")  # fmt: skip
         except GitError as error:
             if error.status != _NOT_SET:
@@ -66,27 +80,55 @@ class Transport:
             return ()
         fields = output.split("\0")[:-1]
         pairs = zip(fields[::2], fields[1::2], strict=False)
-        settings = (pair.partition("\n") for scope, pair in pairs if scope in _OWN_SCOPES)
-        return [(key, value) for key, _, value in settings]
+        return [(scope, *pair.partition("\n")[::2]) for scope, pair in pairs]
 
-    @cached_property
-    def options(self) -> Sequence[str]:
-        """The credential helpers, as options of git."""
-        # An empty helper forgets those named before it; then come the user's own, in their order.
-        credentials = [f"{key}={value}" for key, value in self._own_settings if key.startswith("credential.")]
-        return [part for setting in ("credential.helper=", *credentials) for part in ("-c", setting)]
+    def check(self, url: str) -> None:
+        """Refuse to call a URL that the repository's own configuration would lead elsewhere.
+
+        Raises:
+            InvalidSettingsError: It names a proxy, or what is to be believed of certificates; or another URL in place of
+                this one; or settings of a remote whose name is this URL.
+        """
+        for scope, key, value in self._settings:
+            if scope not in _OWN_SCOPES and (
+                key.startswith(f"remote.{url}.")
+                or (_LEADS_ELSEWHERE.fullmatch(key) and url.startswith(("http://", "https://")))
+                or (_REWRITES.fullmatch(key) and url.startswith(value))
+            ):
+                raise InvalidSettingsError(
+                    f"the repository's own configuration has {without_secrets(key)!r}, which may lead what is sent to "
+                    f"{without_secrets(url)} elsewhere: 'git config --unset-all' takes it away, and 'git config --global' "
+                    "sets it for you, if it is yours"
+                )
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
-        """The programs that git calls, said where a repository's configuration can't say otherwise."""
-        own = dict(self._own_settings)
+        """The programs that git calls, and its credential helpers, said where a repository can't say otherwise."""
+        own = {key: value for scope, key, value in self._settings if scope in _OWN_SCOPES}
         program = os.environ.get("GIT_SSH")
         return {
+            "GIT_ALLOW_PROTOCOL": _PROTOCOLS,
             "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND")
             or own.get("core.sshcommand")
             or (shlex.quote(program) if program else _SSH),
             "GIT_ASKPASS": os.environ.get("GIT_ASKPASS") or own.get("core.askpass") or "true",
+            **self._credentials,
         }
+
+    @property
+    def _credentials(self) -> Mapping[str, str]:
+        # Not as arguments, which everybody on the machine can read: a helper may hold a secret.
+        own = [
+            (key, value)
+            for scope, key, value in self._settings
+            if scope in _OWN_SCOPES and key.startswith("credential.")
+        ]
+        start = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+        variables: dict[str, str] = {}
+        # An empty helper forgets those named before it; then come the user's own, in their order.
+        for number, (key, value) in enumerate([("credential.helper", ""), *own], start=start):
+            variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return variables | {"GIT_CONFIG_COUNT": str(start + 1 + len(own))}
 
 
 class GitRemote:
@@ -96,26 +138,23 @@ class GitRemote:
         repo: The repository.
         url: Where the remote is. One that this library does not open is refused when it is used, by
             ``InvalidInputError``: a repository whose remote is odd can still be read.
+        push_url: Where it is pushed to, if that is another place.
         name: What the repository calls it, where its configuration is of our own making; else it is called by its URL.
     """
 
-    def __init__(self, repo: GitRepo, url: str, *, name: str | None = None) -> None:
+    def __init__(
+        self, repo: GitRepo, url: str, *, push_url: str | None = None, name: str | None = None
+    ) -> None:
         self._repo = repo
         self._url = url
+        self._push_url = push_url
         self._name = name
 
     @classmethod
     def named(cls, repo: GitRepo, name: str) -> GitRemote | None:
         """The remote that the repository's configuration has under that name, if there is one."""
-        try:
-            url = repo.run("config", "--get", f"remote.{name}.url").decode().rstrip("\n")
-        except GitError as error:
-            if error.status != _NOT_SET:  # it could not be asked, which must not pass for having none
-                raise
-            return None
-        if "://" not in url and repo.root and not os.path.isabs(url) and os.path.exists(repo.root / url):
-            url = os.fspath((repo.root / url).resolve())
-        return cls(repo, url)
+        urls = _urls(repo, name)
+        return cls(repo, urls["url"], push_url=urls.get("pushurl")) if "url" in urls else None
 
     def __repr__(self) -> str:
         return without_secrets(self._url)
@@ -124,6 +163,10 @@ class GitRemote:
     def _address(self) -> str:
         url = check_url(self._url)
         return self._name or url
+
+    @cached_property
+    def _push_address(self) -> str:
+        return check_url(self._push_url) if self._push_url is not None else self._address
 
     @cached_property
     def _transport(self) -> Transport:
@@ -143,7 +186,7 @@ class GitRemote:
         except GitError as error:
             # References that differ here stay, and git says so by its exit status; the others have come.
             if "would clobber existing tag" not in error.stderr:
-                raise self._unreachable(error) from error
+                raise self._failed(error) from error
             return False
         return True
 
@@ -156,7 +199,7 @@ class GitRemote:
         try:
             self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], "--prune")
         except GitError as error:
-            raise self._unreachable(error) from error
+            raise self._failed(error) from error
 
     def bring(self, oids: Sequence[str]) -> None:
         """Bring objects that a clone without file contents left out.
@@ -168,14 +211,14 @@ class GitRemote:
             # Nothing that is here says anything of what is missing, so there is nothing to negotiate.
             self._fetch(oids, before=("-c", "fetch.negotiationAlgorithm=noop"))
         except GitError as error:
-            raise self._unreachable(error) from error
+            raise self._failed(error) from error
 
     def _fetch(self, specs: Sequence[str], *options: str, before: Sequence[str] = ()) -> None:
         for attempt in range(_TRIES):
             try:
                 with self._repo.guard():
                     self._call(
-                        *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules",
+                        self._address, *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules",
                         "--upload-pack=git-upload-pack", *options, "--stdin", "--end-of-options", self._address,
                         stdin="".join(f"{spec}\n" for spec in specs).encode(),
                     )  # fmt: skip
@@ -192,17 +235,15 @@ class GitRemote:
         Raises:
             RemoteError: The remote can't be reached.
         """
+        return self._refs(self._address, patterns)
+
+    def _refs(self, address: str, patterns: Sequence[str]) -> dict[str, str]:
         try:
             output = self._call(
-                "ls-remote",
-                "--quiet",
-                "--upload-pack=git-upload-pack",
-                "--end-of-options",
-                self._address,
-                *patterns,
-            )
+                address, "ls-remote", "--quiet", "--upload-pack=git-upload-pack", "--end-of-options", address, *patterns
+            )  # fmt: skip
         except GitError as error:
-            raise self._unreachable(error) from error
+            raise self._failed(error) from error
         # Not splitlines: a name may hold what Unicode takes for the end of a line.
         pairs = (line.split("\t") for line in output.decode("utf-8", "surrogateescape").split("\n")[:-1])
         return {name: oid for oid, name in pairs if not name.endswith("^{}")}
@@ -236,7 +277,7 @@ class GitRemote:
                 ) from failure
             told = told and "[remote rejected]" in failure.stdout
             try:
-                found = self.refs([name]).get(name)
+                found = self._refs(self._push_address, [name]).get(name)
             except RemoteError:
                 continue
             if found is not None:
@@ -254,18 +295,23 @@ class GitRemote:
 
     def _push(self, name: str, oid: str) -> None:
         self._call(
-            "push", "--porcelain", "--quiet", "--no-verify", "--no-signed", "--no-follow-tags",
-            "--recurse-submodules=no", "--receive-pack=git-receive-pack", "--end-of-options", self._address,
+            self._push_address, "push", "--porcelain", "--quiet", "--no-verify", "--no-signed", "--no-follow-tags",
+            "--recurse-submodules=no", "--receive-pack=git-receive-pack", "--end-of-options", self._push_address,
             f"{oid}:{name}",
         )  # fmt: skip
 
-    def _call(self, *arguments: str, stdin: bytes = b"") -> bytes:
+    def _call(self, address: str, *arguments: str, stdin: bytes = b"") -> bytes:
+        self._transport.check(self._url if address == self._name else address)
         return self._repo.run(
-            *self._transport.options, *arguments, stdin=stdin, timeout=NETWORK_SECONDS,
-            environment=self._transport.environment,
-        )  # fmt: skip
+            *arguments, stdin=stdin, timeout=NETWORK_SECONDS, environment=self._transport.environment
+        )
 
-    def _unreachable(self, error: GitError) -> RemoteError:
+    def _failed(self, error: GitError) -> GitError:
+        if any(words in error.stderr for words in _HERE):
+            return GitError(
+                f"what the remote {self} has can't be kept here: {error}",
+                arguments=error.arguments, stderr=error.stderr, status=error.status,
+            )  # fmt: skip
         return RemoteError(
             f"the remote {self} can't be reached: {error}",
             arguments=error.arguments, stderr=error.stderr, status=error.status,
@@ -303,6 +349,26 @@ def bring_promised(repo: GitRepo, oids: Sequence[str]) -> None:
     if remote is None:
         raise RemoteError(f"{repo!r} lacks objects, and its remote {name!r} has no URL")
     remote.bring(oids)
+
+
+def _urls(repo: GitRepo, name: str) -> dict[str, str]:
+    """What the repository's configuration has first as the remote's ``url`` and ``pushurl``: git takes the first too."""
+    try:
+        output = repo.run("config", "--null", "--get-regexp", r"^remote\..*\.(url|pushurl)$").decode()
+    except GitError as error:
+        if error.status != _NOT_SET:  # it could not be asked, which must not pass for having none
+            raise
+        return {}
+    found: dict[str, str] = {}
+    for pair in output.split("\0")[:-1]:
+        key, _, url = pair.partition("\n")
+        remote, _, kind = key.removeprefix("remote.").rpartition(".")
+        if remote == name:
+            found.setdefault(kind, url)
+    for kind, url in found.items():
+        if "://" not in url and repo.root and not os.path.isabs(url) and os.path.exists(repo.root / url):
+            found[kind] = os.fspath((repo.root / url).resolve())
+    return found
 
 
 def _lacks_right(error: GitError) -> bool:

@@ -244,6 +244,10 @@ def test_sharing_runs_nothing_that_the_repository_names(form: str, hostile: Host
     git(hostile.root, "config", "remote.origin.url", url)
     for key in ("uploadpack", "receivepack"):
         git(hostile.root, "config", f"remote.{url}.{key}", hostile.program(key))
+    with pytest.raises(mr.InvalidSettingsError, match="elsewhere"):
+        Registry(hostile.root).promote("churn", "v0.1.1", "current")
+    assert not hostile.marked
+    git(hostile.root, "config", "--remove-section", f"remote.{url}")
     registry = Registry(hostile.root)
     if form == "ssh":
         with pytest.raises(mr.RemoteError, match="nothing was written"):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import modelregistry as mr
-from modelregistry import Registry
+from modelregistry import Registry, gitmirror
 from tests.integration.crew import crew
 from tests.integration.projects import commit, git, write
 
@@ -232,3 +234,29 @@ def test_a_mirror_follows_what_is_rewritten_there(hub: Path, plain: Path, fresh_
     git(plain, "push", "--quiet", "--force", os.fspath(hub), "main")
     with pytest.raises(mr.StageEmptyError):
         registry.get("churn#current")
+
+
+def test_a_reader_does_not_wait_for_ever_for_another_that_fetches_and_a_writer_says_for_whom_it_waited(
+    hub: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gitmirror, "_PATIENCE", 0.05)
+    monkeypatch.setattr(gitmirror, "NETWORK_SECONDS", 0.05)
+    registry = Registry(hub.as_uri())
+    os.utime(copy_of(fresh_cache) / "fetched", (0, 0))
+    with FileLock(f"{copy_of(fresh_cache)}.lock"):
+        with pytest.warns(mr.PartialViewWarning, match="another process holds"):
+            assert Registry(hub.as_uri()).get("churn#current").version == "v0.1.0"
+        with pytest.raises(mr.GitTimeoutError, match=r"another process holds .*\.git\.lock"):
+            registry.sync()
+    registry.sync()
+
+
+def test_a_mirror_that_was_deleted_while_it_was_open_is_told(hub: Path, fresh_cache: Path) -> None:
+    registry = Registry(hub.as_uri())
+    shutil.rmtree(copy_of(fresh_cache))
+    for ask in (lambda: registry.synced_at, registry.sync):
+        with pytest.raises(mr.GitError, match="was deleted: open the registry anew"):
+            ask()
+    with pytest.raises(mr.GitError, match="not a git repository"):
+        registry.promote("churn", "v0.1.0", "shadow")
+    assert Registry(hub.as_uri()).get("churn#current").version == "v0.1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from modelregistry.backends.gitsharing import Sharing
 from modelregistry.errors import (
     GitError,
     InvalidInputError,
+    InvalidSettingsError,
     OutcomeUnknownError,
     RefusedError,
     RegistryWarning,
@@ -185,10 +187,21 @@ def own(environment: Path, text: str) -> None:
         file.write(text.encode("latin-1"))
 
 
+def credentials(transport: Transport, first: int = 0) -> list[tuple[str, str]]:
+    """What git is told of credentials, in the environment."""
+    told = transport.environment
+    numbers = range(first, int(told["GIT_CONFIG_COUNT"]))
+    return [(told[f"GIT_CONFIG_KEY_{number}"], told[f"GIT_CONFIG_VALUE_{number}"]) for number in numbers]
+
+
+def programs(transport: Transport) -> tuple[str, str]:
+    return transport.environment["GIT_SSH_COMMAND"], transport.environment["GIT_ASKPASS"]
+
+
 def test_without_settings_ssh_asks_nobody_and_no_helper_is_called(repo: GitRepo) -> None:
     transport = Transport(repo.run)
-    assert transport.options == ["-c", "credential.helper="]
-    assert transport.environment == {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", "GIT_ASKPASS": "true"}
+    assert credentials(transport) == [("credential.helper", "")]
+    assert programs(transport) == ("ssh -oBatchMode=yes", "true")
 
 
 def test_the_programs_are_the_users_and_never_the_repositorys(
@@ -196,26 +209,23 @@ def test_the_programs_are_the_users_and_never_the_repositorys(
 ) -> None:
     for key in ("core.sshCommand", "core.askPass", "credential.helper", "credential.https://x.username"):
         run_git(folder, "config", key, "theirs")
-    assert Transport(repo.run).options == ["-c", "credential.helper="]
-    assert Transport(repo.run).environment == {
-        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
-        "GIT_ASKPASS": "true",
-    }
+    assert credentials(Transport(repo.run)) == [("credential.helper", "")]
+    assert programs(Transport(repo.run)) == ("ssh -oBatchMode=yes", "true")
     own(
         environment,
         "[core]\n\tsshCommand = ssh -i mine\n\taskPass = ask-mine\n"
         '[credential]\n\thelper = first\n\thelper = second=2\n[credential "https://x"]\n\tusername = \xff\n',
     )
     transport = Transport(repo.run)
-    assert transport.options == [
-        "-c", "credential.helper=", "-c", "credential.helper=first", "-c", "credential.helper=second=2",
-        "-c", "credential.https://x.username=\ufffd",
+    assert credentials(transport) == [
+        ("credential.helper", ""), ("credential.helper", "first"), ("credential.helper", "second=2"),
+        ("credential.https://x.username", "\ufffd"),
     ]  # fmt: skip
-    assert transport.environment == {"GIT_SSH_COMMAND": "ssh -i mine", "GIT_ASKPASS": "ask-mine"}
+    assert programs(transport) == ("ssh -i mine", "ask-mine")
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -i other")
     monkeypatch.setenv("GIT_ASKPASS", "ask-other")
     monkeypatch.setenv("GIT_SSH", "unheard")
-    assert Transport(repo.run).environment == {"GIT_SSH_COMMAND": "ssh -i other", "GIT_ASKPASS": "ask-other"}
+    assert programs(Transport(repo.run)) == ("ssh -i other", "ask-other")
 
 
 def test_settings_on_the_command_line_and_of_the_machine_are_the_users_too(
@@ -229,7 +239,10 @@ def test_settings_on_the_command_line_and_of_the_machine_are_the_users_too(
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.askpass")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "ask-command")
     transport = Transport(repo.run)
-    assert transport.options == ["-c", "credential.helper=", "-c", "credential.helper=machines"]
+    assert credentials(transport, first=1) == [
+        ("credential.helper", ""),
+        ("credential.helper", "machines"),
+    ], "the user's own stays"
     assert transport.environment["GIT_ASKPASS"] == "ask-command"
 
 
@@ -244,7 +257,108 @@ def test_settings_that_can_t_be_read_are_an_error(folder: Path, repo: GitRepo) -
     with (folder / ".git" / "config").open("a") as file:
         file.write("[broken")
     with pytest.raises(GitError, match="bad config"):
-        Transport(repo.run).options  # noqa: B018
+        Transport(repo.run).environment  # noqa: B018
+
+
+def test_a_secret_in_a_credential_helper_is_in_no_list_of_arguments(
+    repo: GitRepo, tmp_path: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(environment, '[credential]\n\thelper = "!f() { echo password=canary; }; f"\n')
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", os.fspath(trace))
+    with serve(tmp_path, refuses=lambda _: 401) as port:
+        remote = GitRemote(repo, f"http://127.0.0.1:{port}/hub.git")
+        with pytest.raises(RemoteError, match=r"Authentication failed|could not read Username") as caught:
+            remote.refs(["refs/tags/*"])
+    started = [json.loads(line) for line in trace.read_text().splitlines()]
+    argv = [event["argv"] for event in started if event["event"] == "start" and "/" not in event["sid"]]
+    assert argv and "canary" not in str(argv)
+    assert "canary" not in str(vars(caught.value))
+
+
+AWAY = [
+    "http.proxy", "http.https://host.example/.proxy", "http.sslVerify", "http.https://host.example.sslCAInfo",
+    "http.cookieFile", "http.saveCookies", "http.curloptResolve", "http.proxySSLCert",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", AWAY)
+def test_a_repository_does_not_say_through_whom_or_whom_to_believe(
+    key: str, folder: Path, repo: GitRepo, oid: str
+) -> None:
+    run_git(folder, "config", "http.extraHeader", "AUTHORIZATION: basic x")  # as checkouts in CI have it
+    run_git(folder, "config", "http.postBuffer", "1048576")
+
+    def remote() -> GitRemote:
+        return GitRemote(repo, "http://127.0.0.1:1/hub.git")
+
+    with pytest.raises(RemoteError):
+        remote().refs([TAG])
+    run_git(folder, "config", key, "x")
+    for call in (
+        lambda: remote().refs([TAG]), lambda: remote().fetch([TAG]), lambda: remote().create(TAG, oid), remote().mirror,
+    ):  # fmt: skip
+        with pytest.raises(InvalidSettingsError, match="--unset-all"):
+            call()
+    run_git(folder, "config", "--unset", key)
+    run_git(folder, "config", "--global", key, "")
+    with pytest.raises(RemoteError):
+        remote().refs([TAG])
+
+
+@pytest.mark.parametrize(
+    "key", ["remote.{}.pushurl", "remote.{}.proxy", "url.{}x.insteadOf", "url.{}x.pushInsteadOf"]
+)
+def test_a_repository_does_not_put_another_url_in_the_place_of_one(
+    key: str, folder: Path, repo: GitRepo, hub: Path, oid: str
+) -> None:
+    run_git(folder, "config", key.format(hub.as_uri()), hub.as_uri())
+    with pytest.raises(InvalidSettingsError, match="elsewhere"):
+        GitRemote(repo, hub.as_uri()).create(TAG, oid)
+    assert not tags(hub)
+
+
+def test_a_remote_with_several_urls_is_read_at_the_first_and_written_where_git_pushes(
+    folder: Path, repo: GitRepo, hub: Path, oid: str, tmp_path: Path
+) -> None:
+    writers = tmp_path / "writers.git"
+    run_git(tmp_path, "clone", "--quiet", "--bare", os.fspath(hub), os.fspath(writers))
+    for url in (hub.as_uri(), "https://host.invalid/second.git"):
+        run_git(folder, "config", "--add", "remote.origin.url", url)
+    first = GitRemote.named(repo, "origin")
+    assert first is not None and repr(first) == hub.as_uri()
+    assert first.create(TAG, oid) is Outcome.CREATED
+    run_git(folder, "config", "remote.origin.pushurl", os.path.relpath(writers, folder))
+    both = GitRemote.named(repo, "origin")
+    assert both is not None
+    other = TAG.replace("#1", "#2")
+    assert both.create(other, oid) is Outcome.CREATED
+    assert tags(writers) == {"churn#current#2": oid}
+    assert both.refs(["refs/tags/*"]) == {TAG: oid}, "read where it always was"
+    run_git(
+        writers,
+        "update-ref",
+        "refs/tags/churn#current#3",
+        run_git(folder, "rev-parse", "HEAD").decode().strip(),
+    )
+    assert both.create(TAG.replace("#1", "#3"), oid) is Outcome.TAKEN
+
+
+def test_what_can_t_be_kept_here_is_not_told_as_the_remotes_fault(
+    folder: Path, repo: GitRepo, hub: Path, oid: str, remote: GitRemote
+) -> None:
+    run_git(folder, "push", "--quiet", os.fspath(hub), f"{oid}:refs/tags/churn#a/b#1")
+    repo.create_ref("refs/tags/churn#a", oid)
+    with pytest.raises(GitError, match="can't be kept here") as caught:
+        remote.fetch(["refs/tags/*"])
+    assert not isinstance(caught.value, RemoteError)
+
+
+def test_nothing_but_a_call_of_the_remote_may_use_the_network(repo: GitRepo, hub: Path) -> None:
+    """So that a git that fetches what a clone left out when it is read calls nobody, whatever the repository names."""
+    for verb in ("fetch", "ls-remote"):
+        with pytest.raises(GitError, match="transport 'file' not allowed"):
+            repo.run(verb, hub.as_uri())
 
 
 def test_a_remote_is_reached_with_the_users_ssh(
