@@ -30,7 +30,7 @@ from modelregistry.history import ANY, EMPTY, History, Stages
 from modelregistry.tags import first_number, tag_name
 
 FUZZ = int(os.environ.get("MODELREGISTRY_FUZZ", "0"))
-"""How many odd tags and names the long form draws; 0 for the short form."""
+"""How many odd tags and names the laws about them are tried on; 0 for each law's own few (``nox -s fuzz``)."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REVS = tuple(digit * 40 for digit in "abcd")
 VERSIONS = ("v0.1.0", "v0.2.0", "v1.0.0-rc.1", "v1.0.0")

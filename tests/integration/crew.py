@@ -95,14 +95,14 @@ def write_by_turns(job: dict[str, Any], report: Any) -> None:
 
 
 def call_once(job: dict[str, Any], report: Any) -> None:
-    """Run ``job["code"]`` on the registry ``r`` with the message ``m``, in an environment of its own."""
+    """Run ``job["code"]`` on the registry ``r`` (at ``job["target"]``) with the message ``m``, in its own environment."""
     import modelregistry as mr
 
     signal.alarm(120)
     os.environ.update(job["environment"])
-    os.chdir(job["folder"])
+    os.chdir(job["root"])
     warnings.simplefilter("ignore", mr.RegistryWarning)
-    exec(job["code"], {"r": mr.Registry(job["root"]), "m": job["message"]})
+    exec(job["code"], {"r": mr.Registry(job["target"]), "m": job["message"]})
     report({"done": job["message"]})
 
 

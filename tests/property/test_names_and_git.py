@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -53,11 +55,12 @@ VERSION_PIECES = [
 ]
 
 
-def accepted(check: object, pieces: list[str], count: int, seed: int) -> list[str]:
-    """What ``check`` lets pass of ``count`` random texts."""
+def accepted(check: object, pieces: list[str], count: int, seed: int, *, least: int = 0) -> list[str]:
+    """What ``check`` lets pass of ``count`` random texts, or of as many as it takes for ``least`` to pass."""
     source = random.Random(seed)
     found: set[str] = set()
-    for _ in range(count):
+    while count > 0 or len(found) < least:
+        count -= 1
         text = "".join(source.choices(pieces, k=source.randint(1, 6)))
         try:
             assert check(text) == text  # type: ignore[operator]
@@ -69,19 +72,19 @@ def accepted(check: object, pieces: list[str], count: int, seed: int) -> list[st
 
 @pytest.fixture(scope="module")
 def names() -> tuple[list[str], list[str], list[str]]:
-    models = accepted(check_model, PIECES, max(FUZZ, 60_000), 1)
-    stages = accepted(check_stage, PIECES, max(FUZZ, 30_000), 2)
-    releases = accepted(check_version, VERSION_PIECES, max(FUZZ, 60_000), 3)
+    models = accepted(check_model, PIECES, 60_000, 1, least=FUZZ)
+    stages = accepted(check_stage, PIECES, 30_000, 2, least=FUZZ // 10)
+    releases = accepted(check_version, VERSION_PIECES, 60_000, 3)
     assert len(models) > 2000 and len(stages) > 500 and len(releases) > 150
     return models, stages, releases
 
 
-def test_git_takes_every_accepted_name_and_gives_it_back_unchanged(
-    names: tuple[list[str], list[str], list[str]], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def tags(names: tuple[list[str], list[str], list[str]]) -> dict[str, tuple[str, str, int]]:
+    """The name of a tag for each model, each version and each stage; with what it says."""
     models, stages, releases = names
     source = random.Random(4)
-    tags = {}
+    found = {}
     for model in models:
         version, stage, number = (
             source.choice(releases),
@@ -91,16 +94,60 @@ def test_git_takes_every_accepted_name_and_gives_it_back_unchanged(
         slot = source.choice(
             [f"@{version}", f"@{version}!", f"#{stage}", f"#{stage}!", "@deprecated", "@annotate"]
         )
-        tags[tag_prefix(model) + slot + number] = (model, slot, int(number[1:] or 0))
-    tags |= {f"m@{version}{end}": ("m", f"@{version}{end}", 0) for version in releases for end in ("", "!")}
-    tags |= {f"m#{stage}#1": ("m", f"#{stage}", 1) for stage in stages}
+        found[tag_prefix(model) + slot + number] = (model, slot, int(number[1:] or 0))
+    found |= {f"m@{version}{end}": ("m", f"@{version}{end}", 0) for version in releases for end in ("", "!")}
+    found |= {f"m#{stage}#1": ("m", f"#{stage}", 1) for stage in stages}
+    return found
+
+
+def refused_by_git(folder: Path, names: Iterable[str]) -> bytes:
+    """What git says of the first tag whose name it does not take; nothing where it takes all.
+
+    One process for all: ``update-ref`` holds a name to the rules of ``check-ref-format`` where it reads the line.
+    """
+    lines = "".join(f"verify refs/tags/{name}\0\0" for name in names)
+    done = subprocess.run(
+        ["git", "update-ref", "-z", "--stdin"],
+        cwd=folder, input=f"start\0{lines}abort\0".encode(), capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode == 0) == (done.stdout == b"start: ok\nabort: ok\n"), done
+    return done.stderr
+
+
+def test_git_takes_the_name_of_every_tag_of_accepted_names(
+    tags: dict[str, tuple[str, str, int]], tmp_path: Path
+) -> None:
+    make_repository(tmp_path)
+    assert refused_by_git(tmp_path, tags) == b""
+    assert b"a..b" in refused_by_git(tmp_path, [*tags, "a..b"])
+    print(f"\n{len(tags)} names of tags, 0 that git refuses")
+
+
+def test_all_names_in_one_process_are_held_to_what_check_ref_format_says_of_each(tmp_path: Path) -> None:
+    make_repository(tmp_path)
+    source = random.Random(8)
+    seen = [0, 0]
+    for _ in range(150):
+        name = "".join(source.choices([*PIECES, *VERSION_PIECES], k=source.randint(1, 4))).replace("\0", "")
+        one = subprocess.run(["git", "check-ref-format", f"refs/tags/{name}"], check=False).returncode == 0
+        assert one == (refused_by_git(tmp_path, [name]) == b""), name
+        seen[one] += 1
+    assert min(seen) > 20
+
+
+def test_git_gives_every_name_back_unchanged(tags: dict[str, tuple[str, str, int]], tmp_path: Path) -> None:
     commit = make_repository(tmp_path)
     # Each below a folder of its own, because 'm#a' and 'm#a/b' are a file and a folder of one name.
     refs = {f"refs/tags/{position}/{tag}": tag for position, tag in enumerate(tags)}
-    lines = "".join(f"create {ref} {commit}\n" for ref in refs)
+    few = list(refs)[:15_000]
+    lines = "".join(f"create {ref} {commit}\n" for ref in few)
     run_git(tmp_path, "-c", "core.fsync=none", "update-ref", "--stdin", stdin=lines.encode())
     listed = run_git(tmp_path, "for-each-ref", "--format=%(refname)", "refs/tags").decode().splitlines()
-    assert sorted(listed) == sorted(refs)
+    assert sorted(listed) == sorted(few), "as files"
+    packed = "".join(f"{commit} {ref}\n" for ref in sorted(refs))
+    (tmp_path / ".git" / "packed-refs").write_text(packed)
+    listed = run_git(tmp_path, "for-each-ref", "--format=%(refname)", "refs/tags").decode().splitlines()
+    assert sorted(listed) == sorted(refs), "packed"
     for ref in listed:
         found = parse_name(refs[ref])
         assert found is not None

@@ -8,7 +8,16 @@ import random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelregistry.events import KINDS, Assigned, Deregistered, Event, Registered, Unassigned, event_from_json
+from modelregistry.events import (
+    KINDS,
+    Assigned,
+    Deprecated,
+    Deregistered,
+    Event,
+    Registered,
+    Unassigned,
+    event_from_json,
+)
 from modelregistry.history import History, Stages
 from modelregistry.summaries import summarize
 from modelregistry.tags import (
@@ -92,7 +101,7 @@ def check_outline(name: str, data: bytes) -> None:
         assert type(event) is type(found)
         assert {field: getattr(found, field) for field in vars(event)} == vars(event)
     if not told and not isinstance(found, Quarantined):
-        assert isinstance(found, (Assigned, Unassigned)) and found.echo_of is not None
+        assert isinstance(found, (Assigned, Deprecated, Unassigned)) and found.echo_of is not None
 
 
 def check_total(name: str, data: bytes | None, *, kind: str = "tag") -> None:
