@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelregistry import Registry
 from modelregistry.artifacts.base import Entry
 from modelregistry.artifacts.gitblob import GitBlobStorage
 from modelregistry.errors import InvalidFileError, MissingBytesError
@@ -145,3 +146,18 @@ def test_a_bare_repository_serves_too(project: Path, tmp_path: Path) -> None:
     assert content is not None
     storage.fetch(content.entries, tmp_path)
     assert (tmp_path / content.entries[0].address.replace(":", "-")).read_bytes() == b"{}\r\n"
+
+
+def test_a_repository_with_sha256_objects_serves_the_whole_way(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--object-format=sha256", "new")
+    folder = tmp_path / "new"
+    (folder / "m.json").write_text("{}")
+    (folder / "dvc.yaml").write_text("artifacts:\n  churn: {path: m.json, type: model}\n")
+    commit(folder)
+    registry = Registry(folder)
+    registry.register("churn")
+    registry.promote("churn", "v0.1.0", "current")
+    assert Registry(folder).get("churn#current").local_path().read_text() == "{}"
+    assert not registry.check()
+    mirror = Registry(folder.as_uri())
+    assert mirror.get("churn#current").local_path().read_text() == "{}"
