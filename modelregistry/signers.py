@@ -44,8 +44,8 @@ _LINE = re.compile(
 )
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?(Z?)")
 _AHEAD = timedelta(hours=1)
-"""What is written in quick succession is dated ahead of the clock, by a second for each event. An echo needs no
-signature, and the next event comes after it: anybody could date that one, were it not for this."""
+"""What is written in quick succession is dated ahead of the clock, by a second for each event. Some events of a guarded
+model need no signature, and the next one is dated after them: anybody could date that, were it not for this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,9 @@ class Signers:
                 )
             if self.requires(event):
                 found[event.source] = flaw
-            elif event.echo_of is not None and event.at > now + _AHEAD:
+            elif event.at > now + _AHEAD and any(
+                _matches(event.model, each.models) for each in self.requirements
+            ):
                 found[event.source] = (
                     f"{flaw}, and it is dated {event.at:%Y-%m-%d}: every later event would have to follow"
                 )

@@ -169,6 +169,17 @@ def test_an_echo_without_a_good_signature_does_not_count_where_it_would_date_wha
     assert why_not(event(Unassigned, echo_of="e0", at=late), ANN) is None
 
 
+def test_nor_does_an_event_that_needs_none_in_a_model_that_is_guarded() -> None:
+    only, elsewhere = Requirement(stages=("current",)), Requirement(models=("risk",))
+    for when, requirement, counts in (
+        (NOW + timedelta(hours=1), only, True),
+        (NOW + timedelta(hours=2), only, False),
+        (NOW + timedelta(hours=2), elsewhere, True),
+    ):
+        found = why_not(event(Annotated, at=when), None, requirements=(requirement,))
+        assert (found is None) is counts
+
+
 @pytest.mark.parametrize("kind", [Registered, Withdrawn, Deregistered, Assigned, Unassigned])
 def test_a_requirement_of_a_stage_covers_all_that_can_change_it(kind: type[Event]) -> None:
     only = (Requirement(stages=("current",)),)
