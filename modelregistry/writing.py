@@ -74,10 +74,12 @@ def write(
         if written:
             error.add_note(f"written before that: {', '.join(event.source for event in written)}")
         raise
-    last = backend.read(model).events[-1:]
+    last = max(
+        backend.read(model).events, key=lambda event: event.order
+    )  # there are others: they were faster
     raise ConflictError(
         f"{model!r} was written by others again and again for {_SECONDS:g} seconds while this was tried: try again",
-        by=last[0].author if last else None, at=last[0].at if last else None,
+        by=last.author, at=last.at,
     )  # fmt: skip
 
 
