@@ -2,7 +2,7 @@
 
 Git is called through ``git.cmd.Git.execute`` with an argument list and nothing else of GitPython: its option
 block-lists have been bypassed again and again. Hooks, fsmonitor, pagers and helpers that a repository's own
-configuration names are switched off; which transports may be used is said outright; nothing asks for a password.
+configuration names are switched off; no transport may be used unless the call says which; nothing asks for a password.
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ class GitCall:
                 as_process=True, istream=subprocess.PIPE, env=self._environment | dict(environment or {}),
             )  # fmt: skip
         except git.exc.GitCommandNotFound as error:
-            raise GitError("git is not installed, or not on the PATH", arguments=arguments) from error
+            raise GitError(
+                "git is not installed, or not on the PATH", arguments=_scrubbed(arguments)
+            ) from error
         # GitPython's wrapper ends the process when it is dropped; we always wait for it ourselves.
         popen: subprocess.Popen[bytes] = process.proc
         process.proc = None
@@ -171,8 +173,12 @@ class GitCall:
 def _late(arguments: Sequence[str], timeout: float) -> GitTimeoutError:
     return GitTimeoutError(
         f"git {_verb(arguments)} did not answer within {timeout:g} seconds",
-        arguments=[without_secrets(argument) for argument in arguments],
+        arguments=_scrubbed(arguments),
     )
+
+
+def _scrubbed(arguments: Sequence[str]) -> list[str]:
+    return [without_secrets(argument) for argument in arguments]
 
 
 def without_secrets(text: str) -> str:
@@ -188,7 +194,7 @@ def _failure(arguments: Sequence[str], errors: bytes, status: int, output: bytes
         said += "; another git is at work there, or one died: if none is, delete that file and try again"
     return GitError(
         f"git {_verb(arguments)} failed: {said}",
-        arguments=[without_secrets(argument) for argument in arguments],
+        arguments=_scrubbed(arguments),
         stdout=without_secrets(output[:_SHOWN].decode("utf-8", "replace")), stderr=text, status=status,
     )  # fmt: skip
 

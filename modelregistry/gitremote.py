@@ -73,7 +73,7 @@ class Transport:
             output = self._run(
                 "config", "--null", "--show-scope", "--get-regexp",
                 r"^(core\.(sshcommand|askpass)|credential\..*|http\..*|remote\..*|url\..*)$",
-            ).decode("utf-8", "replace")  # fmt: skip
+            ).decode("utf-8", "surrogateescape")  # fmt: skip
         except GitError as error:
             if error.status != _NOT_SET:
                 raise
@@ -258,7 +258,7 @@ class GitRemote:
             RefusedError: The remote's own rules forbid it, or this user may not push there; nothing was written.
             GitError: The remote says that it can't; nothing was written.
         """
-        told = True
+        told, where = True, without_secrets(self._push_url or self._url)
         for attempt in range(_TRIES):
             if attempt:
                 time.sleep(0.2 * attempt)
@@ -272,7 +272,7 @@ class GitRemote:
                 return Outcome.TAKEN
             if told and _lacks_right(failure):  # which is told before anything is sent
                 raise RefusedError(
-                    f"the remote {self} does not let you push the tag {name!r}: {_reason(failure)}; nothing was written: "
+                    f"the remote {where} does not let you push the tag {name!r}: {_reason(failure)}; nothing was written: "
                     "have Git's credential helper (https) or your ssh agent (ssh) log in as somebody who may push there"
                 ) from failure
             told = told and "[remote rejected]" in failure.stdout
@@ -284,11 +284,11 @@ class GitRemote:
                 return Outcome.CREATED if found == oid else Outcome.TAKEN
             if "declined" in failure.stdout:  # by a hook or a rule; GitHub, GitLab and git itself say it so
                 raise RefusedError(
-                    f"the remote {self} refuses the tag {name!r}: {_reason(failure)}"
+                    f"the remote {where} refuses the tag {name!r}: {_reason(failure)}"
                 ) from failure
         if told:  # each time, by the remote itself: a full disk, a stale lock
             raise GitError(
-                f"the remote {self} can't keep the tag {name!r}: {_reason(failure)}",
+                f"the remote {where} can't keep the tag {name!r}: {_reason(failure)}",
                 arguments=failure.arguments, stdout=failure.stdout, stderr=failure.stderr, status=failure.status,
             ) from failure  # fmt: skip
         return Outcome.UNKNOWN
@@ -354,13 +354,13 @@ def bring_promised(repo: GitRepo, oids: Sequence[str]) -> None:
 def _urls(repo: GitRepo, name: str) -> dict[str, str]:
     """What the repository's configuration has first as the remote's ``url`` and ``pushurl``: git takes the first too."""
     try:
-        output = repo.run("config", "--null", "--get-regexp", r"^remote\..*\.(url|pushurl)$").decode()
+        output = repo.run("config", "--null", "--get-regexp", r"^remote\..*\.(url|pushurl)$")
     except GitError as error:
         if error.status != _NOT_SET:  # it could not be asked, which must not pass for having none
             raise
         return {}
     found: dict[str, str] = {}
-    for pair in output.split("\0")[:-1]:
+    for pair in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         key, _, url = pair.partition("\n")
         remote, _, kind = key.removeprefix("remote.").rpartition(".")
         if remote == name:

@@ -219,7 +219,7 @@ def test_the_programs_are_the_users_and_never_the_repositorys(
     transport = Transport(repo.run)
     assert credentials(transport) == [
         ("credential.helper", ""), ("credential.helper", "first"), ("credential.helper", "second=2"),
-        ("credential.https://x.username", "\ufffd"),
+        ("credential.https://x.username", "\udcff"),
     ]  # fmt: skip
     assert programs(transport) == ("ssh -i mine", "ask-mine")
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -i other")
