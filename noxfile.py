@@ -60,31 +60,34 @@ def crash(session: nox.Session) -> None:
     """Kill and fail a write at each of its system calls (needs Debian's strace; `nox -s crash -- -k promote`)."""
     isolate(session)
     install(session, "test")
-    session.run("pytest", "-n", "2", "-s", "--timeout=0", "tests/crash", *session.posargs)
+    # -rP: what they print, which -s does not show of more than one process.
+    session.run("pytest", "-n", "2", "-rP", "--timeout=0", "tests/crash", *session.posargs)
+
+
+def run_long(session: nox.Session, sizes: dict[str, str], *arguments: str) -> None:
+    """Run tests in these sizes, where the environment does not say others, and show their figures."""
+    isolate(session)
+    install(session, "test")
+    session.env.update({name: os.environ.get(name, size) for name, size in sizes.items()})
+    session.run("pytest", "-rP", "--timeout=0", *arguments, *session.posargs)  # -rP: what they print
 
 
 @nox.session(default=False)
 def race(session: nox.Session) -> None:
-    """Race many writers for long (`MODELREGISTRY_RACE=16x200`, if nothing else is said), and print what was seen."""
-    isolate(session)
-    install(session, "test")
-    session.env["MODELREGISTRY_RACE"] = os.environ.get("MODELREGISTRY_RACE", "16x200")
-    session.run("pytest", "-s", "--timeout=0", "tests/integration/test_races.py", *session.posargs)
+    """Let many clones of one hub write at once, and hold the log and every read to what is promised."""
+    run_long(session, {"MODELREGISTRY_RACE": "16x200"}, "tests/integration/test_races.py")
 
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Draw 100,000 odd tags and names, 500 sequences of 50 steps for two clones, and 1,000 kills; `-- -k kill` for some."""
-    isolate(session)
-    install(session, "test")
-    for name, value in {"FUZZ": "100000", "MACHINE": "500x50", "KILLS": "1000"}.items():
-        session.env[f"MODELREGISTRY_{name}"] = os.environ.get(f"MODELREGISTRY_{name}", value)
-    session.run(
-        "pytest", "-n", "2", "--timeout=0", "-rP", "tests/property/test_tags.py", "tests/property/test_odd_tags_in_git.py",
-        "tests/property/test_names_and_git.py", "tests/integration/test_state_machine.py",
-        "tests/integration/test_crashes.py::test_a_killed_writer_leaves_a_log_without_tears_and_the_next_write_works",
-        *session.posargs,
-    )  # fmt: skip
+    """Draw odd tags, odd names, sequences of calls and moments of death (`nox -s fuzz -- -k killed`)."""
+    run_long(
+        session,
+        {"MODELREGISTRY_FUZZ": "100000", "MODELREGISTRY_KILLS": "1000", "MODELREGISTRY_MACHINE": "500x50"},
+        *("-n", "2", "--hypothesis-show-statistics"),
+        *(f"tests/property/test_{name}.py" for name in ("tags", "names_and_git", "odd_tags_in_git")),
+        *(f"tests/integration/test_{name}.py" for name in ("state_machine", "crashes")),
+    )
 
 
 @nox.session

@@ -190,7 +190,7 @@ def _failure(arguments: Sequence[str], errors: bytes, status: int, output: bytes
     text = without_secrets(errors.decode("utf-8", "replace").strip())
     lines = text.splitlines() or [f"exit status {status}"]
     said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
-    if ".lock': File exists" in said:
+    if ".lock': File exists" in said or "packed-refs.new: File exists" in said:
         said += "; another git is at work there, or one died: if none is, delete that file and try again"
     return GitError(
         f"git {_verb(arguments)} failed: {said}",

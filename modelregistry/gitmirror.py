@@ -133,7 +133,8 @@ class GitMirror:
         if self._lock is None or self._lock[0] != os.getpid():  # a lock does not survive a fork
             self._lock = os.getpid(), FileLock(f"{self._place}.lock", mode=0o600)
         with _held(self._lock[1], patience):
-            for path in [*self._place.glob("*.lock"), *self._place.glob("refs/**/*.lock")]:
+            packed = self._place / "packed-refs.new"  # left behind like a lock, and in the way like one
+            for path in [packed, *self._place.glob("*.lock"), *self._place.glob("refs/**/*.lock")]:
                 with suppress(OSError):
                     if time.time() - path.stat().st_mtime > _STALE_SECONDS:
                         path.unlink()

@@ -212,6 +212,18 @@ def test_a_lock_that_a_dead_git_left_in_the_mirror_is_broken_once_it_is_a_minute
     assert not any(lock.exists() for lock in locks)
 
 
+def test_what_a_dead_packing_left_in_the_mirror_is_broken_too(hub: Path, fresh_cache: Path) -> None:
+    Registry(hub.as_uri())
+    left = write(copy_of(fresh_cache) / "packed-refs.new", "")
+    with pytest.raises(
+        mr.GitError, match=r"packed-refs\.new: File exists; another git is at work there, or one died"
+    ):
+        Registry(hub.as_uri(), max_age=0)
+    os.utime(left, (time.time() - 61,) * 2)
+    assert Registry(hub.as_uri(), max_age=0).get("churn#current").version == "v0.1.0"
+    assert not left.exists()
+
+
 def test_a_clone_that_was_killed_leaves_nothing_in_the_way(hub: Path, fresh_cache: Path) -> None:
     Registry(hub.as_uri())
     mirror = copy_of(fresh_cache)
