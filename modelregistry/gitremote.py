@@ -35,15 +35,13 @@ _NO_RIGHT = re.compile(
 )
 # Git says the first, and only that, of a server that spoke no word of Git; the second is in the words of ssh or a host.
 _NO_CONTACT = "fatal: Could not read from remote repository"
-# What git says where its own files are the trouble, not the remote.
-_HERE = (
-    "cannot lock ref",
-    "unable to update local ref",
-    "unable to create",
-    "unable to write",
-    "No space left",
-)
 _DENIED = re.compile(r"denied|not allowed|unauthori[sz]ed|forbidden", re.IGNORECASE)
+# What git says of the clone that it fetches into; what the other side says of itself has another beginning.
+_HERE = re.compile(
+    r"(?!remote:|fatal: remote error:).*(cannot lock ref|nable to create|nable to write|failed to write object"
+    r"|No space left on device|[Qq]uota exceeded|Read-only file system|insufficient permission for adding an object)"
+)
+_CLASH = re.compile(r"cannot lock ref '[^']*': '([^']*)' exists; cannot create '([^']*)'")
 
 
 class Outcome(Enum):
@@ -180,15 +178,9 @@ class GitRemote:
 
         Raises:
             RemoteError: The remote can't be reached.
+            GitError: What it has can't be written here.
         """
-        try:
-            self._fetch([f"{pattern}:{pattern}" for pattern in patterns])
-        except GitError as error:
-            # References that differ here stay, and git says so by its exit status; the others have come.
-            if "would clobber existing tag" not in error.stderr:
-                raise self._failed(error) from error
-            return False
-        return True
+        return self._fetch([f"{pattern}:{pattern}" for pattern in patterns])
 
     def mirror(self) -> None:
         """Make every branch and tag here what it is there.
@@ -196,10 +188,7 @@ class GitRemote:
         Raises:
             RemoteError: The remote can't be reached.
         """
-        try:
-            self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], "--prune")
-        except GitError as error:
-            raise self._failed(error) from error
+        self._fetch(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], "--prune")
 
     def bring(self, oids: Sequence[str]) -> None:
         """Bring objects that a clone without file contents left out.
@@ -207,27 +196,29 @@ class GitRemote:
         Raises:
             RemoteError: The remote can't be reached.
         """
-        try:
-            # Nothing that is here says anything of what is missing, so there is nothing to negotiate.
-            self._fetch(oids, before=("-c", "fetch.negotiationAlgorithm=noop"))
-        except GitError as error:
-            raise self._failed(error) from error
+        # Nothing that is here says anything of what is missing, so there is nothing to negotiate.
+        self._fetch(oids, before=("-c", "fetch.negotiationAlgorithm=noop"))
 
-    def _fetch(self, specs: Sequence[str], *options: str, before: Sequence[str] = ()) -> None:
-        for attempt in range(_TRIES):
-            try:
-                with self._repo.guard():
+    def _fetch(self, specs: Sequence[str], *options: str, before: Sequence[str] = ()) -> bool:
+        for attempt in range(1, _TRIES + 1):
+            with self._repo.guard():
+                try:
                     self._call(
                         self._address, *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules",
                         "--upload-pack=git-upload-pack", *options, "--stdin", "--end-of-options", self._address,
                         stdin="".join(f"{spec}\n" for spec in specs).encode(),
                     )  # fmt: skip
-                return
-            except GitError as error:
-                # Two processes of one clone that fetch the same tags at once are in each other's way for a moment.
-                if "cannot lock ref" not in error.stderr or attempt == _TRIES - 1:
-                    raise
-            time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
+                    return True
+                except GitError as error:
+                    failure = error
+            # Two processes of one clone that fetch the same tags at once are in each other's way for a moment.
+            if "cannot lock ref" not in failure.stderr or _CLASH.search(failure.stderr) or attempt == _TRIES:
+                break
+            time.sleep(random.uniform(0, 0.1 * 2 ** (attempt - 1)))  # noqa: S311
+        # References that differ here stay, and git says so by its exit status; the others have come.
+        if "would clobber existing tag" in failure.stderr and not _said_here(failure):
+            return False
+        raise self._failed(failure) from failure
 
     def refs(self, patterns: Sequence[str]) -> dict[str, str]:
         """The object of every reference of the remote that matches.
@@ -307,15 +298,33 @@ class GitRemote:
         )
 
     def _failed(self, error: GitError) -> GitError:
-        if any(words in error.stderr for words in _HERE):
-            return GitError(
-                f"what the remote {self} has can't be kept here: {error}",
+        """That the remote can't be reached, or that the fault is here: nobody should look for it at the wrong end."""
+        said = _said_here(error)
+        if not said:
+            return RemoteError(
+                f"the remote {self} can't be reached: {error}",
                 arguments=error.arguments, stderr=error.stderr, status=error.status,
             )  # fmt: skip
-        return RemoteError(
-            f"the remote {self} can't be reached: {error}",
-            arguments=error.arguments, stderr=error.stderr, status=error.status,
+        return GitError(
+            f"what the remote {self} has can't be kept here: {said}; {_remedy(said, self._repo)}",
+            arguments=error.arguments, stdout=error.stdout, stderr=error.stderr, status=error.status,
         )  # fmt: skip
+
+
+def _said_here(error: GitError) -> str:
+    """The first line, if there is one, by which git complains of this clone and not of the remote."""
+    return next((line for line in error.stderr.splitlines() if _HERE.match(line)), "")
+
+
+def _remedy(said: str, repo: GitRepo) -> str:
+    if clash := _CLASH.search(said):
+        return (
+            f"{clash[1]!r} is here, {clash[2]!r} is there, and no repository can have both: delete the one that nobody "
+            f"needs ('git update-ref -d {clash[1]}' does it here)"
+        )
+    if ".lock': File exists" in said:
+        return "another git is at work there, or one died: if none is, delete that file and try again"
+    return f"see whether {repo!r} may be written, and has room"
 
 
 def choose_remote(repo: GitRepo, name: str | None, *, default: str) -> GitRemote | None:

@@ -344,16 +344,6 @@ def test_a_remote_with_several_urls_is_read_at_the_first_and_written_where_git_p
     assert both.create(TAG.replace("#1", "#3"), oid) is Outcome.TAKEN
 
 
-def test_what_can_t_be_kept_here_is_not_told_as_the_remotes_fault(
-    folder: Path, repo: GitRepo, hub: Path, oid: str, remote: GitRemote
-) -> None:
-    run_git(folder, "push", "--quiet", os.fspath(hub), f"{oid}:refs/tags/churn#a/b#1")
-    repo.create_ref("refs/tags/churn#a", oid)
-    with pytest.raises(GitError, match="can't be kept here") as caught:
-        remote.fetch(["refs/tags/*"])
-    assert not isinstance(caught.value, RemoteError)
-
-
 def test_nothing_but_a_call_of_the_remote_may_use_the_network(repo: GitRepo, hub: Path) -> None:
     """So that a git that fetches what a clone left out when it is read calls nobody, whatever the repository names."""
     for verb in ("fetch", "ls-remote"):
@@ -431,6 +421,61 @@ def test_a_remote_that_can_t_be_reached_says_which_and_why(repo: GitRepo, tmp_pa
     assert "ls-remote" in caught.value.arguments
     assert "nothing.git" in caught.value.stderr
     assert caught.value.status == 128
+
+
+@pytest.mark.parametrize(("here", "there"), [("a", "a/b"), ("a/b", "a")])
+@pytest.mark.parametrize("differs", [False, True], ids=["", "one is another here"])
+def test_references_that_can_t_be_side_by_side_are_told_as_such_and_not_as_a_remote_out_of_reach(
+    differs: bool, here: str, there: str, folder: Path, repo: GitRepo, hub: Path, remote: GitRemote, oid: str
+) -> None:
+    run_git(folder, "push", "--quiet", os.fspath(hub), f"{oid}:refs/tags/{there}", f"{oid}:refs/tags/other")
+    repo.create_ref(f"refs/tags/{here}", oid)
+    if differs:
+        repo.create_ref("refs/tags/other", store(repo, "another"))
+    with pytest.raises(GitError, match="no repository can have both") as caught:
+        remote.fetch(["refs/tags/*"])
+    assert not isinstance(caught.value, RemoteError)
+    assert f"'git update-ref -d refs/tags/{here}'" in str(caught.value)
+    assert "other" in tags(folder), "the others have come"
+    run_git(folder, "update-ref", "-d", f"refs/tags/{here}")
+    assert remote.fetch(["refs/tags/*"]) is not differs
+    assert tags(folder)[there] == oid
+
+
+def test_a_lock_that_was_left_here_is_told_as_such(
+    folder: Path, hub: Path, remote: GitRemote, oid: str
+) -> None:
+    run_git(folder, "push", "--quiet", os.fspath(hub), f"{oid}:{TAG}")
+    lock = write(folder / ".git" / f"{TAG}.lock", "")
+    with pytest.raises(GitError, match="delete that file and try again") as caught:
+        remote.fetch(["refs/tags/*"])
+    assert not isinstance(caught.value, RemoteError)
+    assert os.fspath(lock) in str(caught.value)
+
+
+def test_objects_that_can_t_be_written_here_are_told_as_such(
+    folder: Path, repo: GitRepo, hub: Path, remote: GitRemote
+) -> None:
+    objects = folder / ".git" / "objects"
+    made = (store(GitRepo.discover(hub), str(number)) for number in range(100))
+    oid = next(oid for oid in made if not (objects / oid[:2]).exists())
+    run_git(hub, "update-ref", TAG, oid)
+    write(objects / oid[:2], "in the way of a folder")
+    for call in (lambda: remote.fetch(["refs/tags/*"]), lambda: remote.bring([oid])):
+        with pytest.raises(GitError, match=r"has can't be kept here: .*has room") as caught:
+            call()
+        assert not isinstance(caught.value, RemoteError)
+        assert repr(repo) in str(caught.value)
+
+
+def test_what_the_remote_lacks_room_for_is_no_trouble_of_this_clone(
+    repo: GitRepo, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = write(tmp_path / "ssh", "#!/bin/sh\necho 'remote: fatal: No space left on device' >&2; exit 1\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", os.fspath(ssh))
+    with pytest.raises(RemoteError, match="can't be reached"):
+        GitRemote(repo, f"ssh://host.example{hub}").fetch(["refs/tags/*"])
 
 
 # -- what a push comes to ----------------------------------------------------------------------------------
