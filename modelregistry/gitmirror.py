@@ -106,6 +106,8 @@ class GitMirror:
             return
         self._looked_at = time.monotonic()
         age = time.time() - self._fetched_at()
+        if max_age > 0 and 0 <= age <= max_age:
+            return  # whoever holds the lock need not be waited for
         try:
             with self.guard(_PATIENCE if max_age > 0 else NETWORK_SECONDS):
                 age = time.time() - self._fetched_at()  # whoever had the lock may have fetched meanwhile
@@ -124,15 +126,17 @@ class GitMirror:
             )
 
     @contextmanager
-    def guard(self, patience: float = NETWORK_SECONDS) -> Iterator[None]:
+    def guard(self, patience: float | None = None) -> Iterator[None]:
         """Nobody else changes the copy's references meanwhile; locks of the dead are gone.
 
         Raises:
-            GitTimeoutError: Somebody else did for more than ``patience`` seconds.
+            GitTimeoutError: Somebody else did for more than ``patience`` seconds (as long as a fetch may take).
+            GitError: The copy was deleted.
         """
+        self._fetched_at()
         if self._lock is None or self._lock[0] != os.getpid():  # a lock does not survive a fork
             self._lock = os.getpid(), FileLock(f"{self._place}.lock", mode=0o600)
-        with _held(self._lock[1], patience):
+        with _held(self._lock[1], NETWORK_SECONDS if patience is None else patience):
             packed = self._place / "packed-refs.new"  # left behind like a lock, and in the way like one
             for path in [packed, *self._place.glob("*.lock"), *self._place.glob("refs/**/*.lock")]:
                 with suppress(OSError):

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -251,16 +252,26 @@ def test_a_mirror_follows_what_is_rewritten_there(hub: Path, plain: Path, fresh_
 def test_a_reader_does_not_wait_for_ever_for_another_that_fetches_and_a_writer_says_for_whom_it_waited(
     hub: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    registry, write_now = Registry(hub.as_uri()), Registry(hub.as_uri(), max_age=3600)
     monkeypatch.setattr(gitmirror, "_PATIENCE", 0.05)
     monkeypatch.setattr(gitmirror, "NETWORK_SECONDS", 0.05)
-    registry = Registry(hub.as_uri())
     os.utime(copy_of(fresh_cache) / "fetched", (0, 0))
     with FileLock(f"{copy_of(fresh_cache)}.lock"):
         with pytest.warns(mr.PartialViewWarning, match="another process holds"):
             assert Registry(hub.as_uri()).get("churn#current").version == "v0.1.0"
-        with pytest.raises(mr.GitTimeoutError, match=r"another process holds .*\.git\.lock"):
-            registry.sync()
+        for call in (registry.sync, lambda: write_now.promote("churn", "v0.1.1", "current")):
+            with pytest.raises(mr.GitTimeoutError, match=r"another process holds .*\.git\.lock"):
+                call()
     registry.sync()
+
+
+def test_a_copy_that_is_young_enough_is_read_whoever_holds_its_lock(hub: Path, fresh_cache: Path) -> None:
+    Registry(hub.as_uri())
+    with FileLock(f"{copy_of(fresh_cache)}.lock"), warnings.catch_warnings(action="error"):
+        for offline in (False, True):
+            assert (
+                Registry(hub.as_uri(), max_age=3600, offline=offline).get("churn#current").version == "v0.1.0"
+            )
 
 
 def test_a_mirror_that_was_deleted_while_it_was_open_is_told(hub: Path, fresh_cache: Path) -> None:
@@ -271,4 +282,8 @@ def test_a_mirror_that_was_deleted_while_it_was_open_is_told(hub: Path, fresh_ca
             ask()
     with pytest.raises(mr.GitError, match="not a git repository"):
         registry.promote("churn", "v0.1.0", "shadow")
+    mirror = gitmirror.GitMirror.open(hub.as_uri(), fresh_cache / "mirrors", max_age=3600)
+    shutil.rmtree(fresh_cache)
+    with pytest.raises(mr.GitError, match="was deleted: open the registry anew"):
+        mirror.remote.fetch(["refs/tags/*"])
     assert Registry(hub.as_uri()).get("churn#current").version == "v0.1.0"
