@@ -25,9 +25,10 @@ _SSH = "ssh -oBatchMode=yes"  # the agent answers, or nobody
 _NOT_SET = 1  # what git config exits with where nothing is configured
 _OWN_SCOPES = ("system", "global", "command")  # what the user set, not what the repository says
 _REWRITES = re.compile(r"url\..*\.(push)?insteadof", re.DOTALL)
+_WEB = ("http://", "https://")
 _PROTOCOLS = "https:http:ssh:file"
 _LEADS_ELSEWHERE = re.compile(
-    r"http\.(.*\.)?(proxy\w*|ssl\w*|cookiefile|savecookies|curloptresolve)", re.DOTALL
+    r"http\.(.*\.)?(proxy\w*|(ssl|schannel)\w*|cookiefile|savecookies|curloptresolve|delegation)", re.DOTALL
 )
 # What git itself says of a request that the web server turned down for want of a login, or of a right.
 _NO_RIGHT = re.compile(
@@ -90,14 +91,23 @@ class Transport:
         for scope, key, value in self._settings:
             if scope not in _OWN_SCOPES and (
                 key.startswith(f"remote.{url}.")
-                or (_LEADS_ELSEWHERE.fullmatch(key) and url.startswith(("http://", "https://")))
+                or (_LEADS_ELSEWHERE.fullmatch(key) and self._is_web(url))
                 or (_REWRITES.fullmatch(key) and url.startswith(value))
             ):
+                del self._settings  # so that they are read again once they were mended
                 raise InvalidSettingsError(
                     f"the repository's own configuration has {without_secrets(key)!r}, which may lead what is sent to "
                     f"{without_secrets(url)} elsewhere: 'git config --unset-all' takes it away, and 'git config --global' "
                     "sets it for you, if it is yours"
                 )
+
+    def _is_web(self, url: str) -> bool:
+        """Whether git reaches the URL by http; the user's own settings may put such a one in its place."""
+        own = [(key, value) for scope, key, value in self._settings if scope in _OWN_SCOPES]
+        return url.startswith(_WEB) or any(
+            _REWRITES.fullmatch(key) and key.removeprefix("url.").startswith(_WEB) and url.startswith(value)
+            for key, value in own
+        )
 
     @cached_property
     def environment(self) -> Mapping[str, str]:
@@ -293,6 +303,13 @@ class GitRemote:
 
     def _call(self, address: str, *arguments: str, stdin: bytes = b"") -> bytes:
         self._transport.check(self._url if address == self._name else address)
+        # So old a way to configure a remote that only a name without a slash can be one.
+        for kind in ("remotes", "branches") if "/" not in address and address != self._name else ():
+            if (file := self._repo.common_dir / kind / address).exists():
+                raise InvalidSettingsError(
+                    f"{os.fspath(file)!r} makes a remote of the address itself, and may lead what is sent there elsewhere: "
+                    "delete that file"
+                )
         return self._repo.run(
             *arguments, stdin=stdin, timeout=NETWORK_SECONDS, environment=self._transport.environment
         )

@@ -233,6 +233,15 @@ def test_a_clone_that_was_killed_leaves_nothing_in_the_way(hub: Path, fresh_cach
     assert mirror.exists() and not left.exists()
 
 
+def test_a_repository_around_the_cache_has_no_say_in_what_is_cloned(
+    hub: Path, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELREGISTRY_CACHE", os.fspath(plain / "cache"))
+    git(plain, "config", f"remote.{hub.as_uri()}.uploadpack", "false")
+    git(plain, "config", f"url.{hub.as_uri()}x.insteadOf", hub.as_uri())
+    assert Registry(hub.as_uri()).get("churn#current").version == "v0.1.0"
+
+
 def test_the_mirror_is_private(hub: Path, fresh_cache: Path) -> None:
     Registry(hub.as_uri())
     assert (fresh_cache / "mirrors").stat().st_mode & 0o077 == 0

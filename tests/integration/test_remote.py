@@ -278,7 +278,8 @@ def test_a_secret_in_a_credential_helper_is_in_no_list_of_arguments(
 
 AWAY = [
     "http.proxy", "http.https://host.example/.proxy", "http.sslVerify", "http.https://host.example.sslCAInfo",
-    "http.cookieFile", "http.saveCookies", "http.curloptResolve", "http.proxySSLCert",
+    "http.cookieFile", "http.saveCookies", "http.curloptResolve", "http.proxySSLCert", "http.delegation",
+    "http.schannelCheckRevoke",
 ]  # fmt: skip
 
 
@@ -304,6 +305,41 @@ def test_a_repository_does_not_say_through_whom_or_whom_to_believe(
     run_git(folder, "config", "--global", key, "")
     with pytest.raises(RemoteError):
         remote().refs([TAG])
+
+
+def test_an_address_that_the_user_has_git_reach_by_http_is_one(folder: Path, repo: GitRepo) -> None:
+    run_git(folder, "config", "--global", "url.http://127.0.0.1:1/.insteadOf", "git@host.invalid:")
+    run_git(folder, "config", "http.proxy", "http://127.0.0.1:2")
+    with pytest.raises(InvalidSettingsError, match=r"'http\.proxy'"):
+        GitRemote(repo, "git@host.invalid:hub.git").refs([TAG])
+    with pytest.raises(RemoteError):
+        GitRemote(repo, "file:///nowhere").refs([TAG])
+
+
+def test_a_setting_that_was_mended_is_no_hindrance_any_more(folder: Path, repo: GitRepo, hub: Path) -> None:
+    remote = GitRemote(repo, hub.as_uri())
+    run_git(folder, "config", f"remote.{hub.as_uri()}.proxy", "x")
+    with pytest.raises(InvalidSettingsError):
+        remote.refs([TAG])
+    run_git(folder, "config", "--unset-all", f"remote.{hub.as_uri()}.proxy")
+    assert remote.refs([TAG]) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "text"),
+    [("remotes", "host.invalid:models", "URL: {}\n"), ("branches", "models", "{}\n")],
+)
+def test_a_file_that_makes_a_remote_of_an_address_stops_what_is_sent(
+    kind: str, address: str, text: str, folder: Path, repo: GitRepo, hub: Path, oid: str
+) -> None:
+    write(folder / ".git" / kind / address, text.format(hub))
+    assert run_git(folder, "ls-remote", address), "the trap is live"
+    for call in (
+        lambda: GitRemote(repo, address).refs([TAG]),
+        lambda: GitRemote(repo, address).create(TAG, oid),
+    ):
+        with pytest.raises(InvalidSettingsError, match="delete that file"):
+            call()
 
 
 @pytest.mark.parametrize(
