@@ -19,6 +19,7 @@ from modelregistry.collector import paused
 
 if TYPE_CHECKING:
     from modelregistry.errors import (
+        AccessDeniedError,
         ConflictError,
         DeprecatedModelWarning,
         GitError,
@@ -77,6 +78,7 @@ _HOMES = {
 __all__ = [
     "ANY",
     "EMPTY",
+    "AccessDeniedError",
     "ConflictError",
     "DeprecatedModelWarning",
     "GitError",

@@ -15,6 +15,7 @@ Every error this library raises on purpose is one of these::
     │   ├── StageEmptyError                   no version holds the stage
     │   └── PathNotFoundError                 no such file in the commit
     ├── RefusedError                          the rules of the registry forbid the write
+    │   ├── AccessDeniedError (PermissionError) the remote does not let this user push
     │   ├── VersionExistsError
     │   ├── WithdrawnError                    the version has a tombstone
     │   └── NotDeclaredError                  dvc.yaml does not declare the artifact
@@ -96,6 +97,10 @@ class PathNotFoundError(NotFoundError):
 
 class RefusedError(RegistryError):
     """The rules of the registry forbid this write; nothing was written."""
+
+
+class AccessDeniedError(RefusedError, PermissionError):
+    """The remote does not let this user push; nothing was written."""
 
 
 class VersionExistsError(RefusedError):

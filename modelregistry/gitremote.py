@@ -16,7 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 
-from modelregistry.errors import GitError, InvalidInputError, InvalidSettingsError, RefusedError, RemoteError
+from modelregistry.errors import (
+    AccessDeniedError,
+    GitError,
+    InvalidInputError,
+    InvalidSettingsError,
+    RefusedError,
+    RemoteError,
+)
 from modelregistry.gitcall import NETWORK_SECONDS, without_secrets
 from modelregistry.gitrepo import GitRepo, check_url
 
@@ -256,7 +263,8 @@ class GitRemote:
         what it has, and the same object is pushed again where it has nothing.
 
         Raises:
-            RefusedError: The remote's own rules forbid it, or this user may not push there; nothing was written.
+            RefusedError: The remote's own rules forbid it; nothing was written.
+            AccessDeniedError: This user may not push there; nothing was written.
             GitError: The remote says that it can't; nothing was written.
         """
         told, where = True, without_secrets(self._push_url or self._url)
@@ -272,7 +280,7 @@ class GitRemote:
             if f"!\t{oid}:{name}\t[rejected] (already exists)" in failure.stdout.splitlines():
                 return Outcome.TAKEN
             if told and _lacks_right(failure):  # which is told before anything is sent
-                raise RefusedError(
+                raise AccessDeniedError(
                     f"the remote {where} does not let you push the tag {name!r}: {_reason(failure)}; nothing was written: "
                     "have Git's credential helper (https) or your ssh agent (ssh) log in as somebody who may push there"
                 ) from failure

@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from modelregistry.backends.base import Synced
-from modelregistry.errors import GitError, OutcomeUnknownError, RefusedError, RegistryWarning
+from modelregistry.errors import (
+    AccessDeniedError,
+    GitError,
+    OutcomeUnknownError,
+    RefusedError,
+    RegistryWarning,
+)
 from modelregistry.events import Event
 from modelregistry.gitremote import GitRemote, Outcome
 from modelregistry.gitrepo import GitRepo
@@ -72,6 +78,7 @@ class Sharing:
         Raises:
             RemoteError: The remote can't be reached.
             OutcomeUnknownError: The connection broke again.
+            AccessDeniedError: This user may not push there; what waits goes on waiting.
             RegistryError: What ``admit`` raises; what came before that is published.
         """
         patterns = [f"{TAGS}{prefix}@*", f"{TAGS}{prefix}#*"] if prefix else [f"{TAGS}*"]
@@ -94,6 +101,8 @@ class Sharing:
                         self._repo.change_refs(create={}, delete={f"{_PENDING}{oid}/{event.source}": oid})
                         published.append(event.source)
                         continue
+            except AccessDeniedError:
+                raise  # not the event's fault: it goes on waiting
             except RefusedError as error:
                 reasons.append(str(error))
             broken.setdefault(event.model, event.order)

@@ -14,6 +14,7 @@ import pytest
 
 from modelregistry.backends.gitsharing import Sharing
 from modelregistry.errors import (
+    AccessDeniedError,
     GitError,
     InvalidInputError,
     InvalidSettingsError,
@@ -662,6 +663,28 @@ def test_who_may_not_push_is_told_so_at_once_and_nothing_waits(
         refused = ()
         assert Sharing(repo, remote).append(tag, oid, event_id="e") is True
     assert tags(hub) == {tag: oid}
+
+
+def test_what_waits_goes_on_waiting_while_its_author_may_not_push(
+    folder: Path, repo: GitRepo, hub: Path, assigned: Maker, event: Callable[..., tuple[Event, str]]
+) -> None:
+    """A token that expired is no fault of the events."""
+    run_git(hub, "config", "http.receivepack", "true")
+    (tag, oid), (note, noted) = assigned(1), event(Annotated, 2, number=1)
+    allowed: list[bool] = []
+    with serve(hub.parent, refuses=lambda request: 403 if PUSHES in request and not allowed else 0) as port:
+        remote = GitRemote(repo, f"http://127.0.0.1:{port}/hub.git")
+        staged = Sharing(repo, remote, staged=True)
+        for name, each in ((tag, oid), (note.source, noted)):
+            assert staged.append(name, each, event_id="e") is True
+        before = references(folder)
+        with pytest.raises(AccessDeniedError) as caught:
+            staged.settle()
+        assert isinstance(caught.value, PermissionError)
+        assert references(folder) == before
+        allowed.append(True)
+        assert staged.settle().synced == ((tag, note.source), ())
+    assert tags(hub) == {tag: oid, note.source: noted}
 
 
 @pytest.mark.parametrize(
