@@ -53,6 +53,7 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 _SHOWN = 10_000
+_NOT_SET = 1  # what git config exits with where nothing is configured
 LOCAL_SECONDS = 60.0
 NETWORK_SECONDS = 600.0
 
@@ -170,6 +171,27 @@ class GitCall:
         return popen
 
 
+def read_settings(run: Callable[..., bytes], pattern: str) -> list[tuple[str, str, str]]:
+    """Scope, key and value of each of git's settings whose key matches, in git's order.
+
+    Args:
+        run: Calls git with arguments and returns what it prints.
+        pattern: A regular expression, of the kind that git knows; keys are in lower case but for a part in the middle.
+
+    Raises:
+        GitError: They can't be read, which must not pass for having none.
+    """
+    try:
+        output = run("config", "--null", "--show-scope", "--get-regexp", pattern)
+    except GitError as error:
+        if error.status != _NOT_SET:
+            raise
+        return []
+    fields = output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    pairs = zip(fields[::2], fields[1::2], strict=False)
+    return [(scope, *pair.partition("\n")[::2]) for scope, pair in pairs]
+
+
 def _late(arguments: Sequence[str], timeout: float) -> GitTimeoutError:
     return GitTimeoutError(
         f"git {_verb(arguments)} did not answer within {timeout:g} seconds",
@@ -186,12 +208,19 @@ def without_secrets(text: str) -> str:
     return re.sub(r"://[^\s'\"]*@", "://", text)
 
 
+def lock_hint(said: str) -> str:
+    """What to do about a file of another git that is in the way, if that is what git says; else nothing."""
+    if ".lock': File exists" in said or "packed-refs.new: File exists" in said:
+        return "another git is at work there, or one died: if none is, delete that file and try again"
+    return ""
+
+
 def _failure(arguments: Sequence[str], errors: bytes, status: int, output: bytes = b"") -> GitError:
     text = without_secrets(errors.decode("utf-8", "replace").strip())
     lines = text.splitlines() or [f"exit status {status}"]
     said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), lines[-1])
-    if ".lock': File exists" in said or "packed-refs.new: File exists" in said:
-        said += "; another git is at work there, or one died: if none is, delete that file and try again"
+    if hint := lock_hint(said):
+        said += f"; {hint}"
     return GitError(
         f"git {_verb(arguments)} failed: {said}",
         arguments=_scrubbed(arguments),

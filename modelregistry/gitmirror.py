@@ -22,8 +22,9 @@ from filelock import FileLock, Timeout
 
 from modelregistry.errors import GitError, GitTimeoutError, PartialViewWarning, RemoteError
 from modelregistry.gitcall import NETWORK_SECONDS, GitCall, without_secrets
-from modelregistry.gitremote import GitRemote, Transport
+from modelregistry.gitremote import GitRemote
 from modelregistry.gitrepo import GitRepo, check_url
+from modelregistry.gittransport import Transport
 
 _STALE_SECONDS = 60.0
 _PATIENCE = 10.0

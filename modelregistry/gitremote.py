@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import random
 import re
-import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from functools import cached_property
 
@@ -24,19 +23,11 @@ from modelregistry.errors import (
     RefusedError,
     RemoteError,
 )
-from modelregistry.gitcall import NETWORK_SECONDS, without_secrets
+from modelregistry.gitcall import NETWORK_SECONDS, lock_hint, read_settings, without_secrets
 from modelregistry.gitrepo import GitRepo, check_url
+from modelregistry.gittransport import Transport
 
 _TRIES = 3
-_SSH = "ssh -oBatchMode=yes"  # the agent answers, or nobody
-_NOT_SET = 1  # what git config exits with where nothing is configured
-_OWN_SCOPES = ("system", "global", "command")  # what the user set, not what the repository says
-_REWRITES = re.compile(r"url\..*\.(push)?insteadof", re.DOTALL)
-_WEB = ("http://", "https://")
-_PROTOCOLS = "https:http:ssh:file"
-_LEADS_ELSEWHERE = re.compile(
-    r"http\.(.*\.)?(proxy\w*|(ssl|schannel)\w*|cookiefile|savecookies|curloptresolve|delegation)", re.DOTALL
-)
 # What git itself says of a request that the web server turned down for want of a login, or of a right.
 _NO_RIGHT = re.compile(
     r"Authentication failed for |returned error: 40[13]\b|could not read (Username|Password) for "
@@ -60,90 +51,6 @@ class Outcome(Enum):
     """Another object has that name."""
     UNKNOWN = "unknown"
     """It may have been applied or not, and the remote can't say."""
-
-
-class Transport:
-    """How this user, not a repository, wants remotes reached.
-
-    Args:
-        run: Calls git with arguments and returns what it prints.
-    """
-
-    def __init__(self, run: Callable[..., bytes]) -> None:
-        self._run = run
-
-    @cached_property
-    def _settings(self) -> Sequence[tuple[str, str, str]]:
-        """Scope, key and value of what matters here."""
-        try:
-            output = self._run(
-                "config", "--null", "--show-scope", "--get-regexp",
-                r"^(core\.(sshcommand|askpass)|credential\..*|http\..*|remote\..*|url\..*)$",
-            ).decode("utf-8", "surrogateescape")  # fmt: skip
-        except GitError as error:
-            if error.status != _NOT_SET:
-                raise
-            return ()
-        fields = output.split("\0")[:-1]
-        pairs = zip(fields[::2], fields[1::2], strict=False)
-        return [(scope, *pair.partition("\n")[::2]) for scope, pair in pairs]
-
-    def check(self, url: str) -> None:
-        """Refuse to call a URL that the repository's own configuration would lead elsewhere.
-
-        Raises:
-            InvalidSettingsError: It names a proxy, or what is to be believed of certificates; or another URL in place of
-                this one; or settings of a remote whose name is this URL.
-        """
-        for scope, key, value in self._settings:
-            if scope not in _OWN_SCOPES and (
-                key.startswith(f"remote.{url}.")
-                or (_LEADS_ELSEWHERE.fullmatch(key) and self._is_web(url))
-                or (_REWRITES.fullmatch(key) and url.startswith(value))
-            ):
-                del self._settings  # so that they are read again once they were mended
-                raise InvalidSettingsError(
-                    f"the repository's own configuration has {without_secrets(key)!r}, which may lead what is sent to "
-                    f"{without_secrets(url)} elsewhere: 'git config --unset-all' takes it away, and 'git config --global' "
-                    "sets it for you, if it is yours"
-                )
-
-    def _is_web(self, url: str) -> bool:
-        """Whether git reaches the URL by http; the user's own settings may put such a one in its place."""
-        own = [(key, value) for scope, key, value in self._settings if scope in _OWN_SCOPES]
-        return url.startswith(_WEB) or any(
-            _REWRITES.fullmatch(key) and key.removeprefix("url.").startswith(_WEB) and url.startswith(value)
-            for key, value in own
-        )
-
-    @cached_property
-    def environment(self) -> Mapping[str, str]:
-        """The programs that git calls, and its credential helpers, said where a repository can't say otherwise."""
-        own = {key: value for scope, key, value in self._settings if scope in _OWN_SCOPES}
-        program = os.environ.get("GIT_SSH")
-        return {
-            "GIT_ALLOW_PROTOCOL": _PROTOCOLS,
-            "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND")
-            or own.get("core.sshcommand")
-            or (shlex.quote(program) if program else _SSH),
-            "GIT_ASKPASS": os.environ.get("GIT_ASKPASS") or own.get("core.askpass") or "true",
-            **self._credentials,
-        }
-
-    @property
-    def _credentials(self) -> Mapping[str, str]:
-        # Not as arguments, which everybody on the machine can read: a helper may hold a secret.
-        own = [
-            (key, value)
-            for scope, key, value in self._settings
-            if scope in _OWN_SCOPES and key.startswith("credential.")
-        ]
-        start = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-        variables: dict[str, str] = {}
-        # An empty helper forgets those named before it; then come the user's own, in their order.
-        for number, (key, value) in enumerate([("credential.helper", ""), *own], start=start):
-            variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-        return variables | {"GIT_CONFIG_COUNT": str(start + 1 + len(own))}
 
 
 class GitRemote:
@@ -221,8 +128,8 @@ class GitRemote:
             with self._repo.guard():
                 try:
                     self._call(
-                        self._address, *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head", "--no-recurse-submodules",
-                        "--upload-pack=git-upload-pack", *options, "--stdin", "--end-of-options", self._address,
+                        self._address, *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head",
+                        "--no-recurse-submodules", "--upload-pack=git-upload-pack", *options, "--stdin",
                         stdin="".join(f"{spec}\n" for spec in specs).encode(),
                     )  # fmt: skip
                     return True
@@ -248,8 +155,8 @@ class GitRemote:
     def _refs(self, address: str, patterns: Sequence[str]) -> dict[str, str]:
         try:
             output = self._call(
-                address, "ls-remote", "--quiet", "--upload-pack=git-upload-pack", "--end-of-options", address, *patterns
-            )  # fmt: skip
+                address, "ls-remote", "--quiet", "--upload-pack=git-upload-pack", operands=patterns
+            )
         except GitError as error:
             raise self._failed(error) from error
         # Not splitlines: a name may hold what Unicode takes for the end of a line.
@@ -305,11 +212,11 @@ class GitRemote:
     def _push(self, name: str, oid: str) -> None:
         self._call(
             self._push_address, "push", "--porcelain", "--quiet", "--no-verify", "--no-signed", "--no-follow-tags",
-            "--recurse-submodules=no", "--receive-pack=git-receive-pack", "--end-of-options", self._push_address,
-            f"{oid}:{name}",
+            "--recurse-submodules=no", "--receive-pack=git-receive-pack", operands=[f"{oid}:{name}"],
         )  # fmt: skip
 
-    def _call(self, address: str, *arguments: str, stdin: bytes = b"") -> bytes:
+    def _call(self, address: str, *arguments: str, operands: Sequence[str] = (), stdin: bytes = b"") -> bytes:
+        """What git prints when it calls the address, which comes after the arguments and before the operands."""
         self._transport.check(self._url if address == self._name else address)
         # So old a way to configure a remote that only a name without a slash can be one.
         for kind in ("remotes", "branches") if "/" not in address and address != self._name else ():
@@ -319,8 +226,9 @@ class GitRemote:
                     "delete that file"
                 )
         return self._repo.run(
-            *arguments, stdin=stdin, timeout=NETWORK_SECONDS, environment=self._transport.environment
-        )
+            *arguments, "--end-of-options", address, *operands,
+            stdin=stdin, timeout=NETWORK_SECONDS, environment=self._transport.environment,
+        )  # fmt: skip
 
     def _failed(self, error: GitError) -> GitError:
         """That the remote can't be reached, or that the fault is here: nobody should look for it at the wrong end."""
@@ -347,9 +255,7 @@ def _remedy(said: str, repo: GitRepo) -> str:
             f"{clash[1]!r} is here, {clash[2]!r} is there, and no repository can have both: delete the one that nobody "
             f"needs ('git update-ref -d {clash[1]}' does it here)"
         )
-    if ".lock': File exists" in said:
-        return "another git is at work there, or one died: if none is, delete that file and try again"
-    return f"see whether {repo!r} may be written, and has room"
+    return lock_hint(said) or f"see whether {repo!r} may be written, and has room"
 
 
 def choose_remote(repo: GitRepo, name: str | None, *, default: str) -> GitRemote | None:
@@ -387,15 +293,8 @@ def bring_promised(repo: GitRepo, oids: Sequence[str]) -> None:
 
 def _urls(repo: GitRepo, name: str) -> dict[str, str]:
     """What the repository's configuration has first as the remote's ``url`` and ``pushurl``: git takes the first too."""
-    try:
-        output = repo.run("config", "--null", "--get-regexp", r"^remote\..*\.(url|pushurl)$")
-    except GitError as error:
-        if error.status != _NOT_SET:  # it could not be asked, which must not pass for having none
-            raise
-        return {}
     found: dict[str, str] = {}
-    for pair in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
-        key, _, url = pair.partition("\n")
+    for _, key, url in read_settings(repo.run, r"^remote\..*\.(url|pushurl)$"):
         remote, _, kind = key.removeprefix("remote.").rpartition(".")
         if remote == name:
             found.setdefault(kind, url)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from modelregistry.backends.base import Signed
 from modelregistry.errors import GitError
-from modelregistry.gitcall import GitCall
+from modelregistry.gitcall import GitCall, read_settings
 from modelregistry.gitrepo import GitRepo
 from modelregistry.privatefile import PrivateFile
 
@@ -44,19 +44,11 @@ class Signing:
     @cached_property
     def settings(self) -> Mapping[str, str]:
         """The key and its format, wherever they are configured; programs only where the user configured them."""
-        try:
-            output = self._repo.run("config", "--null", "--show-scope", "--get-regexp", _SETTINGS)
-        except GitError as error:
-            if error.status != 1:  # what it exits with where nothing is configured
-                raise
-            return {}
-        fields = output.decode("utf-8", "replace").split("\0")[:-1]
-        found = {}
-        for scope, pair in zip(fields[::2], fields[1::2], strict=False):
-            key, _, value = pair.partition("\n")
-            if scope in _OWN_SCOPES or not key.endswith(_RUNS):
-                found[key] = value
-        return found
+        return {
+            key: value
+            for scope, key, value in read_settings(self._repo.run, _SETTINGS)
+            if scope in _OWN_SCOPES or not key.endswith(_RUNS)
+        }
 
     def sign(self, text: bytes) -> bytes:
         """The tag object ``text`` with its signature.

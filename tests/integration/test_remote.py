@@ -24,8 +24,9 @@ from modelregistry.errors import (
     RemoteError,
 )
 from modelregistry.events import Annotated, Assigned, Event, Registered
-from modelregistry.gitremote import GitRemote, Outcome, Transport
+from modelregistry.gitremote import GitRemote, Outcome
 from modelregistry.gitrepo import GitRepo, Ref
+from modelregistry.gittransport import Transport
 from modelregistry.tags import render
 from modelregistry.testing import make_event
 from tests.gitfolders import make_repository, run_git

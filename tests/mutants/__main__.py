@@ -43,11 +43,13 @@ PARTS = {
         [
             "modelregistry.backends.gitsharing.*",
             *(
-                f"modelregistry.gitremote.{name}__mutmut_*"
+                f"modelregistry.{name}__mutmut_*"
                 for name in (
-                    "xǁTransportǁ*", "xǁGitRemoteǁ__init__", "xǁGitRemoteǁ__repr__", "xǁGitRemoteǁ_address",
-                    "xǁGitRemoteǁ_transport", "xǁGitRemoteǁrefs", "xǁGitRemoteǁcreate", "xǁGitRemoteǁ_push",
-                    "xǁGitRemoteǁ_call", "xǁGitRemoteǁ_unreachable", "x__reason",
+                    "gittransport.xǁTransportǁ*", "gitremote.xǁGitRemoteǁ__init__", "gitremote.xǁGitRemoteǁ__repr__",
+                    "gitremote.xǁGitRemoteǁ_address", "gitremote.xǁGitRemoteǁ_push_address",
+                    "gitremote.xǁGitRemoteǁ_transport", "gitremote.xǁGitRemoteǁrefs", "gitremote.xǁGitRemoteǁ_refs",
+                    "gitremote.xǁGitRemoteǁcreate", "gitremote.xǁGitRemoteǁ_push", "gitremote.xǁGitRemoteǁ_call",
+                    "gitremote.xǁGitRemoteǁ_failed", "gitremote.x__reason", "gitremote.x__lacks_right",
                 )
             ),
             *(f"modelregistry.gitrepo.xǁGitRepoǁ{name}__mutmut_*" for name in ("create_ref", "change_refs", "write_tag")),
