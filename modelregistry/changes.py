@@ -371,7 +371,7 @@ def confirm(change: Change, history: History, *, seen: int) -> None:
         then, before = _until(history, event), _until(history, event, without=ids)
         other = before.last or event
         moved = [stage for stage, held in change.holders.items() if before.holders(stage) != held]
-        if moved or not _holds(event, then, _until(history, event, without=[event.id])):
+        if moved or not _holds(event, then):
             believed = _words(change.holders[moved[0]]) if moved else None
             raise ConflictError(
                 f"{event.source} was written, and {other.source} by {other.author} came before it and changed what it "
@@ -391,8 +391,8 @@ def _until(history: History, event: Event, *, without: Collection[str] = ()) -> 
     return History(history.model, events, history.stages)
 
 
-def _holds(event: Event, history: History, before: History) -> bool:
-    """Whether the log that ends with the event says what the event was written to say; ``before`` is it without."""
+def _holds(event: Event, history: History) -> bool:
+    """Whether the log that ends with the event says what the event was written to say."""
     match event:
         case Registered():
             return history.versions[event.version].registered.id == event.id
@@ -401,7 +401,7 @@ def _holds(event: Event, history: History, before: History) -> bool:
         case Unassigned():
             return event.version not in history.holders(event.stage)
         case Withdrawn():  # from a stage that it came to hold meanwhile, nobody was named to take over
-            return not _exclusive(before, event.version)
+            return not _exclusive(_until(history, event, without=[event.id]), event.version)
         case _:
             return True
 

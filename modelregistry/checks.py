@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned, Withdrawn
-from modelregistry.history import History, forgotten_by_gto, missing_echoes, revived_for_gto
+from modelregistry.history import History, dated_back, forgotten_by_gto, missing_echoes, revived_for_gto
 from modelregistry.tags import Quarantined
 
 
@@ -66,8 +66,7 @@ def _versions(history: History) -> Iterator[Problem]:
         match event:
             case Registered():
                 kept = history.versions[event.version].registered
-                later = event.order > kept.order or (event.schema_version and event.number > kept.number)
-                if later and event.rev != kept.rev:
+                if event.rev != kept.rev and (event.order > kept.order or dated_back(event, kept)):
                     yield Problem(
                         history.model, event.source,
                         f"{event.version} is registered at {event.rev[:10]} and at {kept.rev[:10]}, which counts",

@@ -57,7 +57,7 @@ class Cursor:
         return _PREFIX + base64.b64encode(b"".join(sorted(self._marks)), altchars=b"-_").decode()
 
     def __contains__(self, event: Event) -> bool:
-        return _mark(event) in self._marks
+        return bool(self._marks) and _mark(event) in self._marks
 
 
 def _mark(event: Event) -> bytes:

@@ -224,20 +224,23 @@ class GitRepo:
             time.time_ns()
         )  # before the looks, so that a pause between them can't make a fresh change look old
         if self._reftable:
-            marks = [_mark(self._reftable)]
+            marks = [file_mark(self._reftable)]
         else:
-            marks = [_mark(self._packed), *(_mark(os.path.join(self._tags, name)) for name in directories)]
+            marks = [
+                file_mark(self._packed),
+                *(file_mark(os.path.join(self._tags, name)) for name in directories),
+            ]
         return tuple(marks), _settled(marks, now)
 
     def watch_head(self) -> tuple[tuple[object, ...], bool]:
         """The same for the commits that ``default_branches`` name."""
         now = time.time_ns()
-        pointers = [_mark(path) for path in self._pointers]
+        pointers = [file_mark(path) for path in self._pointers]
         if pointers != self._heads[0]:
             self._heads = pointers, self._read_branches()
         files = [self._reftable or self._packed]
         files += [os.path.join(self.common_dir, name) for name in self._heads[1] if name != "HEAD"]
-        marks = [*pointers, *(_mark(path) for path in files)]
+        marks = [*pointers, *(file_mark(path) for path in files)]
         return (*marks,), _settled(marks, now)
 
     def tag_directories(self, parent: str, prefix: str) -> list[str]:
@@ -618,7 +621,7 @@ def _tree_files(tree: GitObject) -> dict[str, str]:
     return found
 
 
-def _mark(path: str) -> tuple[int, int, int] | None:
+def file_mark(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
     """What a file or folder looks like from outside."""
     try:
         status = os.stat(path)

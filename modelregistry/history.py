@@ -18,7 +18,7 @@ The rules, in one place:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
@@ -142,20 +142,7 @@ class History:
         for event in self.events:
             match event:
                 case Registered():
-                    record = self._records.get(event.version)
-                    moved = record is not None and record.registered.rev != event.rev
-                    if record is not None and moved and record.hidden and record.withdrawn is None:
-                        self._by_rev[record.registered.rev].remove(event.version)  # it is another one now
-                        record = None
-                    if record is not None and moved and _overtook(record.registered, event):
-                        self._by_rev[record.registered.rev].remove(event.version)
-                        record.registered = event
-                        self._by_rev.setdefault(event.rev, []).append(event.version)
-                    elif record is None:
-                        self._records[event.version] = VersionRecord(event)
-                        self._by_rev.setdefault(event.rev, []).append(event.version)
-                    elif record.registered.rev == event.rev:
-                        record.hidden = False
+                    self._link_registration(event)
                 case Withdrawn():
                     if record := self._records.get(event.version):
                         record.withdrawn = record.withdrawn or event
@@ -163,6 +150,22 @@ class History:
                     record = self._records.get(event.version)
                     if record and record.registered.rev == event.rev:
                         record.hidden = True
+
+    def _link_registration(self, event: Registered) -> None:
+        record = self._records.get(event.version)
+        if record is not None and record.registered.rev == event.rev:
+            record.hidden = False
+            return
+        if record is None:
+            record = VersionRecord(event)
+        else:
+            reborn = record.hidden and record.withdrawn is None  # by GTO: it is another one now
+            if not reborn and not dated_back(record.registered, event):
+                return
+            self._by_rev[record.registered.rev].remove(event.version)
+            record = VersionRecord(event) if reborn else replace(record, registered=event)
+        self._records[event.version] = record
+        self._by_rev.setdefault(event.rev, []).append(event.version)
 
     def _fold(self) -> None:
         hidden: set[str] = set()
@@ -367,9 +370,9 @@ class History:
         return merged
 
 
-def _overtook(first: Registered, event: Registered) -> bool:
-    """Whether the registration that is dated first was made when the other was there: its writer dated it back."""
-    return first.schema_version > 0 and first.number > event.number
+def dated_back(event: Registered, other: Registered) -> bool:
+    """Whether the registration was made when the other was there, by its number, whatever its date says."""
+    return event.schema_version > 0 and event.number > other.number
 
 
 def _standing_for_gto(history: History, stage: str) -> dict[str, Event]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from modelregistry.checks import Problem
 from modelregistry.events import Event
+from modelregistry.gitrepo import file_mark
 
 
 class Marks:
@@ -49,7 +50,7 @@ class Marks:
     def registry(self) -> str | None:
         """The id of the registry, as it was met first."""
         path = self._folder / "registry"
-        stamp = _stamp(path)  # every read of a model asks for it
+        stamp = file_mark(path)  # every read of a model asks for it
         if self._met[0] != stamp:
             text = ""
             with suppress(OSError, ValueError):
@@ -117,7 +118,7 @@ class Marks:
 
     def _seen(self, model: str) -> Mapping[str, str]:
         place = self._place(model)
-        stamp = _stamp(place)
+        stamp = file_mark(place)
         if model not in self._loaded or self._loaded[model][0] != stamp:
             found = _load(place).get("seen")
             whole = isinstance(found, dict) and all(isinstance(source, str) for source in found.values())
@@ -133,18 +134,10 @@ class Marks:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
             temporary.write_text(text, encoding="utf-8")
-            stamp = _stamp(temporary)
+            stamp = file_mark(temporary)
             temporary.replace(path)
             return stamp
-        return _stamp(path)
-
-
-def _stamp(path: Path) -> object:
-    """What changes when the file is written, which is always a new one in its place."""
-    with suppress(OSError):
-        facts = path.stat()
-        return facts.st_ino, facts.st_mtime_ns, facts.st_size
-    return None
+        return file_mark(path)
 
 
 def _load(path: Path) -> Mapping[str, Any]:

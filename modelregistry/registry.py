@@ -318,8 +318,10 @@ class Registry:
         histories = [folded.history for folded in self._fold_all()]
         before = {key: held for history in histories for key, held in history.holders_before.items()}
         events = [event for history in histories for event in history.events if event.echo_of is None]
-        found = [event for event in events if event not in had] if after is not None else events
-        found.sort(key=lambda event: (event.at, event.model, event.order))
+        found = sorted(
+            (event for event in events if event not in had),
+            key=lambda event: (event.at, event.model, event.order),
+        )
         return Events(found, event_columns(before), cursor=str(Cursor.at(events)))
 
     def check(self, *, repair: bool = False, accept: bool = False) -> Rows[Problem]:

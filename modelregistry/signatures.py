@@ -13,14 +13,13 @@ import subprocess
 import tempfile
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from modelregistry.backends.base import Signed
 from modelregistry.errors import GitError
 from modelregistry.gitcall import GitCall, read_settings
-from modelregistry.gitrepo import GitRepo
+from modelregistry.gitrepo import GitRepo, file_mark
 from modelregistry.privatefile import PrivateFile
 
 _SECONDS = 60.0
@@ -171,12 +170,9 @@ class Verifier:
 def key_ring() -> Hashable:
     """What changes when GPG's key ring does: a key that was revoked there signs nothing any more."""
     home = Path(os.environ.get("GNUPGHOME") or os.path.expanduser("~/.gnupg"))
-    found = []
-    for name in ("pubring.kbx", "pubring.gpg", "public-keys.d/pubring.db"):
-        with suppress(OSError):
-            facts = (home / name).stat()
-            found.append((name, facts.st_ino, facts.st_mtime_ns, facts.st_size))
-    return tuple(found)
+    return tuple(
+        file_mark(home / name) for name in ("pubring.kbx", "pubring.gpg", "public-keys.d/pubring.db")
+    )
 
 
 def _say(command: Sequence[str], stdin: bytes) -> bytes:

@@ -36,9 +36,8 @@ def hash_file(path: Path, address: str | None = None) -> Digests:
         if algorithm is None:
             hashlib.file_digest(file, lambda: sha256)
             return Digests(f"sha256:{sha256.hexdigest()}", os.fstat(file.fileno()).st_size)
-        if (
-            algorithm == "git"
-        ):  # which hashes by sha256 where a repository was made so (gitrepository-layout, extensions.objectFormat)
+        if algorithm == "git":
+            # By sha256 where a repository was made so (gitrepository-layout, extensions.objectFormat).
             kind = "sha256" if len(str(address)) == len("git:") + 64 else "sha1"
             head = f"blob {os.fstat(file.fileno()).st_size}\0".encode()
             other = hashlib.new(kind, head, usedforsecurity=False)

@@ -37,7 +37,7 @@ PROJECT = b"""\
 stages:
   train:
     cmd: python train.py  # long
-    wdir: work
+    wdir: inner
     deps: [data.csv]
     outs:
     - ../models/m.pkl:
@@ -167,7 +167,7 @@ def test_anchors_merges_and_tags_of_a_sane_file_are_read() -> None:
 
 def test_plans_tell_wdir_and_flags_also_of_groups() -> None:
     plans = read_plans(PROJECT, "dvc.yaml")
-    assert plans["train"].wdir == "work"
+    assert plans["train"].wdir == "inner"
     assert plans["train"].remotes == {"../models/m.pkl": "other"}
     assert plans["train"].uncached == {"metrics.json"}
     assert plans["each"].wdir == "sub"
@@ -260,9 +260,9 @@ def test_a_lock_of_another_schema_is_refused() -> None:
 
 def test_outputs_are_placed_by_the_wdir_of_their_step_and_lingering_ones_left_out() -> None:
     found = {output.path: output for output in lock_outputs("sub/dvc.lock", LOCK, PROJECT)}
-    assert set(found) == {"sub/models/m.pkl", "sub/work/metrics.json", "sub/sub/a.pkl"}
+    assert set(found) == {"sub/models/m.pkl", "sub/inner/metrics.json", "sub/sub/a.pkl"}
     assert found["sub/models/m.pkl"].out.remote == "other"
-    assert not found["sub/work/metrics.json"].out.is_cached
+    assert not found["sub/inner/metrics.json"].out.is_cached
     assert lock_outputs("sub/dvc.lock", LOCK, None) == ()
 
 
