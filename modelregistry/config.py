@@ -161,7 +161,8 @@ def read_signers(
                 "in your configuration folder"
             )
         return None
-    from modelregistry.signers import Signers, parse_allowed_signers, parse_mapping, parse_policy
+    from modelregistry.signers import Signers
+    from modelregistry.signertexts import parse_allowed_signers, parse_mapping, parse_policy
 
     if isinstance(signers, Signers):
         return signers

@@ -38,7 +38,7 @@ PARTS = {
         [f"modelregistry.{name}.*" for name in _RULES],
         [f"tests/unit/test_{name}.py" for name in (*_RULES, "checks", "tags")],
     ),
-    "signers": Part(["modelregistry.signers.*"], ["tests/unit/test_signers.py"]),
+    "signers": Part(["modelregistry.signers.*", "modelregistry.signertexts.*"], ["tests/unit/test_signers.py"]),
     "writer": Part(
         [
             "modelregistry.backends.gitsharing.*",

@@ -32,10 +32,8 @@ from modelregistry.signers import (
     Signer,
     Signers,
     actions_of,
-    key_id,
-    parse_allowed_signers,
-    parse_policy,
 )
+from modelregistry.signertexts import key_id, parse_allowed_signers, parse_policy
 from tests.strategies import logs
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
