@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modelregistry.errors import (
         AccessDeniedError,
         ConflictError,
+        DatabaseError,
         DeprecatedModelWarning,
         GitError,
         GitTimeoutError,
@@ -45,11 +46,13 @@ if TYPE_CHECKING:
         RepositoryNotFoundError,
         RevisionNotFoundError,
         RewoundError,
+        SchemaError,
         SeveralHoldersError,
         SignatureError,
         StageEmptyError,
         UncountedEventWarning,
         UnknownFormatError,
+        UnreachableError,
         UntrustedModelError,
         VersionExistsError,
         VersionNotFoundError,
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from modelregistry.listing import Model
     from modelregistry.loading import load_model
     from modelregistry.names import Reference
+    from modelregistry.plugins import migrate, open_backend
     from modelregistry.registry import Registry
     from modelregistry.version import ModelVersion
 
@@ -73,6 +77,8 @@ _HOMES = {
     "Reference": "names",
     "Registry": "registry",
     "load_model": "loading",
+    "migrate": "plugins",
+    "open_backend": "plugins",
 }
 
 __all__ = [
@@ -80,6 +86,7 @@ __all__ = [
     "EMPTY",
     "AccessDeniedError",
     "ConflictError",
+    "DatabaseError",
     "DeprecatedModelWarning",
     "GitError",
     "GitTimeoutError",
@@ -108,11 +115,13 @@ __all__ = [
     "RepositoryNotFoundError",
     "RevisionNotFoundError",
     "RewoundError",
+    "SchemaError",
     "SeveralHoldersError",
     "SignatureError",
     "StageEmptyError",
     "UncountedEventWarning",
     "UnknownFormatError",
+    "UnreachableError",
     "UntrustedModelError",
     "VersionExistsError",
     "VersionNotFoundError",
@@ -120,6 +129,8 @@ __all__ = [
     "WorkingCopyError",
     "__version__",
     "load_model",
+    "migrate",
+    "open_backend",
 ]
 
 

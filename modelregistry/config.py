@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ class Settings(BaseModel):
 
     stages: dict[str, StageSettings] | None = None
     """Lowest first; None where nobody wrote them down."""
+    backend: str | None = None
+    """The kind of backend that keeps the log, such as ``"postgresql"``; never where it is: that is each user's to say."""
 
     @field_validator("stages")
     @classmethod
@@ -54,6 +57,28 @@ class Settings(BaseModel):
             check_stage(name)
         return stages
 
+    @field_validator("backend")
+    @classmethod
+    def _check_kind(cls, backend: str | None) -> str | None:
+        if backend is not None and not re.fullmatch("[a-z][a-z0-9+.-]*", backend):
+            raise ValueError(
+                "a kind such as 'git' or 'postgresql'; where the log is, each user says, never a repository"
+            )
+        return backend
+
+    def check_backend(self, kind: str) -> None:
+        """Refuse a log of another kind than the team keeps.
+
+        Raises:
+            InvalidSettingsError: It is.
+        """
+        if self.backend not in (None, kind):
+            where = "leave backend= out" if self.backend == "git" else f'pass backend="{self.backend}://…"'
+            raise InvalidSettingsError(
+                f"this registry keeps its log in {self.backend!r}, says {SETTINGS_FILE}, and it was opened with {kind!r}: "
+                f"{where}, or see $MODELREGISTRY_BACKEND and config.toml"
+            )
+
     @property
     def rules(self) -> Stages:
         """The stages, as the fold needs them."""
@@ -61,6 +86,15 @@ class Settings(BaseModel):
             return Stages(DEFAULT_STAGES)
         shared = frozenset(name for name, stage in self.stages.items() if not stage.exclusive)
         return Stages(tuple(self.stages), shared, written_down=True)
+
+
+class UserSettings(BaseModel):
+    """What a user writes down in ``config.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
+
+    backends: dict[str, str] = {}
+    """Where the log of a registry is kept, by the registry's path or URL."""
 
 
 def parse_settings(text: bytes) -> Settings:
@@ -106,18 +140,18 @@ def parse_gto_settings(text: bytes) -> Settings:
         raise InvalidSettingsError(f"{GTO_FILE}: {_explain(error.errors()[0])}") from error
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: Any, whole: type[BaseModel] = Settings) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}"
-    known = list(StageSettings.model_fields if len(problem["loc"]) > 1 else Settings.model_fields)
+    known = list(StageSettings.model_fields if len(problem["loc"]) > 1 else whole.model_fields)
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     return f"unknown key {where!r}; {hint}"
 
 
-def read_stages(repo: GitRepo) -> Stages:
-    """The stages at the head of the default branch: of ``.modelregistry.toml``, else of ``.gto``, else the default ones.
+def read_settings(repo: GitRepo) -> Settings:
+    """What the team wrote down at the head of the default branch: in ``.modelregistry.toml``, else in ``.gto``.
 
     Raises:
         InvalidSettingsError: The file can't be read.
@@ -127,12 +161,12 @@ def read_stages(repo: GitRepo) -> Stages:
     objects = repo.read([f"{branch}{file}" for branch in branches for file in files], limit=1 << 20)
     for commit, own, gto in zip(objects[::3], objects[1::3], objects[2::3], strict=True):
         if own is not None and own.data is not None:
-            return parse_settings(own.data).rules
+            return parse_settings(own.data)
         if gto is not None and gto.data is not None:
-            return parse_gto_settings(gto.data).rules
+            return parse_gto_settings(gto.data)
         if commit is not None:
             break
-    return Stages()
+    return Settings()
 
 
 def choose_target(target: str | os.PathLike[str] | None) -> str:
@@ -174,18 +208,61 @@ def read_signers(
                 f"signers={signers!r}: it must be the path of a policy, or a mapping of e-mail addresses to keys"
             )
         path = Path(signers)
+    text = _read_own(path, "policy", "whom you believe")
+    parse_text = parse_policy if path.suffix == ".toml" else parse_allowed_signers
+    return parse_text(text, os.fspath(path))
+
+
+def choose_backend(backend: str | None, names: Callable[[], Sequence[str]]) -> str:
+    """Where the log is kept: what was passed, else ``$MODELREGISTRY_BACKEND``, else what the user's ``config.toml`` says.
+
+    Args:
+        backend: What was passed.
+        names: Gives what the file may call the registry.
+
+    Raises:
+        InvalidSettingsError: The file can't be read, is not understood, or others could have written it.
+    """
+    chosen = backend or os.environ.get("MODELREGISTRY_BACKEND")
+    path = _config_folder() / "config.toml"
+    if chosen or not path.exists():
+        return chosen or "git"
+    import tomllib
+
+    try:
+        found = UserSettings.model_validate(
+            tomllib.loads(_read_own(path, "configuration", "where your logs are"))
+        )
+    except ValidationError as error:
+        raise InvalidSettingsError(
+            f"{os.fspath(path)!r}: {_explain(error.errors()[0], UserSettings)}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidSettingsError(f"{os.fspath(path)!r} is not TOML: {error}") from None
+    backends = {_plain(name): address for name, address in found.backends.items()}
+    return next((backends[_plain(name)] for name in names() if _plain(name) in backends), "git")
+
+
+def _plain(name: str) -> str:
+    """A path or URL as it is compared."""
+    return name.rstrip("/").removesuffix(".git").rstrip("/")
+
+
+def _read_own(path: Path, what: str, says: str) -> str:
+    """The text of a file that nobody but this user may write.
+
+    Raises:
+        InvalidSettingsError: Others may, or it can't be read.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             facts = os.fstat(file.fileno())
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingsError(f"the policy {os.fspath(path)!r} can't be read: {error}") from error
+        raise InvalidSettingsError(f"the {what} {os.fspath(path)!r} can't be read: {error}") from error
     if (doubt := doubt_of(facts)) and not (facts.st_uid == 0 and not facts.st_mode & 0o022):
-        raise InvalidSettingsError(
-            f"the policy {os.fspath(path)!r} is {doubt}: nobody else may say whom you believe"
-        )
-    parse_text = parse_policy if path.suffix == ".toml" else parse_allowed_signers
-    return parse_text(text, os.fspath(path))
+        raise InvalidSettingsError(f"the {what} {os.fspath(path)!r} is {doubt}: nobody else may say {says}")
+    return text
 
 
 def policy_file() -> Path | None:
@@ -193,8 +270,12 @@ def policy_file() -> Path | None:
     chosen = os.environ.get("MODELREGISTRY_POLICY")
     if chosen:
         return Path(chosen)
-    path = Path(platformdirs.user_config_dir("modelregistry", appauthor=False)) / "policy.toml"
+    path = _config_folder() / "policy.toml"
     return path if path.exists() else None
+
+
+def _config_folder() -> Path:
+    return Path(platformdirs.user_config_dir("modelregistry", appauthor=False))
 
 
 def cache_folder() -> Path:

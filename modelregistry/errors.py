@@ -21,6 +21,9 @@ Every error this library raises on purpose is one of these::
     │   └── NotDeclaredError                  dvc.yaml does not declare the artifact
     ├── ConflictError                         the log moved between the decision and the write
     ├── OutcomeUnknownError                   the connection broke: it may be written; a later call settles it
+    ├── UnreachableError (ConnectionError)    where the log is kept can't be reached; nothing was written
+    ├── DatabaseError                         the database that keeps the log said no
+    │   └── SchemaError                       its tables are missing, older or newer: migrate(…)
     ├── SignatureError                        events fail this reader's policy, which is strict
     ├── RewoundError                          events that this user has seen are gone from the log
     ├── SeveralHoldersError                   a shared stage was asked for its one holder
@@ -33,7 +36,7 @@ Every error this library raises on purpose is one of these::
     ├── MissingDependencyError (ImportError)  an optional package is not installed
     └── GitError                              git said no, or could not be run
         ├── GitTimeoutError (TimeoutError)
-        └── RemoteError (ConnectionError)     the remote can't be reached; nothing was written
+        └── RemoteError (UnreachableError)    the remote can't be reached; nothing was written
 
     RegistryWarning (UserWarning)
     ├── UncountedEventWarning                 events fail this reader's policy; they count for nothing
@@ -100,7 +103,7 @@ class RefusedError(RegistryError):
 
 
 class AccessDeniedError(RefusedError, PermissionError):
-    """The remote does not let this user push; nothing was written."""
+    """The remote, or the database, does not let this user in, or write there; nothing was written."""
 
 
 class VersionExistsError(RefusedError):
@@ -147,6 +150,18 @@ class ConflictError(RegistryError):
         self.found = found
         self.by = by
         self.at = at
+
+
+class UnreachableError(RegistryError, ConnectionError):
+    """Where the log is kept can't be reached; nothing was written."""
+
+
+class DatabaseError(RegistryError):
+    """The database that keeps the log said no; nothing was written."""
+
+
+class SchemaError(DatabaseError):
+    """The database has no tables for a log, or those of an older or newer version."""
 
 
 class OutcomeUnknownError(RegistryError):
@@ -309,7 +324,7 @@ class GitTimeoutError(GitError, TimeoutError):
     """Git did not answer in time and was ended."""
 
 
-class RemoteError(GitError, ConnectionError):
+class RemoteError(GitError, UnreachableError):
     """The remote can't be reached; nothing was written."""
 
 

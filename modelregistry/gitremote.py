@@ -81,6 +81,11 @@ class GitRemote:
     def __repr__(self) -> str:
         return without_secrets(self._url)
 
+    @property
+    def url(self) -> str:
+        """Where it is, less a password."""
+        return without_secrets(self._url)
+
     @cached_property
     def _address(self) -> str:
         url = check_url(self._url)

@@ -126,9 +126,11 @@ class GitRepo:
             os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"),
         )
         self._heads: tuple[object, tuple[str, ...]] = (None, ())
-        # What others who change references here agreed on; and where the contents come from that a clone left out.
+        # What others who change references here agreed on; where the contents come from that a clone left out, and
+        # where the commits come from that are not here.
         self.guard: Callable[[], AbstractContextManager[object]] = nullcontext
         self.bring: Callable[[Sequence[str]], None] | None = None
+        self.bring_commits: Callable[[Sequence[str]], None] | None = None
 
     def __repr__(self) -> str:
         return f"GitRepo({os.fspath(self.root or self.git_dir)!r})"
@@ -338,6 +340,22 @@ class GitRepo:
         Raises:
             RemoteError: They can't be fetched.
         """
+        found = self._read_promised(names, limit)
+        if self.bring_commits is not None and None in found:
+            missing = self._missing_commits(
+                [name for name, each in zip(names, found, strict=True) if each is None]
+            )
+            if missing:
+                self.bring_commits(missing)
+                found = self._read_promised(names, limit)
+        return found
+
+    def _missing_commits(self, names: Sequence[str]) -> list[str]:
+        """The commits that ``names`` begin with and that are not here."""
+        revs = [rev for rev in dict.fromkeys(name.partition(":")[0] for name in names) if _OID.fullmatch(rev)]
+        return [rev for rev, found in zip(revs, self._read_promised(revs, 0), strict=True) if found is None]
+
+    def _read_promised(self, names: Sequence[str], limit: int) -> list[GitObject | None]:
         try:
             return self._read(names, limit)
         except GitError as error:

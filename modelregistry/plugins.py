@@ -6,7 +6,12 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+from modelregistry.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from modelregistry.backends.base import Backend
 
 LOADERS = {
     "joblib": "modelregistry.loaders.pickles:JoblibLoader",
@@ -17,9 +22,12 @@ STORAGES = {
     "dvc": "modelregistry.artifacts.dvc:DvcStorage",
     "git": "modelregistry.artifacts.gitblob:GitBlobStorage",
 }
+GIT = "git"
 BACKENDS = {
-    "git": "modelregistry.backends.git:GitBackend",
+    GIT: "modelregistry.backends.git:GitBackend",
     "memory": "modelregistry.backends.memory:MemoryBackend",
+    "postgresql": "modelregistry.backends.sql:SqlBackend",
+    "sqlite": "modelregistry.backends.sql:SqlBackend",
 }
 
 
@@ -27,6 +35,56 @@ def load_class(target: str) -> Any:
     """The class that ``module:name`` names."""
     module, _, name = target.partition(":")
     return getattr(import_module(module), name)
+
+
+def backend_class(address: str) -> type[Backend]:
+    """The class of the backend that keeps its logs at such an address.
+
+    Raises:
+        InvalidInputError: There is none. The address is not repeated: it may hold a password.
+    """
+    name = address.partition(":")[0].partition("+")[0]
+    if name in BACKENDS:
+        return cast("type[Backend]", load_class(BACKENDS[name]))
+    from importlib.metadata import entry_points
+
+    plugged = entry_points(group="modelregistry.backends")
+    for entry in plugged:
+        if entry.name == name:
+            return cast("type[Backend]", entry.load())
+    known = ", ".join(sorted({*BACKENDS, *plugged.names}))
+    raise InvalidInputError(f"no backend for such an address; known: {known}, followed by a colon")
+
+
+def open_backend(address: str, **options: Any) -> Backend:
+    """The log kept at an address, for ``Registry(backend=)``.
+
+    Args:
+        address: ``sqlite:///file.db``, ``postgresql://user:password@host/database?sslmode=verify-full``, or that of
+            a plug-in. What follows the question mark is for the database's own driver; a password is never shown.
+        options: What the backend takes; of a database, what SQLAlchemy's ``create_engine`` does (``pool_size=5``).
+
+    Raises:
+        InvalidInputError: No such backend, or no such options.
+        MissingDependencyError: What it needs is not installed.
+        UnreachableError: It can't be reached.
+        SchemaError: It has no tables for a log, or not those of this version.
+    """
+    return backend_class(address).open(address, **options)
+
+
+def migrate(address: str) -> None:
+    """Make what the log at an address needs, or bring it to the form that this version reads and writes.
+
+    Nothing else does: to open a database changes none of it. It may be called again, and by two at once.
+
+    Raises:
+        InvalidInputError: No such backend.
+        MissingDependencyError: What it needs is not installed.
+        UnreachableError: It can't be reached.
+        SchemaError: A newer version of this library made it.
+    """
+    backend_class(address).migrate(address)
 
 
 @cache

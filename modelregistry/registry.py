@@ -17,6 +17,7 @@ from modelregistry import config
 from modelregistry.backends.base import Backend, Log, Synced
 from modelregistry.checks import Problem, problems_in
 from modelregistry.choice import check_there, choose
+from modelregistry.commits import Commits
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
 from modelregistry.cursor import Cursor
 from modelregistry.declarations import Declarations
@@ -28,6 +29,7 @@ from modelregistry.errors import (
     PartialViewWarning,
     RegistryWarning,
     RemoteError,
+    UnreachableError,
 )
 from modelregistry.events import Bytes, Event, Registered
 from modelregistry.gitcall import without_secrets
@@ -46,7 +48,7 @@ from modelregistry.listing import (
 )
 from modelregistry.marks import Marks
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
-from modelregistry.plugins import BACKENDS, STORAGES, load_class
+from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, open_backend
 from modelregistry.privatefile import PrivateFile, home_folder
 from modelregistry.store import Store
 from modelregistry.summaries import Summaries, Summary, summarize
@@ -58,10 +60,11 @@ from modelregistry.version import ModelVersion
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
     from modelregistry.changes import Change, Writer
+    from modelregistry.copying import Copied
     from modelregistry.gitmirror import GitMirror
     from modelregistry.signers import Signers
     from modelregistry.verified import VerifiedBackend
-    from modelregistry.writing import Decide, Pin
+    from modelregistry.writing import Decide, Pin, Sign
 
 _MAX_AGE = 60.0
 _ORIGIN = "origin"
@@ -95,12 +98,17 @@ class Registry:
             e-mail addresses to keys. Left out: this user's own policy file, where there is one. What fails it counts
             for nothing, with a warning.
         strict: Make such events an error. It needs a policy.
+        backend: Where the log is kept: ``"git"`` for the tags of the repository, the address of a database such as
+            ``"postgresql://user@host/database"``, or what ``open_backend`` gave. Left out: ``$MODELREGISTRY_BACKEND``,
+            else this user's ``config.toml``, else ``"git"``. Code and data stay in the repository and in DVC.
 
     Raises:
         RepositoryNotFoundError: No Git repository there.
-        InvalidInputError: A URL that can't be opened, a key that is none, or ``strict`` without a policy.
-        InvalidSettingsError: A policy that can't be read.
+        InvalidInputError: A URL or an address that can't be opened, a key that is none, or ``strict`` without a policy.
+        InvalidSettingsError: A policy or a configuration that can't be read.
         GitError: The URL could not be cloned.
+        UnreachableError: The database can't be reached.
+        SchemaError: It has no tables for a log, or not those of this version: ``migrate`` makes them.
     """
 
     def __init__(
@@ -114,6 +122,7 @@ class Registry:
         sign: bool = False,
         signers: Signers | Mapping[str, str] | str | os.PathLike[str] | None = None,
         strict: bool = False,
+        backend: Backend | str | None = None,
     ) -> None:
         self.target = config.choose_target(target)
         self._url = self.target if is_url(self.target) else None
@@ -140,13 +149,17 @@ class Registry:
         if remote not in (None, _ORIGIN):
             self._shared()  # a misspelt one is told at once
         policy = config.read_signers(signers, strict=strict)
+        self._log = self._open_log(backend)
+        self._commits = Commits(self._repo, self._shared)
+        if self._log.kind != GIT:
+            self._repo.bring_commits = self._commits.bring
         # What was seen of the log: of the events that count, where there is a policy.
-        self._marks = Marks(
-            home_folder() / ("marks" if policy is None else "marks-verified"),
-            self._url or os.fspath(self._repo.common_dir),
-        )
+        self._marks = Marks(home_folder() / ("marks" if policy is None else "marks-verified"), self._log_name)
+        self._sign: Sign | None = None
         self._verified: VerifiedBackend | None = None
-        self._backend = self._open_backend(policy, sign=sign, strict=strict)
+        self._backend = self._log
+        if sign or policy is not None:
+            self._look_through(policy, sign=sign, strict=strict)
         storages = [
             load_class(STORAGES["dvc"])(self._repo, home=cache, source=self._url),
             load_class(STORAGES["git"])(self._repo),
@@ -166,27 +179,58 @@ class Registry:
     def __repr__(self) -> str:
         return f"Registry({without_secrets(self.target)!r})"
 
-    def _open_backend(self, signers: Signers | None, *, sign: bool, strict: bool) -> Backend:
-        git = load_class(BACKENDS["git"])
-        if not sign and signers is None:
-            return git(self._repo, self._shared, staged=not self._push, admit=self._admit)  # type: ignore[no-any-return]
+    def _open_log(self, backend: Backend | str | None) -> Backend:
+        """Where the log is kept: in the repository's tags, or elsewhere."""
+        chosen = config.choose_backend(backend, self._names) if not isinstance(backend, Backend) else backend
+        if chosen == GIT:
+            return self._open_tags()
+        log = open_backend(chosen) if isinstance(chosen, str) else chosen
+        if not self._push:
+            raise InvalidInputError(
+                f"push=False stages tags in a clone, and the log is kept at {log.identity!r}"
+            )
+        if self._offline and log.capabilities.remote:
+            raise InvalidInputError(
+                f"offline=True, and the log is kept at {log.identity!r}, which needs the network"
+            )
+        return log
+
+    def _open_tags(self) -> Backend:
+        return load_class(BACKENDS[GIT])(  # type: ignore[no-any-return]
+            self._repo, self._shared, staged=not self._push, admit=self._admit
+        )
+
+    def _names(self) -> list[str]:
+        """What this user's configuration may call the registry."""
+        remote = GitRemote.named(self._repo, _ORIGIN) if self._url is None else None
+        places = [self.target, *map(os.fspath, filter(None, [self._repo.root, self._repo.common_dir]))]
+        return [*places, remote.url] if remote is not None else places
+
+    @property
+    def _log_name(self) -> str:
+        """What tells this log from others."""
+        return self._log.identity if self._log.kind != GIT else self._url or os.fspath(self._repo.common_dir)
+
+    def _look_through(self, signers: Signers | None, *, sign: bool, strict: bool) -> None:
+        """Sign what is written, and let count what a policy says."""
         from modelregistry.signatures import Signing, Verifier
 
         signing = Signing(self._repo)
-        inner: Backend = git(
-            self._repo, self._shared, staged=not self._push, admit=self._admit, sign=signing.sign if sign else None,
-            with_signed=signers is not None,
-        )  # fmt: skip
+        if sign:
+            if not self._log.capabilities.signed:
+                raise InvalidInputError(
+                    f"sign=True, and the log at {self._log.identity!r} keeps no signatures"
+                )
+            self._sign = signing.sign
         if signers is None:
-            return inner
+            return
         from modelregistry.verified import VerifiedBackend
 
         verifier = Verifier(signing, PrivateFile(home_folder() / "signatures", "is taken for verified"))
-        self._verified = VerifiedBackend(
-            inner, replace(signers, strict=strict or signers.strict), verifier, self._marks,
+        self._backend = self._verified = VerifiedBackend(
+            self._log, replace(signers, strict=strict or signers.strict), verifier, self._marks,
             own_key=lambda event: verifier.own_key(render(event)) if sign else None,
         )  # fmt: skip
-        return self._verified
 
     @property
     def synced_at(self) -> datetime | None:
@@ -467,6 +511,8 @@ class Registry:
             bytes_ = content
             if is_new and not pretend:
                 own, bytes_ = self._own_commit(history, source_rev, f"{model}@{target}", content)
+                if self._log.kind != GIT:
+                    self._commits.keep(own)
             return changes.register(
                 history, writer, rev=own, content=bytes_, version=version, bump=bump,
                 source_rev=source_rev if own != source_rev else None, metadata=metadata,
@@ -664,6 +710,51 @@ class Registry:
 
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
 
+    # -- the log elsewhere ---------------------------------------------------------------------------------
+
+    def copy_log(self, to: Backend | str) -> Copied:
+        """Append everything this log has to another one, in its order: ids, times, authors and the chain stay.
+
+        What is there already is passed by, so a copy that was interrupted is completed by another call.
+
+        Args:
+            to: Where to: the address of a database, what ``open_backend`` gave, or ``"git"`` for the tags of this
+                registry's own repository.
+
+        Raises:
+            ConflictError: The other log has events that this one has not; nothing was written.
+            RefusedError: It can't keep an event, or the signatures; nothing was written.
+            UnreachableError: It can't be reached.
+        """
+        from modelregistry.copying import copy
+
+        self._check_writable()
+        self._refresh(max_age=0)
+        return copy(self._log, self._other(to))
+
+    def mirror(self, to: Backend | str) -> Copied:
+        """Make another log what this one is now; call it again to have it follow, which reads what moved only.
+
+        A mirror is an index, never a place to write to: events that are gone here go there, where it is a database's.
+
+        Args:
+            to: Where to: the address of a database that is empty or this log's mirror, or what ``open_backend`` gave.
+
+        Raises:
+            ConflictError: It is another log's mirror, or a log of its own.
+            UnreachableError: It can't be reached.
+        """
+        from modelregistry.copying import follow
+
+        self._refresh()
+        return follow(self._log, self._other(to), of=self._log_name, memory=self._cache / "followed")
+
+    def _other(self, to: Backend | str) -> Backend:
+        found = to if isinstance(to, Backend) else self._open_tags() if to == GIT else open_backend(to)
+        if found.identity == self._log.identity:
+            raise InvalidInputError(f"the log is kept at {found.identity!r} already")
+        return found
+
     # -- reading, inside -----------------------------------------------------------------------------------
 
     def _read(self, model: str, as_of: datetime | None = None) -> _Folded:
@@ -700,7 +791,7 @@ class Registry:
     def _summaries(self) -> dict[str, Summary]:
         """Every model in one line; only the logs that changed since this user last looked are read."""
         stages = self._read_stages()
-        remembered = Summaries(self._cache / "summaries", self._repo.common_dir, stages)
+        remembered = Summaries(self._cache / "summaries", self._log_name, stages)
         heads = self._backend.heads() if remembered else {}
         changed = [model for model, head in heads.items() if remembered.get(model, head) is None]
         one_by_one = bool(remembered) and len(changed) <= _FEW
@@ -717,7 +808,9 @@ class Registry:
         token, settled = self._repo.watch_head()
         if self._stages is not None and settled and self._stages[0] == token:
             return self._stages[1]
-        stages = config.read_stages(self._repo)
+        settings = config.read_settings(self._repo)
+        settings.check_backend(self._log.kind)
+        stages = settings.rules
         if self._stages is not None and self._stages[1] == stages:
             stages = self._stages[1]  # the same object, so that what was folded with it stays good
         self._stages = (token if settled else None, stages)
@@ -766,7 +859,7 @@ class Registry:
         stages = self._read_stages()
         log, change = write(
             self._backend, check_model(model), stages, decide,
-            by=self._repo.identity(), message=message, dry_run=dry_run, pin=pin,
+            by=self._repo.identity(), message=message, dry_run=dry_run, pin=pin, sign=self._sign,
         )  # fmt: skip
         if change.events and not dry_run:
             from modelregistry import changes
@@ -782,7 +875,7 @@ class Registry:
         """Fetch what came meanwhile: the change relied on what an event of another slot may have altered."""
         try:
             self._backend.prepare(model)
-        except RemoteError as error:
+        except UnreachableError as error:
             event = change.events[-1]
             raise OutcomeUnknownError(
                 f"{event.source} is written, and whether another event came before it and changed what it was decided "

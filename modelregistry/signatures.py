@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
-from modelregistry.backends.base import Signed
+from modelregistry.backends.base import Record
 from modelregistry.errors import GitError
 from modelregistry.gitcall import GitCall, read_settings
 from modelregistry.gitrepo import GitRepo, file_mark
@@ -116,7 +116,7 @@ class Verifier:
         lines = (line.split(" ") for line in self._known.lines())
         return {words[0]: words[1] for words in lines if len(words) == 2}
 
-    def keys(self, signed: Sequence[Signed]) -> dict[str, str]:
+    def keys(self, signed: Sequence[Record]) -> dict[str, str]:
         """The key of each tag that has a good signature, by object id."""
         # Known by what was read: an object may lie under the id of another, and git does not look.
         if self._ring != (ring := key_ring()):

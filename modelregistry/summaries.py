@@ -44,7 +44,7 @@ class Summaries:
         stages: The stages they were folded with.
     """
 
-    def __init__(self, folder: Path, repository: Path, stages: Stages) -> None:
+    def __init__(self, folder: Path, repository: str | Path, stages: Stages) -> None:
         name = hashlib.sha256(os.fsencode(repository)).hexdigest()[:32]
         self._path = folder / f"{name}.json"
         self._rules = [_SCHEMA, list(stages.order), sorted(stages.shared)]

@@ -158,6 +158,16 @@ def render(event: Event) -> bytes:
     return (header + tagger + text).encode()
 
 
+def is_signed(text: bytes) -> bool:
+    """Whether a tag object has a signature, good or not."""
+    return b"\n-----BEGIN " in text
+
+
+def name_in(text: bytes) -> str:
+    """The name that a tag object says it has."""
+    return text.split(b"\n", 3)[2].removeprefix(b"tag ").decode("utf-8", "surrogateescape")
+
+
 def clean_message(message: str) -> str:
     """The author's words as a tag keeps them.
 

@@ -19,7 +19,7 @@ from modelregistry.events import Event
 from modelregistry.marks import Marks
 from modelregistry.signatures import Verifier, key_ring
 from modelregistry.signers import Signers
-from modelregistry.tags import Quarantined
+from modelregistry.tags import Quarantined, is_signed
 
 _MET = (
     ', as it was met first: write the right one of the two into your policy, registry = "…"; check(accept=True) forgets '
@@ -54,19 +54,27 @@ class VerifiedBackend(Backend):
         self._verifier = verifier
         self._marks = marks
         self._own_key = own_key
+        self.capabilities = inner.capabilities
         self._gpg = any(signer.key.startswith("gpg:") for signer in signers.signers)
         self._warned: dict[str, tuple[str, ...]] = {}
 
+    @property
+    def identity(self) -> str:
+        """That of the backend that is seen through."""
+        return self._inner.identity
+
     def survey(self) -> Iterator[Log]:
         """The logs of all models as they count, without an error for what does not."""
-        return map(self._judged, self._inner.read_all())
+        return map(self._judged, self._inner.read_all(records=True))
 
-    def _read(self, model: str) -> Log:
-        return self._vouched(self._inner.read(model))
+    def _read(self, model: str, records: bool) -> Log:
+        del records  # they are there in any case
+        return self._vouched(self._inner.read(model, records=True))
 
-    def _read_all(self) -> Iterator[Log]:
+    def _read_all(self, records: bool) -> Iterator[Log]:
+        del records
         found = []
-        for log in self._inner.read_all():
+        for log in self._inner.read_all(records=True):
             found.append(log.model)
             yield self._vouched(log)
         self._miss_none(found)
@@ -74,8 +82,9 @@ class VerifiedBackend(Backend):
     def _judged(self, log: Log) -> Log:
         """The log, events that do not count being quarantined."""
         now = datetime.now(UTC)
-        by_oid = self._verifier.keys(list(log.signed.values()))
-        keys = {source: by_oid[each.oid] for source, each in log.signed.items() if each.oid in by_oid}
+        signed = {source: each for source, each in log.records.items() if is_signed(each.data)}
+        by_oid = self._verifier.keys(list(signed.values()))
+        keys = {source: by_oid[each.oid] for source, each in signed.items() if each.oid in by_oid}
         ordered = sorted(log.events, key=lambda event: event.order)
         expected = self._expected
         flaws = self._signers.flaws(ordered, keys, registry=expected, now=now)
@@ -145,8 +154,8 @@ class VerifiedBackend(Backend):
         """The id of the registry."""
         return self._signers.registry or self._marks.registry
 
-    def _append(self, event: Event) -> Event | None:
-        return self._inner.append(event)
+    def _append(self, event: Event, record: bytes | None) -> Event | None:
+        return self._inner.append(event, record)
 
     def _permit(self, event: Event) -> None:
         if self._signers.requires(event):

@@ -16,11 +16,14 @@ from modelregistry.errors import ConflictError, RegistryError
 from modelregistry.events import Event
 from modelregistry.gitrepo import Identity
 from modelregistry.history import History, Stages
-from modelregistry.tags import numbered
+from modelregistry.tags import numbered, render
 
 Decide = Callable[[History, Writer], Change]
 Pin = Callable[[History], Sequence[str] | None]
 """What must stay as the change met it first, such as the holders of a stage; what moved is a conflict, never a second try."""
+
+Sign = Callable[[bytes], bytes]
+"""Puts a signature below the text of an event."""
 
 _log = logging.getLogger("modelregistry")
 _SECONDS = 30.0
@@ -42,6 +45,7 @@ def write(
     message: str,
     dry_run: bool,
     pin: Pin | None = None,
+    sign: Sign | None = None,
 ) -> tuple[Log, Change]:
     """Let ``decide`` choose the events and append them; returns the log it was decided on, and what it chose.
 
@@ -66,9 +70,10 @@ def write(
             change = decide(history, writer)
             for event in change.events:
                 backend.permit(event)
+                render(event)  # what can't be a tag is in no log, so that each can be moved to Git
                 if dry_run:
                     backend.check(event)
-            if dry_run or _append(backend, change.events, written):
+            if dry_run or _append(backend, change.events, written, sign):
                 return log, change
     except RegistryError as error:
         if written:
@@ -123,15 +128,15 @@ def _hold(history: History, pin: Pin, met: str | None, revealed: Sequence[str]) 
     )  # fmt: skip
 
 
-def _append(backend: Backend, events: Sequence[Event], written: list[Event]) -> bool:
+def _append(backend: Backend, events: Sequence[Event], written: list[Event], sign: Sign | None) -> bool:
     """Append the events in order and list them in ``written``; False when another writer was faster with one."""
     chain: dict[str | None, str | None] = {}
     for drafted in events:
         # What came before may have another number than it was drafted with, and so another fingerprint.
         event = drafted.model_copy(update={"prev": chain.get(drafted.prev, drafted.prev)})
-        kept = backend.append(event)
+        kept = _append_one(backend, event, sign)
         if kept is None and event.echo_of is not None:
-            kept = _append_echo(backend, event)
+            kept = _append_echo(backend, event, sign)
             if kept is None:  # check(repair=True) writes it
                 chain[drafted.fingerprint()] = event.prev
                 continue
@@ -144,11 +149,16 @@ def _append(backend: Backend, events: Sequence[Event], written: list[Event]) -> 
     return True
 
 
-def _append_echo(backend: Backend, event: Event) -> Event | None:
+def _append_one(backend: Backend, event: Event, sign: Sign | None) -> Event | None:
+    return backend.append(event, sign(render(event)) if sign is not None else None)
+
+
+def _append_echo(backend: Backend, event: Event, sign: Sign | None) -> Event | None:
     """Append an echo whose number is taken: its place in the log does not matter to anyone."""
     for _ in _tries():
         backend.prepare(event.model)
-        kept = backend.append(numbered(event, backend.read(event.model).next_number(event.slot)))
+        next_one = numbered(event, backend.read(event.model).next_number(event.slot))
+        kept = _append_one(backend, next_one, sign)
         if kept is not None:
             return kept
     _log.warning("%s: %s could not be written for GTO; check(repair=True) does it", event.model, event.source)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.strategies import FUZZ
+
+if TYPE_CHECKING:  # only tests that want a database pay for it
+    from tests.postgres import Postgres
 
 # Every run draws the same examples and keeps none, so that a red test is red for everybody.
 settings.register_profile(
@@ -52,3 +57,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     }.items():
         monkeypatch.setenv(name, os.fspath(value))
     return home
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, of this worker's own."""
+    from tests.postgres import running
+
+    with running() as server:
+        yield server

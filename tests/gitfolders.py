@@ -15,6 +15,7 @@ def run_git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 def make_repository(folder: Path) -> str:
     """A repository with one empty commit, whose id comes back."""
+    folder.mkdir(exist_ok=True)
     run_git(folder, "init", "--quiet", "--template=")
     tree = run_git(folder, "mktree").decode().strip()
     commit = run_git(folder, "commit-tree", tree, "-m", "First").decode().strip()

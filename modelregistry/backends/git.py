@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 
-from modelregistry.backends.base import Backend, Log, Outline, Signed, Synced
+from modelregistry.backends.base import Backend, Capabilities, Entry, Log, Outline, Record, Synced
 from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError, RemoteError
@@ -17,6 +18,8 @@ from modelregistry.tags import (
     Quarantined,
     RawTag,
     TagName,
+    is_signed,
+    name_in,
     outline,
     parse,
     parse_name,
@@ -38,11 +41,10 @@ class GitBackend(Backend):
         remote: Says where the log is shared, once something is to be written; None for with nobody.
         staged: Keep new events here until ``sync`` publishes them.
         admit: Raises for an event that waited here and must not be published yet.
-        sign: Puts a signature below a tag object.
-        with_signed: Give the records of signed events with the logs.
     """
 
     name = "git"
+    capabilities = Capabilities(multi_writer=True, signed=True, remote=True)
 
     def __init__(
         self,
@@ -51,26 +53,27 @@ class GitBackend(Backend):
         *,
         staged: bool = False,
         admit: Callable[[Event], None] = lambda _event: None,
-        sign: Callable[[bytes], bytes] | None = None,
-        with_signed: bool = False,
     ) -> None:
         self._repo = repo
         self._remote = remote
         self._staged = staged
         self._admit = admit
-        self._sign = sign
-        self._with_signed = with_signed
         self._directories: dict[str, list[str]] = {}
 
-    def _read(self, model: str) -> Log:
+    @property
+    def identity(self) -> str:
+        """Where the repository is."""
+        return os.fspath(self._repo.common_dir)
+
+    def _read(self, model: str, records: bool) -> Log:
         # Before the tags, so that a directory that comes in between is missed by the token, not by the reader.
         self._directories[model] = self._find_directories(model)
         prefix = tag_prefix(model)
-        logs = self._logs(f"{prefix}@*", f"{prefix}#*", f"{prefix}#*/**")
+        logs = self._logs(f"{prefix}@*", f"{prefix}#*", f"{prefix}#*/**", records=records)
         return logs[model].log() if model in logs else Log(model, head="")
 
-    def _read_all(self) -> Iterator[Log]:
-        logs = self._logs("**")
+    def _read_all(self, records: bool) -> Iterator[Log]:
+        logs = self._logs("**", records=records)
         return (logs[model].log() for model in sorted(logs))
 
     def _outlines(self) -> Iterator[Outline]:
@@ -110,10 +113,10 @@ class GitBackend(Backend):
         except GitError:
             return _registry_in(self._repo.tags_carefully("**"))
 
-    def _append(self, event: Event) -> Event | None:
-        name = tag_name(event)
-        text = render(event)
-        oid = self._repo.write_tag(self._sign(text) if self._sign is not None else text)
+    def _append(self, event: Event, record: bytes | None) -> Event | None:
+        text = render(event) if record is None else record
+        name = name_in(text)
+        oid = self._repo.write_tag(text)
         try:
             if self._sharing is not None:
                 created = self._sharing.append(name, oid, event_id=event.id)
@@ -148,6 +151,18 @@ class GitBackend(Backend):
     def _sync(self) -> Synced:
         return self._sharing.settle().synced if self._sharing is not None else Synced()
 
+    def _extend(self, model: str, entries: Sequence[Entry]) -> None:
+        revs = list(dict.fromkeys(entry.event.rev for entry in entries))
+        missing = [
+            rev for rev, found in zip(revs, self._repo.read(revs, limit=0), strict=True) if found is None
+        ]
+        if missing:
+            raise RefusedError(
+                f"{self._repo!r} has not the commit {missing[0][:10]} that events of {model!r} are about (nor "
+                f"{len(missing) - 1} others): fetch it first"
+            )
+        super()._extend(model, entries)
+
     def _check(self, event: Event) -> None:
         render(event)
         name = tag_name(event)
@@ -181,12 +196,12 @@ class GitBackend(Backend):
         parent, _, name = tag_prefix(model).rpartition("/")
         return self._repo.tag_directories(parent, f"{name}#")
 
-    def _logs(self, *patterns: str) -> dict[str, _Gathered]:
+    def _logs(self, *patterns: str, records: bool) -> dict[str, _Gathered]:
         """The logs of the models whose tags match, parsed while git goes on listing."""
         try:
-            return _gather(self._repo.tags(*patterns), with_signed=self._with_signed)
+            return _gather(self._repo.tags(*patterns), records=records)
         except GitError:
-            return _gather(self._repo.tags_carefully(*patterns), with_signed=self._with_signed)
+            return _gather(self._repo.tags_carefully(*patterns), records=records)
 
 
 def _registry_in(tags: Iterable[RawTag]) -> str | None:
@@ -226,24 +241,24 @@ class _Gathered:
         self.events: list[Event] = []
         self.quarantined: list[Quarantined] = []
         self.numbers: dict[str, int] = {}
-        self.signed: dict[str, Signed] = {}
+        self.records: dict[str, Record] = {}
 
     def log(self) -> Log:
         return Log(
-            self.model, _head(self.lines), tuple(self.events), tuple(self.quarantined), self.numbers, self.signed
+            self.model, _head(self.lines), tuple(self.events), tuple(self.quarantined), self.numbers, self.records
         )  # fmt: skip
 
 
-def _gather(tags: Iterable[RawTag], *, with_signed: bool) -> dict[str, _Gathered]:
+def _gather(tags: Iterable[RawTag], *, records: bool) -> dict[str, _Gathered]:
     """The tags' events by model, in the order in which git lists them: by name."""
     found: dict[str, _Gathered] = {}
     with paused():
         for tag in tags:
-            _add(found, tag, with_signed=with_signed)
+            _add(found, tag, records=records)
     return found
 
 
-def _add(found: dict[str, _Gathered], tag: RawTag, *, with_signed: bool) -> None:
+def _add(found: dict[str, _Gathered], tag: RawTag, *, records: bool) -> None:
     parsed = parse(tag)
     if parsed is None:
         return
@@ -254,8 +269,8 @@ def _add(found: dict[str, _Gathered], tag: RawTag, *, with_signed: bool) -> None
         log.quarantined.append(parsed)
     else:
         log.events.append(parsed)
-        if with_signed and tag.data is not None and b"\n-----BEGIN " in tag.data:
-            log.signed[parsed.source] = Signed(tag.oid, tag.data)
+        if records and tag.data is not None and (not parsed.schema_version or is_signed(tag.data)):
+            log.records[parsed.source] = Record(tag.oid, tag.data)
     log.lines.append(f"{tag.oid} {tag.name}")
     slot = parsed.slot
     if parsed.number >= log.numbers.get(slot, 0):

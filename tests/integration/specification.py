@@ -257,14 +257,14 @@ class Clone(Backend):
 
     # -- as a backend ------------------------------------------------------------------------------------------
 
-    def _read(self, model: str) -> Log:
+    def _read(self, model: str, records: bool = False) -> Log:
         events = tuple(event for event in self.state.tags.values() if event.model == model)
         numbers: dict[str, int] = {}
         for event in events:
             numbers[event.slot] = max(event.number, numbers.get(event.slot, 0))
         return Log(model, str(len(events)), events, numbers=numbers)
 
-    def _read_all(self) -> Iterator[Log]:
+    def _read_all(self, records: bool = False) -> Iterator[Log]:
         return (self._read(model) for model in sorted({event.model for event in self.state.tags.values()}))
 
     def _watch(self, model: str) -> None:
@@ -280,7 +280,7 @@ class Clone(Backend):
         ]
         return [tag for tag in self.settle(model).published if tag in unseen]
 
-    def _append(self, event: Event) -> Event | None:
+    def _append(self, event: Event, record: bytes | None = None) -> Event | None:
         if not self.staged:
             return event if self._publish(event) else None
         self.state.pending[event.id] = event

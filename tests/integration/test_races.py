@@ -242,7 +242,9 @@ def test_racing_clones_lose_nothing_keep_the_order_and_read_what_there_was(
     calls = [line for report in reports for line in report if "verb" in line]
     assert len(calls) == CLONES * TURNS
     free = [call for call in calls if call["verb"] not in ("promote expected", "rollback")]
-    assert sum("refused" in call for call in free) <= len(free) * 0.05, "who believes nothing is let through"
+    # Of more writers than the machine has room for, some are overtaken for all of their half minute.
+    most = 0.1 if LONG else 0.05
+    assert sum("refused" in call for call in free) <= len(free) * most, "who believes nothing is let through"
 
     there = git(hub, "for-each-ref", "refs/tags")
     for place in clones:

@@ -634,14 +634,14 @@ def test_an_event_of_another_slot_that_came_before_ours_is_a_conflict(
     append = GitBackend._append
     done = threading.Event()
 
-    def slowly(backend: GitBackend, event: object) -> object:
+    def slowly(backend: GitBackend, event: object, record: object) -> object:
         if not done.is_set():
             done.set()
             Registry(plain).withdraw("churn", "v0.1.1", message="broken")
             event = event.model_copy(
                 update={"at": Registry(plain).history("churn")[-1].at.replace(year=2100)}
             )  # type: ignore[attr-defined]
-        return append(backend, event)  # type: ignore[arg-type]
+        return append(backend, event, record)  # type: ignore[arg-type]
 
     monkeypatch.setattr(GitBackend, "_append", slowly)
     with pytest.raises(mr.ConflictError, match=r"churn@v0.1.1!#1 by Ann Author came before it"):
@@ -657,12 +657,12 @@ def test_a_promotion_that_crossed_a_withdrawal_is_a_conflict_for_who_withdrew(
     ann, bob = Registry(clone("ann")), Registry(clone("bob"))
     append, crossing = GitBackend._append, threading.Event()
 
-    def slowly(backend: GitBackend, event: Event) -> Event | None:
+    def slowly(backend: GitBackend, event: Event, record: bytes | None) -> Event | None:
         if event.author == "Ann" and not crossing.is_set():
             crossing.set()
             bob.promote("churn", "v0.1.1", "current")
             event = event.model_copy(update={"at": event.at + timedelta(minutes=1)})
-        return append(backend, event)
+        return append(backend, event, record)
 
     monkeypatch.setattr(GitBackend, "_append", slowly)
     with pytest.raises(mr.ConflictError, match=r"churn@v0.1.1!#1 was written, and churn#current#2 by Bob"):
@@ -699,13 +699,13 @@ def test_a_demotion_that_crossed_a_write_that_named_the_holder_is_a_conflict(
     append = GitBackend._append
     crossing = threading.Event()
 
-    def slowly(backend: GitBackend, event: Event) -> Event | None:
+    def slowly(backend: GitBackend, event: Event, record: bytes | None) -> Event | None:
         if event.echo_of is None and event.author == "Ann" and not crossing.is_set():
             crossing.set()
             bob.demote("churn", "current", message="Bob's")
         if event.author == "Ann" and crossing.is_set():  # so that Bob's comes before it
             event = event.model_copy(update={"at": event.at + timedelta(minutes=1)})
-        return append(backend, event)
+        return append(backend, event, record)
 
     monkeypatch.setattr(GitBackend, "_append", slowly)
     with pytest.raises(

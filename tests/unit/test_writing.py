@@ -24,14 +24,14 @@ class BusyBackend(MemoryBackend):
 
     def __init__(self, times: int) -> None:
         super().__init__()
-        super()._append(make_event(Registered, "churn", "a" * 40, version="v0.1.0"))
+        super()._append(make_event(Registered, "churn", "a" * 40, version="v0.1.0"), None)
         self.times = times
 
-    def _append(self, event: Event) -> Event | None:
+    def _append(self, event: Event, record: bytes | None = None) -> Event | None:
         if self.times:
             self.times -= 1
-            super()._append(event.model_copy(update={"id": f"other {self.times}", "message": "other"}))
-        return super()._append(event)
+            super()._append(event.model_copy(update={"id": f"other {self.times}", "message": "other"}), None)
+        return super()._append(event, record)
 
 
 def note(backend: MemoryBackend) -> Change:
@@ -54,7 +54,7 @@ class RevealingBackend(MemoryBackend):
 
     def __init__(self, revealed: tuple[str, ...]) -> None:
         super().__init__()
-        super()._append(make_event(Registered, "churn", "a" * 40, version="v0.1.0"))
+        super()._append(make_event(Registered, "churn", "a" * 40, version="v0.1.0"), None)
         self.revealed = revealed
 
     def _prepare(self, model: str) -> tuple[str, ...]:

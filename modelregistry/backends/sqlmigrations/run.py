@@ -1,0 +1,24 @@
+"""Runs the migrations that a database has not had, in the transaction of the caller."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+_LOCK = (
+    0x6D6F64656C726567  # "modelreg": an advisory lock of PostgreSQL's, so that of two who migrate one waits
+)
+
+
+def upgrade(connection: sa.Connection, *, version_table: str) -> None:
+    """Run them."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    config = Config()
+    config.set_main_option("script_location", os.fspath(Path(__file__).parent).replace("%", "%%"))
+    config.attributes.update(connection=connection, version_table=version_table)
+    command.upgrade(config, "head")
