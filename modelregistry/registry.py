@@ -151,7 +151,7 @@ class Registry:
         policy = config.read_signers(signers, strict=strict)
         self._log = self._open_log(backend)
         self._commits = Commits(self._repo, self._shared)
-        if self._log.kind != GIT:
+        if not self._in_tags:
             self._repo.bring_commits = self._commits.bring
         # What was seen of the log: of the events that count, where there is a policy.
         self._marks = Marks(home_folder() / ("marks" if policy is None else "marks-verified"), self._log_name)
@@ -168,7 +168,7 @@ class Registry:
         self._content = ContentReader(self._repo, self._declarations, storages, Store(cache))
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
-        if self._repo.is_partial:
+        if self._is_partial:
             warnings.warn(
                 f"{self.target!r} is a partial clone of its history: events may be missing, and answers may be old; "
                 "'git fetch --unshallow --tags' completes it",
@@ -209,7 +209,16 @@ class Registry:
     @property
     def _log_name(self) -> str:
         """What tells this log from others."""
-        return self._log.identity if self._log.kind != GIT else self._url or os.fspath(self._repo.common_dir)
+        return (self._url or os.fspath(self._repo.common_dir)) if self._in_tags else self._log.identity
+
+    @property
+    def _in_tags(self) -> bool:
+        return self._log.kind == GIT
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether events may be missing here."""
+        return self._in_tags and self._repo.is_partial
 
     def _look_through(self, signers: Signers | None, *, sign: bool, strict: bool) -> None:
         """Sign what is written, and let count what a policy says."""
@@ -387,11 +396,11 @@ class Registry:
         self._refresh()
         stages = self._read_stages()
         found: list[Problem] = []
-        if self._repo.is_shallow:
+        if self._in_tags and self._repo.is_shallow:
             found.append(
                 Problem("", "clone", "it is shallow: tags may be missing", "git fetch --unshallow --tags")
             )
-        if self._repo.is_tagless:
+        if self._in_tags and self._repo.is_tagless:
             found.append(
                 Problem("", "clone", "it was told to fetch no tags: sync() does", "git fetch --tags")
             )
@@ -511,7 +520,7 @@ class Registry:
             bytes_ = content
             if is_new and not pretend:
                 own, bytes_ = self._own_commit(history, source_rev, f"{model}@{target}", content)
-                if self._log.kind != GIT:
+                if not self._in_tags:
                     self._commits.keep(own)
             return changes.register(
                 history, writer, rev=own, content=bytes_, version=version, bump=bump,
@@ -715,7 +724,8 @@ class Registry:
     def copy_log(self, to: Backend | str) -> Copied:
         """Append everything this log has to another one, in its order: ids, times, authors and the chain stay.
 
-        What is there already is passed by, so a copy that was interrupted is completed by another call.
+        Both are brought up to date first, as ``sync`` does. What is there already is passed by, so a copy that was
+        interrupted is completed by another call.
 
         Args:
             to: Where to: the address of a database, what ``open_backend`` gave, or ``"git"`` for the tags of this
@@ -728,9 +738,10 @@ class Registry:
         """
         from modelregistry.copying import copy
 
-        self._check_writable()
-        self._refresh(max_age=0)
-        return copy(self._log, self._other(to))
+        target = self._other(to)
+        self.sync()
+        target.sync()
+        return copy(self._log, target)
 
     def mirror(self, to: Backend | str) -> Copied:
         """Make another log what this one is now; call it again to have it follow, which reads what moved only.
@@ -843,7 +854,7 @@ class Registry:
 
     @property
     def _hint(self) -> str:
-        if self._repo.is_partial:
+        if self._is_partial:
             return " (this clone is partial: 'git fetch --unshallow --tags' completes it)"
         return ""
 

@@ -344,7 +344,8 @@ class SqlBackend(Backend):
     def _extend(self, model: str, entries: Sequence[Entry]) -> None:
         self._refuse_mirror()
         new = [_Kept.of(*entry) for entry in entries]
-        self._transact(lambda connection: self._add(connection, model, new))
+        if new:
+            self._transact(lambda connection: self._add(connection, model, new))
 
     def _follow(self, log: Log, of: str) -> None:
         wanted = [_Kept.of(*entry) for entry in log.entries()]
