@@ -46,3 +46,10 @@ except mr.ConflictError as error:
     assert_type(error.found, str | None)
 except mr.UntrustedModelError as error:
     assert_type(error.names, tuple[str, ...])
+
+log = mr.open_backend("postgresql://registry@db.example.com/models", pool_size=2)
+assert_type(mr.migrate("sqlite:///log.db"), None)
+elsewhere = mr.Registry(".", backend=log)
+mr.Registry(".", backend="git")
+assert_type(elsewhere.copy_log("git").events, int)
+assert_type(registry.mirror(log).left, tuple[str, ...])
