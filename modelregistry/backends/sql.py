@@ -294,7 +294,8 @@ class SqlBackend(Backend):
         row = self._insert(_events).values(
             model=kept.event.model, position=position, tag=kept.tag, record=kept.record
         )
-        return connection.execute(row.on_conflict_do_nothing(index_elements=["tag"])).rowcount == 1
+        put = row.on_conflict_do_nothing(index_elements=["tag"]).returning(_events.c.position)
+        return connection.execute(put).first() is not None
 
     def _is_there(self, connection: sa.Connection, kept: _Kept) -> bool:
         return bool(connection.execute(_record_of_tag, {"tag": kept.tag}).scalar() == kept.record)
