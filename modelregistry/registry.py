@@ -773,15 +773,17 @@ class Registry:
         self._refresh()
         token = self._backend.watch(model)
         known = self._folded.get(model)
-        if known is None or token is None or known.token != token:
+        if known is not None and token is not None and known.token == token:
+            stages, log = self._read_stages(), known.log
+        elif (settled := self._known_stages()) is not None:
+            stages, log = settled, self._backend.read(model)
+        else:
             with ThreadPoolExecutor(
                 max_workers=1
             ) as pool:  # one git lists the tags while another reads the settings
                 reading = pool.submit(self._backend.read, model)
                 stages = self._read_stages()
                 log = reading.result()
-        else:
-            stages, log = self._read_stages(), known.log
         if known is None or known.log is not log or known.history.stages is not stages:
             known = self._folded[model] = _Folded(token, log, History(model, log.events, stages))
         if as_of is None:
@@ -816,9 +818,10 @@ class Registry:
 
     def _read_stages(self) -> Stages:
         """The team's stages: from memory where nothing changed since."""
+        known = self._known_stages()
+        if known is not None:
+            return known
         token, settled = self._repo.watch_head()
-        if self._stages is not None and settled and self._stages[0] == token:
-            return self._stages[1]
         settings = config.read_settings(self._repo)
         settings.check_backend(self._log.kind)
         stages = settings.rules
@@ -826,6 +829,11 @@ class Registry:
             stages = self._stages[1]  # the same object, so that what was folded with it stays good
         self._stages = (token if settled else None, stages)
         return stages
+
+    def _known_stages(self) -> Stages | None:
+        """The team's stages, where nothing changed since they were read."""
+        token, settled = self._repo.watch_head()
+        return self._stages[1] if self._stages is not None and settled and self._stages[0] == token else None
 
     def _version(self, folded: _Folded, name: str) -> ModelVersion:
         found = folded.versions.get(name)
