@@ -60,7 +60,11 @@ _DENIED = re.compile(r"authentication failed|no pg_hba.conf entry|readonly datab
 _PASSING = ("08", "57P", "40001", "40P01", "53300", "55P03")
 """Codes of PostgreSQL's: the connection, the server going down or coming up, transactions that met, too many guests."""
 _SOON = re.compile(r"starting up|shutting down|in recovery|too many clients|remaining connection slots")
+_FEW = 32
+"""The models whose events are remembered, so that a log that moved is not parsed from its beginning."""
 _Answer = TypeVar("_Answer")
+_Parsed = dict[tuple[str, bytes], Event | Quarantined | None]
+"""What a log's tags and records say."""
 
 # Text is compared by its bytes, as Python compares it.
 _text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -150,6 +154,7 @@ class SqlBackend(Backend):
         self._process = os.getpid()
         self._insert = insert_sqlite if is_file else insert_postgresql
         self._unknown: dict[str, list[_Kept]] = {}
+        self._parsed: dict[str, _Parsed] = {}
         self._check_schema()
 
     @classmethod
@@ -212,10 +217,17 @@ class SqlBackend(Backend):
 
     def _read(self, model: str, records: bool) -> Log:
         rows = self._ask(lambda connection: connection.execute(_log_of_one, {"model": model}).all())
-        return _gather(rows, records=records) if rows else Log(model, head="")
+        if not rows:
+            return Log(model, head="")
+        # A log that moved has the events of before, and a few more: those are parsed.
+        known = self._parsed.pop(model, {})
+        parsed = self._parsed[model] = _parse_rows(rows, known)
+        for forgotten in list(self._parsed)[:-_FEW]:
+            self._parsed.pop(forgotten, None)
+        return _gather(rows, parsed, records=records)
 
     def _read_all(self, records: bool) -> Iterator[Log]:
-        return (_gather(rows, records=records) for rows in self._stream())
+        return (_gather(rows, _parse_rows(rows, {}), records=records) for rows in self._stream())
 
     def _outlines(self) -> Iterator[Outline]:
         return (Outline(rows[0].name, _head(rows[0]), tuple(_outlined(rows))) for rows in self._stream())
@@ -409,14 +421,19 @@ class SqlBackend(Backend):
 # -- rows ------------------------------------------------------------------------------------------------------
 
 
-def _gather(rows: Sequence[Any], *, records: bool) -> Log:
+def _parse_rows(rows: Sequence[Any], known: _Parsed) -> _Parsed:
+    """What the rows keep, in their order; what is ``known`` is not parsed again."""
+    texts = [(row.tag, row.record) for row in rows]
+    return {text: known[text] if text in known else _parse_record(*text) for text in texts}
+
+
+def _gather(rows: Sequence[Any], parsed: _Parsed, *, records: bool) -> Log:
     """The log of the model whose rows these are."""
     events: list[Event] = []
     quarantined: list[Quarantined] = []
     numbers: dict[str, int] = {}
     kept: dict[str, Record] = {}
-    for row in rows:
-        found = _parse_record(row)
+    for (_, record), found in parsed.items():
         if found is None:
             continue
         numbers[found.slot] = max(found.number, numbers.get(found.slot, 0))
@@ -424,8 +441,8 @@ def _gather(rows: Sequence[Any], *, records: bool) -> Log:
             quarantined.append(found)
             continue
         events.append(found)
-        if records and (not found.schema_version or is_signed(row.record)):
-            kept[found.source] = Record(_oid(row.record), row.record)
+        if records and (not found.schema_version or is_signed(record)):
+            kept[found.source] = Record(_oid(record), record)
     return Log(rows[0].name, _head(rows[0]), tuple(events), tuple(quarantined), numbers, kept)
 
 
@@ -436,12 +453,12 @@ def _outlined(rows: Iterable[Any]) -> Iterator[Event]:
         told = outline(row.tag, name, row.record) if name is not None else None
         if told is not None:
             yield from told
-        elif isinstance(event := _parse_record(row), Event):
+        elif isinstance(event := _parse_record(row.tag, row.record), Event):
             yield event
 
 
-def _parse_record(row: Any) -> Event | Quarantined | None:
-    return parse(RawTag(row.tag, _oid(row.record), "tag", row.record))
+def _parse_record(tag: str, record: bytes) -> Event | Quarantined | None:
+    return parse(RawTag(tag, _oid(record), "tag", record))
 
 
 def _oid(record: bytes) -> str:
