@@ -198,7 +198,8 @@ class Backend(ABC):
         """Append ``event`` if and only if its number in its slot is free; None when it is taken.
 
         The number is the log position the write was decided on. When this returns, the event is kept; when it
-        raises, or returns None, nothing was written.
+        raises, or returns None, nothing was written. The very event that is there already may be known again, and
+        returned: it is kept once.
 
         Args:
             event: The event.

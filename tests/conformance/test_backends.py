@@ -43,7 +43,7 @@ class TestMemoryBackend(BackendSuite):
 
 
 class TestGitBackend(BackendSuite):
-    models, longest = 15, 50
+    models, longest, stories, rounds = 15, 50, 10, 12
 
     @pytest.fixture
     def repository(self, tmp_path: Path) -> Path:
@@ -70,7 +70,7 @@ class TestPackedGitBackend(TestGitBackend):
 class TestSharedGitBackend(TestGitBackend):
     """The same through a remote: whoever opens it has a clone of their own."""
 
-    models, longest, rounds, stories, steps = 8, 20, 8, 8, 12
+    models, longest, rounds, stories, steps, kills = 8, 20, 8, 4, 10, 2
 
     @pytest.fixture
     def opener(self, repository: Path, tmp_path: Path) -> Opener:

@@ -100,5 +100,5 @@ def test_another_name_is_an_attribute_error() -> None:
 
 def test_pytest_is_imported_by_the_suite_for_plugin_authors_alone() -> None:
     package = Path(modelregistry.__file__).parent
-    importing = [path.name for path in package.rglob("*.py") if "import pytest" in path.read_text()]
-    assert importing == ["testing.py"]
+    importing = {path.parent.name for path in package.rglob("*.py") if "import pytest" in path.read_text()}
+    assert importing == {"testing"}
