@@ -241,13 +241,13 @@ class SqlBackend(Backend):
         row = self._ask(lambda connection: connection.execute(_head_of_one, {"model": model}).first())
         return "" if row is None else _head(row)
 
-    def _ask(self, question: Callable[[sa.Connection], _Answer]) -> _Answer:
-        """The answer, asked again for a while where the connection breaks."""
+    def _ask(self, question: Callable[[sa.Connection], _Answer], *, on: sa.Engine | None = None) -> _Answer:
+        """The answer, asked again for a while where the connection breaks; what it took to find it is not kept."""
         self._forget_parent()
         with _told(self._url):
             for last in _tries(_READING_SECONDS):
                 try:
-                    with self._reading.connect() as connection:
+                    with (on or self._reading).connect() as connection:
                         return question(connection)
                 except DBAPIError as error:
                     if last or not _may_pass(error):
@@ -312,19 +312,16 @@ class SqlBackend(Backend):
     def _is_there(self, connection: sa.Connection, kept: _Kept) -> bool:
         return bool(connection.execute(_record_of_tag, {"tag": kept.tag}).scalar() == kept.record)
 
-    def _look_up(self, kept: _Kept, cause: DBAPIError) -> bool:
+    def _look_up(self, kept: _Kept, cause: SQLAlchemyError) -> bool:
         """Whether an event is there whose commit nobody heard of again.
-
-        Its transaction has the model's row for as long as it lives: once this one has it, that one is over.
 
         Raises:
             OutcomeUnknownError: Nobody can be asked.
         """
         try:
             with self._writing.connect() as connection:
-                self._take(connection, kept.event.model, [])
-                return self._is_there(connection, kept)
-        except DBAPIError:
+                return bool(self._settle(connection, kept.event.model, [kept]))
+        except SQLAlchemyError:
             self._unknown.setdefault(kept.event.model, []).append(kept)
             raise OutcomeUnknownError(
                 f"the connection to {self.identity!r} broke while {kept.tag!r} was written, so nobody can tell whether it is "
@@ -334,12 +331,20 @@ class SqlBackend(Backend):
 
     def _prepare(self, model: str) -> Sequence[str]:
         self._refuse_mirror()
-        waiting = self._unknown.get(model, [])
-        there = self._ask(
-            lambda connection: [kept.tag for kept in waiting if self._is_there(connection, kept)]
-        )
+        waiting = self._unknown.get(model)
+        if not waiting:
+            return ()
+        there = self._ask(lambda connection: self._settle(connection, model, waiting), on=self._writing)
         self._unknown.pop(model, None)
-        return there
+        return [kept.tag for kept in there]
+
+    def _settle(self, connection: sa.Connection, model: str, waiting: Sequence[_Kept]) -> list[_Kept]:
+        """Which events are there whose commits nobody heard of again.
+
+        Their transactions have the model's row for as long as they live: once this one has it, they are over.
+        """
+        self._take(connection, model, [])
+        return [kept for kept in waiting if self._is_there(connection, kept)]
 
     def _sync(self) -> Synced:
         return Synced(published=tuple(tag for model in list(self._unknown) for tag in self._prepare(model)))
