@@ -562,16 +562,19 @@ def _tries(seconds: float) -> Iterator[bool]:
 
 
 def _says_nothing(error: DBAPIError) -> bool:
-    """Whether the database left it open what became of a commit; one that says why not has undone it."""
+    """Whether the database left it open what became of a commit; one that says why not has undone it.
+
+    Unless it broke down over it: then it may have written the commit before.
+    """
     code = _code(error)
-    return not code or code.startswith(("08", "57P"))
+    return not code or code.startswith(("08", "57P")) or _broke_down(error)
 
 
 def _may_pass(error: DBAPIError) -> bool:
     """Whether the same may go well in a moment: a connection that broke, a server that starts, transactions that met."""
     code = _code(error)
     if code:
-        return code.startswith(_PASSING)
+        return code.startswith(_PASSING) or _broke_down(error)
     said = str(error.orig)
     if "database is locked" in said:  # it waited for as long as is allowed
         return False
@@ -580,6 +583,12 @@ def _may_pass(error: DBAPIError) -> bool:
         or ("FATAL" not in said and _is_connecting(error))
         or bool(_SOON.search(said))
     )
+
+
+def _broke_down(error: DBAPIError) -> bool:
+    """Whether the whole server did; it starts again by itself."""
+    told = getattr(error.orig, "diag", None)
+    return getattr(told, "severity_nonlocalized", None) == "PANIC"
 
 
 def _is_connecting(error: DBAPIError) -> bool:
