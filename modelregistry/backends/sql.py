@@ -13,7 +13,7 @@ import re
 import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count, groupby
 from operator import attrgetter
 from pathlib import Path
@@ -257,10 +257,25 @@ class SqlBackend(Backend):
     def _stream(self) -> Iterator[list[Any]]:
         """The rows of each model."""
         self._forget_parent()
-        with _told(self._url), self._streaming.connect() as connection:
-            rows = connection.execution_options(yield_per=1000).execute(_log)
+        with _told(self._url), ExitStack() as stack:
+            rows = self._begin_stream(stack)
             for _, found in groupby(rows, key=attrgetter("name")):
                 yield list(found)
+
+    def _begin_stream(self, stack: ExitStack) -> Iterable[Any]:
+        """All rows, asked for again for a while where the connection breaks; ``stack`` keeps the one they come over."""
+        for last in _tries(_READING_SECONDS):
+            with ExitStack() as opened:
+                try:
+                    connection = opened.enter_context(self._streaming.connect())
+                    rows = connection.execution_options(yield_per=1000).execute(_log)
+                except DBAPIError as error:
+                    if last or not _may_pass(error):
+                        raise
+                else:
+                    stack.push(opened.pop_all())
+                    return rows
+        raise AssertionError
 
     def _forget_parent(self) -> None:
         """Leave the connections of the process that this one was forked from to it."""
