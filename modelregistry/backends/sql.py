@@ -301,7 +301,7 @@ class SqlBackend(Backend):
                             return kept.event if mine else None
                         committing = True
                     return kept.event
-                except DBAPIError as error:
+                except SQLAlchemyError as error:
                     in_doubt |= committing and _says_nothing(error)
                     if last or not _may_pass(error):
                         if in_doubt and self._look_up(kept, error):
@@ -576,17 +576,21 @@ def _tries(seconds: float) -> Iterator[bool]:
 # -- what goes wrong -------------------------------------------------------------------------------------------
 
 
-def _says_nothing(error: DBAPIError) -> bool:
+def _says_nothing(error: SQLAlchemyError) -> bool:
     """Whether the database left it open what became of a commit; one that says why not has undone it.
 
     Unless it broke down over it: then it may have written the commit before.
     """
+    if not isinstance(error, DBAPIError):
+        return False
     code = _code(error)
     return not code or code.startswith(("08", "57P")) or _broke_down(error)
 
 
-def _may_pass(error: DBAPIError) -> bool:
+def _may_pass(error: SQLAlchemyError) -> bool:
     """Whether the same may go well in a moment: a connection that broke, a server that starts, transactions that met."""
+    if not isinstance(error, DBAPIError):
+        return False
     code = _code(error)
     if code:
         return code.startswith(_PASSING) or _broke_down(error)
