@@ -378,7 +378,7 @@ class SqlBackend(Backend):
         self._refuse_mirror()
         new = [_Kept.of(*entry) for entry in entries]
         if new:
-            self._transact(lambda connection: self._add(connection, model, new))
+            self._transact(lambda connection: self._add(connection, model, new), new)
 
     def _follow(self, log: Log, of: str) -> None:
         wanted = [_Kept.of(*entry) for entry in log.entries()]
@@ -401,7 +401,7 @@ class SqlBackend(Backend):
             if not wanted:
                 connection.execute(_models.delete().where(_models.c.name == log.model))
 
-        self._transact(copy)
+        self._transact(copy, wanted)
 
     def _add(self, connection: sa.Connection, model: str, entries: Sequence[_Kept]) -> None:
         """Add those that are not there yet."""
@@ -424,18 +424,33 @@ class SqlBackend(Backend):
     def _records(self, connection: sa.Connection, model: str) -> dict[str, bytes]:
         return {row.tag: row.record for row in connection.execute(_log_of_one, {"model": model})}
 
-    def _transact(self, work: Callable[[sa.Connection], None]) -> None:
-        """Do what may be done twice, in one transaction; again for a while where the connection breaks."""
+    def _transact(self, work: Callable[[sa.Connection], None], entries: Sequence[_Kept]) -> None:
+        """Do what may be done twice, in one transaction; again for a while where the connection breaks.
+
+        Raises:
+            OutcomeUnknownError: It broke over the commit, and nobody can be asked; named by the last of the entries.
+        """
+        in_doubt = False
         self._forget_parent()
         with _told(self._url):
             for last in _tries(_WRITING_SECONDS):
+                committing = False
                 try:
                     with self._writing.begin() as connection:
                         work(connection)
+                        committing = True
                     return
-                except DBAPIError as error:
-                    if last or not _may_pass(error):
+                except SQLAlchemyError as error:
+                    in_doubt |= committing and _says_nothing(error)
+                    if not last and _may_pass(error):
+                        continue
+                    if not in_doubt:
                         raise
+                    raise OutcomeUnknownError(
+                        f"the connection to {self.identity!r} broke while a copy was written, so nobody can tell whether it is "
+                        f"there ({_words(error, self._url)}): copy again; what is there is passed by",
+                        event_id=entries[-1].event.id if entries else "", tag=entries[-1].tag if entries else "",
+                    ) from error  # fmt: skip
 
 
 # -- rows ------------------------------------------------------------------------------------------------------
