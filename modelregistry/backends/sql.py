@@ -550,6 +550,8 @@ def _create_engine(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
     if is_file:
         sa.event.listen(engine, "connect", _let_go)
         sa.event.listen(engine, "begin", _begin)
+    else:
+        sa.event.listen(engine, "connect", _wait_no_longer)
     return engine
 
 
@@ -557,6 +559,16 @@ def _let_go(connection: Any, _record: object) -> None:
     """Have Python's driver begin no transaction of its own."""
     connection.isolation_level = None
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _wait_no_longer(connection: Any, _record: object) -> None:
+    """Have who waits for the row of a model told, unless the server does it: who has it may have lost its machine."""
+    connection.autocommit = True
+    connection.execute(
+        "SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'",
+        [str(round(_WRITING_SECONDS * 1000))],
+    )
+    connection.autocommit = False
 
 
 def _begin(connection: sa.Connection) -> None:
