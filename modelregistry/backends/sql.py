@@ -146,12 +146,12 @@ class SqlBackend(Backend):
             raise SchemaError(f"there is no log at {self.identity!r} yet: modelregistry.migrate(…) makes one")
         self.capabilities = Capabilities(multi_writer=True, signed=True, remote=not is_file)
         engine = _create_engine(url, options)
-        weakref.finalize(self, engine.dispose)
+        self._owner = [os.getpid()]
+        weakref.finalize(self, _close, engine, self._owner)
         # A statement of PostgreSQL's that begins and ends by itself saves two ways there and back; SQLite's always does.
         self._reading = engine if is_file else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = engine.execution_options(**{_WRITES: True})
         self._streaming = engine
-        self._process = os.getpid()
         self._insert = insert_sqlite if is_file else insert_postgresql
         self._unknown: dict[str, list[_Kept]] = {}
         self._parsed: dict[str, _Parsed] = {}
@@ -279,9 +279,9 @@ class SqlBackend(Backend):
 
     def _forget_parent(self) -> None:
         """Leave the connections of the process that this one was forked from to it."""
-        if self._process != os.getpid():
-            self._process = os.getpid()
-            self._streaming.dispose(close=False)
+        if self._owner != [os.getpid()]:
+            _leave(self._streaming)
+            self._owner[:] = [os.getpid()]
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -553,6 +553,24 @@ def _create_engine(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
     else:
         sa.event.listen(engine, "connect", _wait_no_longer)
     return engine
+
+
+_inherited: list[sa.Pool] = []
+"""Connections of the process that this one was forked from: kept, since to forget one is to close it."""
+
+
+def _leave(engine: sa.Engine) -> None:
+    """Have the engine make connections of its own."""
+    _inherited.append(engine.pool)
+    engine.dispose(close=False)
+
+
+def _close(engine: sa.Engine, owner: Sequence[int]) -> None:
+    """Close the connections, unless they are another process's."""
+    if list(owner) == [os.getpid()]:
+        engine.dispose()
+    else:
+        _leave(engine)
 
 
 def _let_go(connection: Any, _record: object) -> None:
