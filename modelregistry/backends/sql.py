@@ -56,7 +56,11 @@ _LONGEST_TAG = 1024  # bytes; an index of PostgreSQL takes 2,704
 _WHICH = ("host", "port", "dbname", "options", "service")
 """The options of a connection that say which log it is, and are no secrets."""
 _SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
-_DENIED = re.compile(r"authentication failed|no pg_hba.conf entry|readonly database|role .* does not exist")
+_DENIED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba.conf entry|readonly database|role .* does not exist"
+)
+_FINAL = re.compile(r"FATAL|no password supplied|does not support SSL|certificate verify failed")
+"""What a server, or the driver before it, says to one it will never let in."""
 _PASSING = ("08", "57P", "40001", "40P01", "53300", "55P03")
 """Codes of PostgreSQL's: the connection, the server going down or coming up, transactions that met, too many guests."""
 _SOON = re.compile(r"starting up|shutting down|in recovery|too many clients|remaining connection slots")
@@ -644,7 +648,7 @@ def _may_pass(error: SQLAlchemyError) -> bool:
         return False
     return (
         error.connection_invalidated
-        or ("FATAL" not in said and _is_connecting(error))
+        or (not _FINAL.search(said) and _is_connecting(error))
         or bool(_SOON.search(said))
     )
 
