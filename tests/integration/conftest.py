@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from modelregistry import Registry
-from tests.integration.projects import commit, dvc, init, run, write
+from tests.integration.projects import commit, dvc, git, init, run, write
 
 TRAIN = """\
 import json, sys
@@ -139,3 +140,16 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "fresh-cache"
     monkeypatch.setenv("MODELREGISTRY_CACHE", os.fspath(folder))
     return folder
+
+
+@pytest.fixture
+def clone(hub: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a clone of the test's ``hub``, in which somebody of that name works."""
+
+    def make(name: str) -> Path:
+        git(tmp_path, "clone", "--quiet", hub.as_uri(), os.fspath(tmp_path / name))
+        git(tmp_path / name, "config", "user.name", name.title())
+        git(tmp_path / name, "config", "user.email", f"{name}@example.com")
+        return tmp_path / name
+
+    return make

@@ -109,17 +109,6 @@ def hub(plain: Path, tmp_path: Path) -> Path:
     return tmp_path / "hub.git"
 
 
-@pytest.fixture
-def clone(hub: Path, tmp_path: Path) -> Callable[[str], Path]:
-    def make(name: str) -> Path:
-        git(tmp_path, "clone", "--quiet", hub.as_uri(), os.fspath(tmp_path / name))
-        git(tmp_path / name, "config", "user.name", name.title())
-        git(tmp_path / name, "config", "user.email", f"{name}@example.com")
-        return tmp_path / name
-
-    return make
-
-
 @pytest.mark.parametrize("opened_by", ["path", "url"])
 def test_a_commit_that_another_clone_registered_is_there_when_it_is_read(
     opened_by: str, address: str, hub: Path, clone: Callable[[str], Path]

@@ -30,17 +30,6 @@ def hub(plain: Path, registry: Registry, tmp_path: Path) -> Path:
     return bare
 
 
-@pytest.fixture
-def clone(hub: Path, tmp_path: Path) -> Callable[[str], Path]:
-    def make(name: str) -> Path:
-        git(tmp_path, "clone", "--quiet", hub.as_uri(), os.fspath(tmp_path / name))
-        git(tmp_path / name, "config", "user.name", name.title())
-        git(tmp_path / name, "config", "user.email", f"{name}@example.com")
-        return tmp_path / name
-
-    return make
-
-
 def tags(folder: Path, *patterns: str) -> dict[str, str]:
     lines = git(folder, "for-each-ref", "--format=%(refname) %(objectname)", *(patterns or ["refs/tags"]))
     return dict(line.split(" ") for line in lines.split("\n") if line)
