@@ -272,6 +272,7 @@ class SqlBackend(Backend):
             with ExitStack() as opened:
                 try:
                     connection = opened.enter_context(self._streaming.connect())
+                    connection.scalar(sa.select(1))  # here it shows whether the connection still is one
                     rows = connection.execution_options(yield_per=1000).execute(_log)
                 except DBAPIError as error:
                     if last or not _may_pass(error):
