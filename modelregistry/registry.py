@@ -883,17 +883,20 @@ class Registry:
         if change.events and not dry_run:
             from modelregistry import changes
 
-            if change.holders or pin is not None:
-                self._look_again(model, change)
-            folded = self._read(model)
+            folded = self._look_again(model, change, fetch=bool(change.holders) or pin is not None)
             changes.confirm(change, folded.history, seen=len(log.events))
             return folded, change
         return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change
 
-    def _look_again(self, model: str, change: Change) -> None:
-        """Fetch what came meanwhile: the change relied on what an event of another slot may have altered."""
+    def _look_again(self, model: str, change: Change, *, fetch: bool) -> _Folded:
+        """The model as it is after the change.
+
+        ``fetch`` what came meanwhile, where the change relied on what an event of another slot may have altered.
+        """
         try:
-            self._backend.prepare(model)
+            if fetch:
+                self._backend.prepare(model)
+            return self._read(model)
         except UnreachableError as error:
             event = change.events[-1]
             raise OutcomeUnknownError(
