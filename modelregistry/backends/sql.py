@@ -180,8 +180,11 @@ class SqlBackend(Backend):
 
         url = _parse(address)
         engine = _create_engine(url, {})
+        options: dict[str, Any] = {_WRITES: True}
+        if engine.dialect.name == "postgresql":  # who waited for another must see what that one made
+            options["isolation_level"] = "READ COMMITTED"
         try:
-            with _told(url), engine.execution_options(**{_WRITES: True}).begin() as connection:
+            with _told(url), engine.execution_options(**options).begin() as connection:
                 found = _schema_of(connection)
                 if found is not None and found > SCHEMA:
                     raise SchemaError(_newer(url, found))
