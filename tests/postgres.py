@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psutil
 import psycopg
@@ -34,10 +34,11 @@ class Postgres:
         host = quote(os.fspath(self._server.get_postmaster_info().socket_dir or ""), safe="")
         return f"postgresql://postgres@/{database}?host={host}"
 
-    def create(self) -> str:
-        """A new database; its address."""
+    def create(self, *, like: str | None = None) -> str:
+        """A new database, empty or a copy of one that nobody is connected to; its address."""
         name = f"log{next(self._numbers)}_{os.getpid()}"
-        self.run(f"CREATE DATABASE {name}")
+        template = f" TEMPLATE {urlsplit(like).path[1:]}" if like is not None else ""
+        self.run(f"CREATE DATABASE {name}{template}")
         return self.address(name)
 
     def run(self, statement: str) -> list[tuple[object, ...]]:
