@@ -46,7 +46,7 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         """The row of the table."""
-        budget = f"≤ {self.times:g} times" if self.times is not None else ""
+        budget = f"≤ {self.times:.3g} times" if self.times is not None else ""
         if self.most is not None:
             budget = f"≤ {'peer + ' if self.peer else ''}{words(self.most)}"
         ratio = f"{self.ours / self.peer:.2g}" if self.peer else ""
@@ -77,10 +77,21 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(repeats: int, *actions: Callable[[], object]) -> list[float]:
+def in_turn(
+    repeats: int, *actions: Callable[[], object], before: Callable[[], object] | None = None
+) -> list[float]:
     """The median seconds of each action, called in turn so that a noisy moment meets all of them.
 
     One round before is not counted: it fills the caches of the file system and of Python.
+
+    Args:
+        repeats: How many rounds count.
+        actions: What is measured.
+        before: What is done before each round, and is not.
     """
-    rounds = [[timed(action) for action in actions] for _ in range(repeats + 1)][1:]
-    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+    rounds = []
+    for _ in range(repeats + 1):
+        if before is not None:
+            before()
+        rounds.append([timed(action) for action in actions])
+    return [statistics.median(times) for times in zip(*rounds[1:], strict=True)]

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -72,7 +73,25 @@ def commit(folder: Path, message: str) -> str:
 
 def make_registry(folder: Path, tags: int, *, declared: int = 5, loose: bool = False) -> Path:
     """A repository with so many tags; ``dvc.yaml`` declares the first ``declared`` models."""
-    models = tags // EVENTS_PER_MODEL
+    texts = tags_of_first_model(make_project(folder, declared=declared))
+    add_tags(
+        folder,
+        (
+            text.replace(model_name(0).encode(), model_name(number).encode())
+            for number in range(tags // EVENTS_PER_MODEL)
+            for text in texts
+        ),
+    )
+    name = texts[-1].split(b"\n")[2].removeprefix(b"tag ").decode()
+    found = git(folder, "rev-parse", f"refs/tags/{name}").decode().strip()
+    assert found == hashlib.sha1(b"tag %d\0" % len(texts[-1]) + texts[-1]).hexdigest(), "not the rendered tag"
+    if not loose:
+        git(folder, "pack-refs", "--all", "--prune")
+    return folder
+
+
+def make_project(folder: Path, *, declared: int = 5) -> list[str]:
+    """A repository without a tag whose ``dvc.yaml`` declares so many models; a commit for each version of a model."""
     (folder / ".dvc").mkdir(parents=True)
     (folder / ".dvc" / "config").touch()
     entries = (
@@ -84,22 +103,15 @@ def make_registry(folder: Path, tags: int, *, declared: int = 5, loose: bool = F
     for version in VERSIONS:
         (folder / "model.bin").write_text(version)
         revs.append(commit(folder, version))
-    texts = _tags_of_first_model(revs)
-    stream = b"".join(
-        _for_fast_import(text.replace(model_name(0).encode(), model_name(number).encode()))
-        for number in range(models)
-        for text in texts
-    )
-    git(folder, "fast-import", "--quiet", stdin=stream)
-    name = texts[-1].split(b"\n")[2].removeprefix(b"tag ").decode()
-    found = git(folder, "rev-parse", f"refs/tags/{name}").decode().strip()
-    assert found == hashlib.sha1(b"tag %d\0" % len(texts[-1]) + texts[-1]).hexdigest(), "not the rendered tag"
-    if not loose:
-        git(folder, "pack-refs", "--all", "--prune")
-    return folder
+    return revs
 
 
-def _tags_of_first_model(revs: list[str]) -> list[bytes]:
+def add_tags(folder: Path, texts: Iterable[bytes]) -> None:
+    """Write tag objects and their references, all at once."""
+    git(folder, "fast-import", "--quiet", stdin=b"".join(map(_for_fast_import, texts)))
+
+
+def tags_of_first_model(revs: list[str]) -> list[bytes]:
     """The tag objects of one model, the oldest first."""
     log, model = MemoryBackend(), model_name(0)
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
