@@ -190,11 +190,8 @@ class SqlBackend(Backend):
                     raise SchemaError(_newer(url, found))
                 upgrade(connection, version_table=VERSION_TABLE)
             if engine.dialect.name == "sqlite":
-                with (
-                    _told(url),
-                    engine.connect() as connection,
-                ):  # readers and a writer do not wait for each other
-                    connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                with _told(url):
+                    _write_ahead(engine)
         finally:
             engine.dispose()
 
@@ -601,6 +598,18 @@ def _begin(connection: sa.Connection) -> None:
     """A writer takes the file's lock at once: one that read first could not have it any more."""
     if connection.get_execution_options().get(_WRITES):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _write_ahead(engine: sa.Engine) -> None:
+    """Have readers and a writer not wait for each other; SQLite does not wait for those who are in the way of that."""
+    for last in _tries(_WRITING_SECONDS):
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            return
+        except OperationalError as error:
+            if last or "locked" not in str(error.orig):
+                raise
 
 
 def _schema_of(connection: sa.Connection) -> str | None:
