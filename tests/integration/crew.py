@@ -7,6 +7,7 @@ started, and writes what it knows to a file of its own, a line at a time.
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,26 @@ def crew(folder: Path) -> Iterator[Crew]:
             process.stdin.close()
 
 
+def kill(process: int) -> None:
+    """With every git it started: its session's processes, and nobody else."""
+    with suppress(ProcessLookupError):  # it had done all it was told
+        os.kill(process, signal.SIGKILL)
+    while others := [each for each in alive() if each[1] == process]:
+        for each, _ in others:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+
+
+def alive() -> Iterator[tuple[int, int]]:
+    """Every process that is no zombie, and its session."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+                if state not in "ZX":
+                    yield int(folder.name), int(session)
+
+
 # -- in the other process ----------------------------------------------------------------------------------
 
 
@@ -83,7 +104,7 @@ def write_by_turns(job: dict[str, Any], report: Any) -> None:
     """Do what ``job["steps"]`` says: each is a verb, its arguments, and a message that nothing else has."""
     import modelregistry as mr
 
-    registry = mr.Registry(job["root"])
+    registry = mr.Registry(job["root"], backend=job.get("backend"))
     for verb, arguments, message in job["steps"]:
         report({"tried": message})
         try:
@@ -107,7 +128,10 @@ def call_once(job: dict[str, Any], report: Any) -> None:
 
 
 def share_by_turns(job: dict[str, Any], report: Any) -> None:
-    """Read and write in a clone, every verb that leaves ``current`` a holder; tell when each call began and ended."""
+    """Read and write, every verb that leaves ``current`` a holder; tell when each call began and ended.
+
+    In a clone of the job's own; or, where the log is elsewhere, beside others in one: then ``job["revs"]`` are its own.
+    """
     import modelregistry as mr
     from modelregistry import writing
 
@@ -117,13 +141,14 @@ def share_by_turns(job: dict[str, Any], report: Any) -> None:
             return datetime.now(tz) + timedelta(seconds=job["skew"])
 
     writing.datetime = SkewedClock  # type: ignore[misc]
-    registry = mr.Registry(job["root"])
+    registry = mr.Registry(job["root"], backend=job.get("backend"))
+    job["together"]()
     verbs = random.choices(list(VERBS), list(VERBS.values()), k=job["turns"])
     for turn, verb in enumerate(verbs):
         holder = ask(registry, report)
         message = f"{job['who']}.{turn} {verb}"
         version = random.choice([name for name in job["versions"] if name != holder])
-        if verb == "register":
+        if verb == "register" and "revs" not in job:
             Path(job["root"], "churn.json").write_text(message)
             subprocess.run(["git", "commit", "--quiet", "-am", message], cwd=job["root"], check=True)
         report({"tried": message})
@@ -149,7 +174,8 @@ def share_by_turns(job: dict[str, Any], report: Any) -> None:
                 case "annotate":
                     registry.annotate("churn", version, {"note": message}, message=message)
                 case "register":
-                    registry.register("churn", message=message)
+                    rev = job["revs"].pop() if "revs" in job else "HEAD"
+                    registry.register("churn", rev=rev, message=message)
         except mr.ConflictError as error:
             outcome, call["why"] = "refused", str(error)
         except mr.StageEmptyError as error:
@@ -168,6 +194,51 @@ def ask(registry: Any, report: Any) -> str:
     holder = registry.get("churn#current").version
     report({"read": holder, "from": began, "to": time.monotonic()})
     return holder
+
+
+def write_through_failures(job: dict[str, Any], report: Any) -> None:
+    """Write until the file ``job["until"]`` is there, whatever becomes of the database meanwhile; settle what is unknown.
+
+    ``job["patience"]`` is for how many seconds a database that does not answer is asked again.
+    """
+    import modelregistry as mr
+    from modelregistry.backends import sql
+
+    sql._READING_SECONDS = sql._WRITING_SECONDS = job["patience"]
+    registry = mr.Registry(job["root"], backend=job["backend"])
+    job["together"]()
+    registered = None
+    for turn in itertools.count():
+        if os.path.exists(job["until"]):
+            return
+        message, version = f"{job['who']}.{turn}", f"v{job['who'] + 1}.0.{turn}"
+        report({"tried": message})
+        try:
+            if turn % 3 == 1:
+                registry.register("churn", rev=job["revs"].pop(), version=version, message=message)
+                registered = version
+            elif registered:  # which held nothing yet, so that there is something to write
+                held, registered = registered, None
+                registry.promote("churn", held, "current", message=message)
+            else:
+                registry.annotate("churn", None, {"note": message}, message=message)
+        except mr.OutcomeUnknownError as error:
+            report({"unknown": message, "why": str(error), "written": "is written" in str(error)})
+            if turn % 3:  # else the next write does it
+                report({"settled": message, "there": error.tag in sync_at_last(registry)})
+        except (mr.UnreachableError, mr.ConflictError) as error:
+            report({"refused": message, "why": str(error), "notes": getattr(error, "__notes__", [])})
+        else:
+            report({"done": message})
+
+
+def sync_at_last(registry: Any) -> Sequence[str]:
+    """What ``sync`` says is there of what was unknown, once the database can be asked."""
+    import modelregistry as mr
+
+    while True:
+        with suppress(mr.UnreachableError):
+            return registry.sync().published
 
 
 def create_by_rounds(job: dict[str, Any], report: Any) -> None:
@@ -201,13 +272,52 @@ def create_by_rounds(job: dict[str, Any], report: Any) -> None:
         job["together"]()
 
 
+def migrate_once(job: dict[str, Any], report: Any) -> None:
+    """Migrate, together with all others."""
+    import modelregistry as mr
+    from modelregistry.backends.sqlmigrations import run  # noqa: F401 - so that all of them begin at once
+
+    job["together"]()
+    report({"tried": job["backend"]})
+    mr.migrate(job["backend"])
+    report({"done": job["backend"]})
+
+
+def append_by_turns(job: dict[str, Any], report: Any) -> None:
+    """Append to the log of ``bare``, at whatever number is free; tell at which, and when each call began and ended."""
+    import modelregistry as mr
+    from modelregistry.events import Assigned
+    from modelregistry.testing import make_event
+
+    backend = mr.open_backend(job["backend"])
+    job["together"]()
+    for turn in range(job["turns"]):
+        message = f"{job['who']}.{turn}"
+        report({"tried": message})
+        began, taken, kept = time.monotonic(), -1, None
+        while kept is None:
+            number = backend.read("bare").next_number("#current")
+            facts = {
+                "stage": "current",
+                "version": "v0.1.0",
+                "number": number,
+                "id": message,
+                "message": message,
+            }
+            kept = backend.append(make_event(Assigned, "bare", "0" * 40, second=number, **facts))
+            taken += 1
+        report(
+            {"done": message, "number": kept.number, "taken": taken, "from": began, "to": time.monotonic()}
+        )
+
+
 def read_until_told(job: dict[str, Any], report: Any) -> None:
     """Ask who is current, by a kept registry and by fresh ones, until the file ``job["until"]`` is there."""
     import modelregistry as mr
 
-    kept = mr.Registry(job["root"])
+    kept = mr.Registry(job["root"], backend=job.get("backend"))
     while not os.path.exists(job["until"]):
-        for registry in (kept, mr.Registry(job["root"])):
+        for registry in (kept, mr.Registry(job["root"], backend=job.get("backend"))):
             ask(registry, report)
             holders = [row.version for row in registry.versions("churn", stage="current")]
             held = registry.get("churn#current")
@@ -234,7 +344,8 @@ def call_until_killed(job: dict[str, Any], report: Any) -> None:
 
 JOBS = {
     "write": write_by_turns, "call": call_once, "share": share_by_turns, "create": create_by_rounds,
-    "read": read_until_told, "die": call_until_killed,
+    "read": read_until_told, "die": call_until_killed, "persist": write_through_failures,
+    "append": append_by_turns, "migrate": migrate_once,
 }  # fmt: skip
 
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from tests.integration.crew import Crew, crew
+from tests.integration.crew import Crew, crew, kill
 from tests.integration.projects import commit, git, init, visible, write
 
 KILLS = int(os.environ.get("MODELREGISTRY_KILLS", "40"))
@@ -163,26 +161,6 @@ def test_racing_writes_that_name_the_holder_they_believe_in_have_one_winner(
 
 
 # -- killed ------------------------------------------------------------------------------------------------
-
-
-def kill(process: int) -> None:
-    """With every git it started: its session's processes, and nobody else."""
-    with suppress(ProcessLookupError):  # it had done all it was told
-        os.kill(process, signal.SIGKILL)
-    while others := [each for each in alive() if each[1] == process]:
-        for each, _ in others:
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
-
-
-def alive() -> Iterator[tuple[int, int]]:
-    """Every process that is no zombie, and its session."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with suppress(OSError):
-                state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-                if state not in "ZX":
-                    yield int(folder.name), int(session)
 
 
 def stale_locks(root: Path) -> list[Path]:
