@@ -531,6 +531,11 @@ def _parse(address: str) -> sa.URL:
         )
     if url.drivername not in (url.get_backend_name(), driver):
         raise InvalidInputError(f"a log is not reached through {url.drivername!r}: {forms}")
+    # An @ in a password that is not written %40 ends it too soon, and what follows would be shown.
+    if "@" in f"{url.host or ''}{'' if driver.startswith('sqlite') else url.database or ''}":
+        raise InvalidInputError(f"not the address of a database (an @ in a password is written %40): {forms}")
+    if driver.startswith("sqlite") and (url.host or url.username or url.password):
+        raise InvalidInputError(f"a file has no host and no user (a third slash begins its path): {forms}")
     if driver.startswith("sqlite") and url.database in (None, "", ":memory:"):
         raise InvalidInputError(f"a database in memory is gone with its connection: {forms}")
     return url.set(drivername=driver)
