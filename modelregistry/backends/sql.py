@@ -720,7 +720,9 @@ def _failure(error: SQLAlchemyError) -> type[RegistryError]:
 
 def _words(error: SQLAlchemyError, url: sa.URL) -> str:
     """What the database said, on one line, secrets removed."""
-    said = " ".join(str(error.orig if isinstance(error, DBAPIError) and error.orig else error).split())
+    whole = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    # The details of a server's answer repeat what is in the row.
+    said = " ".join(str(getattr(getattr(whole, "diag", None), "message_primary", None) or whole).split())
     for secret in [url.password, *(value for key, value in url.query.items() if _SECRET.search(key))]:
         if isinstance(secret, str) and secret:
             said = said.replace(secret, "***")
