@@ -7,6 +7,7 @@ model first, so writers of one model come one after another, and then the place 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import random
 import re
@@ -66,9 +67,15 @@ _PASSING = ("08", "57P", "40001", "40P01", "53300", "55P03")
 _SOON = re.compile(r"starting up|shutting down|in recovery|too many clients|remaining connection slots")
 _FEW = 32
 """The models whose events are remembered, so that a log that moved is not parsed from its beginning."""
+_LOGGING_NAME = "modelregistry"
 _Answer = TypeVar("_Answer")
 _Parsed = dict[tuple[str, bytes], Event | Quarantined | None]
 """What a log's tags and records say."""
+
+# To whoever asks for its smallest words SQLAlchemy shows each row of an answer; of ours it does not.
+logging.getLogger(f"sqlalchemy.engine.Engine.{_LOGGING_NAME}").addFilter(
+    lambda record: record.levelno > logging.DEBUG
+)
 
 # Text is compared by its bytes, as Python compares it.
 _text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -548,7 +555,7 @@ def _create_engine(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
     given = dict(options)
     given["connect_args"] = asked | given.get("connect_args", {})
     try:
-        engine = sa.create_engine(url, hide_parameters=True, **given)
+        engine = sa.create_engine(url, hide_parameters=True, **({"logging_name": _LOGGING_NAME} | given))
     except ImportError as error:
         raise MissingDependencyError(
             "a log in PostgreSQL needs psycopg: pip install 'modelregistry[postgresql]'"
