@@ -13,6 +13,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
+from modelregistry.gitcall import without_secrets
 from modelregistry.gitrepo import GitRepo
 from modelregistry.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
@@ -235,7 +236,7 @@ def choose_backend(backend: str | None, names: Callable[[], Sequence[str]]) -> s
         )
     except ValidationError as error:
         raise InvalidSettingsError(
-            f"{os.fspath(path)!r}: {_explain(error.errors()[0], UserSettings)}"
+            f"{os.fspath(path)!r}: {without_secrets(_explain(error.errors()[0], UserSettings))}"
         ) from None
     except (ValueError, RecursionError) as error:
         raise InvalidSettingsError(f"{os.fspath(path)!r} is not TOML: {error}") from None
