@@ -64,9 +64,11 @@ _FINAL = re.compile(r"FATAL|no password supplied|does not support SSL|certificat
 """What a server, or the driver before it, says to one it will never let in."""
 _PASSING = ("08", "57P", "40001", "40P01", "53300", "55P03")
 """Codes of PostgreSQL's: the connection, the server going down or coming up, transactions that met, too many guests."""
-_SOON = re.compile(r"starting up|shutting down|in recovery|too many clients|remaining connection slots")
 _FEW = 32
 """The models whose events are remembered, so that a log that moved is not parsed from its beginning."""
+_SOON = re.compile(
+    r"starting up|shutting down|in recovery|accepting connections|too many clients|remaining connection slots"
+)
 _LOGGING_NAME = "modelregistry"
 _Answer = TypeVar("_Answer")
 _Parsed = dict[tuple[str, bytes], Event | Quarantined | None]
