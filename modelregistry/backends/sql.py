@@ -283,6 +283,7 @@ class SqlBackend(Backend):
                     connection = opened.enter_context(self._streaming.connect())
                     connection.scalar(sa.select(1))  # here it shows whether the connection still is one
                     rows = connection.execution_options(yield_per=1000).execute(_log)
+                    opened.callback(rows.close)
                 except DBAPIError as error:
                     if last or not _may_pass(error):
                         raise
