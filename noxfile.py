@@ -74,8 +74,12 @@ def run_long(session: nox.Session, sizes: dict[str, str], *arguments: str) -> No
 
 @nox.session(default=False)
 def race(session: nox.Session) -> None:
-    """Let many clones of one hub write at once, and hold the log and every read to what is promised."""
-    run_long(session, {"MODELREGISTRY_RACE": "16x200"}, "tests/integration/test_races.py")
+    """Let many write at once, in clones of one hub and in databases, and hold the log and every read to what is promised."""
+    run_long(
+        session,
+        {"MODELREGISTRY_RACE": "16x200", "MODELREGISTRY_SQL_RACE": "32x100"},
+        *("tests/integration/test_races.py", "tests/integration/test_sql_races.py"),
+    )
 
 
 @nox.session(default=False)
@@ -86,7 +90,7 @@ def fuzz(session: nox.Session) -> None:
         {"MODELREGISTRY_FUZZ": "100000", "MODELREGISTRY_KILLS": "1000", "MODELREGISTRY_MACHINE": "500x50"},
         *("-n", "2", "--hypothesis-show-statistics"),
         *(f"tests/property/test_{name}.py" for name in ("tags", "names_and_git", "odd_tags_in_git")),
-        *(f"tests/integration/test_{name}.py" for name in ("state_machine", "crashes")),
+        *(f"tests/integration/test_{name}.py" for name in ("state_machine", "crashes", "sql_crashes")),
     )
 
 
