@@ -12,7 +12,7 @@ from itertools import count
 
 from modelregistry.backends.base import Backend, Log
 from modelregistry.changes import Change, Writer
-from modelregistry.errors import ConflictError, RegistryError
+from modelregistry.errors import ConflictError, OutcomeUnknownError, RegistryError, UnreachableError
 from modelregistry.events import Event
 from modelregistry.gitrepo import Identity
 from modelregistry.history import History, Stages
@@ -51,7 +51,7 @@ def write(
 
     Raises:
         ConflictError: Others wrote first, again and again, for half a minute; or what ``pin`` holds it to moved.
-        OutcomeUnknownError: The connection broke while an event was pushed.
+        OutcomeUnknownError: The connection broke while an event was pushed, or between two of one change.
         RegistryError: Whatever ``decide`` refuses.
     """
     written: list[Event] = []
@@ -78,6 +78,13 @@ def write(
     except RegistryError as error:
         if written:
             error.add_note(f"written before that: {', '.join(event.source for event in written)}")
+        if isinstance(error, UnreachableError) and any(event.echo_of is None for event in written):
+            event = next(event for event in reversed(written) if event.echo_of is None)
+            raise OutcomeUnknownError(
+                f"{event.source} is written, and what was to follow it is not ({error}): look again, then decide; "
+                "check(repair=True) writes what is missing for GTO",
+                event_id=event.id, tag=event.source,
+            ) from error  # fmt: skip
         raise
     last = max(
         backend.read(model).events, key=lambda event: event.order
