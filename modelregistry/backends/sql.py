@@ -400,6 +400,9 @@ class SqlBackend(Backend):
 
         def copy(connection: sa.Connection) -> None:
             mirrored = connection.execute(_mirrored).scalar()
+            if mirrored is None:  # then two may want to be the first
+                self._wait_for_turn(connection)
+                mirrored = connection.execute(_mirrored).scalar()
             if mirrored is None and connection.execute(_heads).first() is None:
                 connection.execute(_mirror.insert().values(of=of))
             elif mirrored != of:
@@ -417,6 +420,11 @@ class SqlBackend(Backend):
                 connection.execute(_models.delete().where(_models.c.name == log.model))
 
         self._transact(copy, wanted)
+
+    def _wait_for_turn(self, connection: sa.Connection) -> None:
+        """Let nobody else say meanwhile whose mirror this is; in SQLite nobody can."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"LOCK TABLE {_mirror.name} IN SHARE ROW EXCLUSIVE MODE")
 
     def _add(self, connection: sa.Connection, model: str, entries: Sequence[_Kept]) -> None:
         """Add those that are not there yet."""

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -312,31 +313,44 @@ def test_a_rollback_whose_outcome_was_unknown_happens_once(
     assert Registry(root, backend=address).get("churn#current").version == "v1.0.0"
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("verb", ["annotate", "promote"])
 def test_a_server_that_goes_away_after_a_write_does_not_make_it_unwritten(
-    root: Path, address: str, through: str, proxy: Proxy
+    verb: str, root: Path, address: str, through: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever message is the last that arrives: who is told that nothing was written finds nothing written."""
-    registry = Registry(root, backend=through)
-    registry.register("churn")
+    monkeypatch.setattr(sql, "_READING_SECONDS", 0.05)
+    monkeypatch.setattr(sql, "_WRITING_SECONDS", 0.2)
+    registry, ours = Registry(root, backend=through), Registry(root, backend=address)
+    for number in range(2):
+        ours.register("churn", rev=f"main~{number}", version=f"v{number}.0.0")
+    ours.promote("churn", "v0.0.0", "current")
     seen: Counter[str] = Counter()
     number = 0
     while not seen["done"]:
         number += 1
+        if verb == "promote":  # from another stage, which is repeated for GTO: two events
+            version = "v1.0.0" if ours.get("churn#current").version == "v0.0.0" else "v0.0.0"
+            ours.promote("churn", version, "shadow")
+            call = partial(registry.promote, "churn", version, "current")
+        else:
+            call = partial(registry.annotate, "churn", None, {"note": number})
         proxy.reset(number, stays_down=True)
         try:
-            registry.annotate("churn", None, {"note": number}, message=f"{number}")
-            seen["done"] += 1
-        except mr.OutcomeUnknownError:
-            seen["unknown"] += 1
+            call(message=f"{number}")
+            end = "done"
+        except mr.OutcomeUnknownError as error:
+            end = "written, and nobody looked again" if "is written" in str(error) else "unknown"
         except mr.UnreachableError:
-            seen["nothing written"] += 1
-            told = [event.message for event in Registry(root, backend=address).history("churn")]
-            assert f"{number}" not in told, f"message {number}: 'nothing was written', and it was"
+            end = "nothing written"
+        seen[end] += 1
+        there = f"{number}" in [event.message for event in ours.history("churn")]
+        assert there in {"nothing written": [False], "unknown": [True, False]}.get(end, [True]), (
+            f"{number}: {end}"
+        )
         proxy.reset()
-    print(f"\n{dict(seen)}")
-    assert seen["unknown"]
-    assert seen["nothing written"]
+    print(f"\n{verb}: {dict(seen)}")
+    assert seen.keys() == {"done", "nothing written", "unknown", "written, and nobody looked again"}
+    assert not ours.check(repair=True)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -512,6 +526,30 @@ def test_a_writer_that_stands_still_does_not_stop_the_others_for_ever(
         assert backend.append(make_event(Assigned, "risk", REV, stage="current", version="v1.0.0", number=1))
     assert tags(address) == ["churn#current#1", "risk#current#1"]
     assert backend.append(assigned(2))
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["one log", "two logs"])
+def test_of_two_who_first_mirror_to_a_database_the_second_sees_the_first(
+    same: bool, address: str, root: Path
+) -> None:
+    registry = Registry(root)
+    tell_one(registry)
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE relation = 'modelregistry_mirror'::regclass AND NOT granted"
+    )
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(address, autocommit=True) as other:
+        with other.transaction():
+            name = registry._log_name if same else "another"
+            other.execute("INSERT INTO modelregistry_mirror VALUES (%s)", [name])
+            mirroring = pool.submit(registry.mirror, address)
+            while other.execute(waiting).fetchone() != (1,):
+                assert not mirroring.done()
+        if same:
+            assert mirroring.result().models == 1
+        else:
+            with pytest.raises(mr.ConflictError, match="is a mirror of 'another'"):
+                mirroring.result()
+        assert other.execute("SELECT * FROM modelregistry_mirror").fetchall() == [(name,)]
 
 
 # -- refused -----------------------------------------------------------------------------------------------------------
