@@ -116,6 +116,13 @@ def test_of_processes_that_migrate_at_once_all_succeed(empty: str, engine: sa.En
     mr.open_backend(empty)
 
 
+def test_threads_that_migrate_databases_of_their_own_do_not_meet(tmp_path: Path) -> None:
+    addresses = [f"sqlite:///{tmp_path / f'log{number}.db'}" for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(mr.migrate, addresses)) == [None] * 8
+    assert [found_tables(address) for address in addresses] == [TABLES] * 8
+
+
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
 def test_those_who_wait_for_one_who_migrates_see_what_it_made(isolation: str, postgres: Postgres) -> None:
     """Whatever the isolation level of the database is."""

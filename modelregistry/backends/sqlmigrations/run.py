@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ from modelregistry.errors import SchemaError
 _LOCK = (
     0x6D6F64656C726567  # "modelreg": an advisory lock of PostgreSQL's, so that of two who migrate one waits
 )
+
+_alone = threading.Lock()
+"""Alembic keeps what it runs in a place of the whole process."""
 
 
 def upgrade(connection: sa.Connection, *, version_table: str) -> None:
@@ -29,7 +33,8 @@ def upgrade(connection: sa.Connection, *, version_table: str) -> None:
     config.set_main_option("script_location", os.fspath(Path(__file__).parent).replace("%", "%%"))
     config.attributes.update(connection=connection, version_table=version_table)
     try:
-        command.upgrade(config, "head")
+        with _alone:
+            command.upgrade(config, "head")
     except CommandError as error:
         raise SchemaError(
             f"the tables were made by no version of this library that is known here: {error}"
