@@ -644,6 +644,7 @@ def test_what_is_not_there_is_one_error(address: str, plain: Path) -> None:
 
 FORK = """\
 import gc, json, os, sys
+import psycopg
 import modelregistry as mr
 from modelregistry.events import Assigned
 from modelregistry.testing import make_event
@@ -654,8 +655,14 @@ def append(backend, model, count):
         assert backend.append(event) is not None
         assert len(backend.read(model).events) == number
 
+def connections():
+    with psycopg.connect(sys.argv[2]) as connection:
+        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'forked'").fetchall()
+        return [pid for (pid,) in found]
+
 backend = mr.open_backend(sys.argv[1])
 append(backend, "before", 1)
+before = connections()
 children = []
 for name in ("writes", "drops", "leaves"):
     if (child := os.fork()) == 0:
@@ -669,21 +676,13 @@ for name in ("writes", "drops", "leaves"):
 append(backend, "parent", 20)
 ends = [os.waitpid(child, 0)[1] for child in children]
 append(backend, "after", 5)
-print(json.dumps(ends))
+print(json.dumps([ends, len(before), set(before) <= set(connections())]))
 """
 
 
 def test_a_forked_child_leaves_its_parents_connection_alone(address: str, tmp_path: Path) -> None:
-    said = run(
-        tmp_path,
-        sys.executable,
-        "-W",
-        "error",
-        "-c",
-        FORK,
-        f"{address}&application_name=forked",
-        PYTHONPATH=os.fspath(TOP),
-    )
-    assert said == "[0, 0, 0]"
+    named = f"{address}&application_name=forked"
+    said = run(tmp_path, sys.executable, "-W", "error", "-c", FORK, named, address, PYTHONPATH=os.fspath(TOP))
+    assert said == "[[0, 0, 0], 1, true]", "the parent had to connect anew"
     assert len([tag for tag in tags(address) if tag.startswith("child")]) == 20
     check_tables(address)
