@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from modelregistry.errors import InvalidInputError
+from modelregistry.errors import InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from modelregistry.backends.base import Backend
@@ -42,10 +42,16 @@ def backend_class(address: str) -> type[Backend]:
 
     Raises:
         InvalidInputError: There is none. The address is not repeated: it may hold a password.
+        MissingDependencyError: What it needs is not installed.
     """
     name = address.partition(":")[0].partition("+")[0]
     if name in BACKENDS:
-        return cast("type[Backend]", load_class(BACKENDS[name]))
+        try:
+            return cast("type[Backend]", load_class(BACKENDS[name]))
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"a {name} log needs {error.name}: pip install 'modelregistry[{'sql' if name == 'sqlite' else name}]'"
+            ) from error
     from importlib.metadata import entry_points
 
     plugged = entry_points(group="modelregistry.backends")

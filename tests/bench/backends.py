@@ -404,7 +404,7 @@ def getting(logs: Sequence[Log], peers: Sequence[Peer], *, repeats: int) -> list
     write()
     assert not {ask().head for ask in mine} & {*heads}, "an answer from before another wrote"
     spent = _in_pairs(repeats, [*logs, *peers], [*mine, *theirs], before=write)
-    return [*rows, *_beside(_AFTER, logs, peers, spent, is_held=True)]
+    return [*rows, *_beside(_AFTER, logs, peers, spent)]
 
 
 def _in_pairs(

@@ -202,9 +202,9 @@ def write_through_failures(job: dict[str, Any], report: Any) -> None:
     ``job["patience"]`` is for how many seconds a database that does not answer is asked again.
     """
     import modelregistry as mr
-    from modelregistry.backends import sql
+    from modelregistry.backends import sqldatabase
 
-    sql._READING_SECONDS = sql._WRITING_SECONDS = job["patience"]
+    sqldatabase.READING_SECONDS = sqldatabase.WRITING_SECONDS = job["patience"]
     registry = mr.Registry(job["root"], backend=job["backend"])
     job["together"]()
     registered = None

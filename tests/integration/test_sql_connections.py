@@ -27,7 +27,7 @@ import sqlalchemy as sa
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.backends import sql
+from modelregistry.backends import sqldatabase
 from modelregistry.events import Assigned
 from modelregistry.testing import make_event
 from tests.integration.databases import check_tables, rows_of
@@ -179,8 +179,8 @@ def through(address: str, proxy: Proxy) -> str:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever does not answer is not asked for long."""
-    monkeypatch.setattr(sql, "_READING_SECONDS", 0.3)
-    monkeypatch.setattr(sql, "_WRITING_SECONDS", 0.6)
+    monkeypatch.setattr(sqldatabase, "READING_SECONDS", 0.3)
+    monkeypatch.setattr(sqldatabase, "WRITING_SECONDS", 0.6)
 
 
 @pytest.fixture
@@ -318,8 +318,8 @@ def test_a_server_that_goes_away_after_a_write_does_not_make_it_unwritten(
     verb: str, root: Path, address: str, through: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever message is the last that arrives: who is told that nothing was written finds nothing written."""
-    monkeypatch.setattr(sql, "_READING_SECONDS", 0.05)
-    monkeypatch.setattr(sql, "_WRITING_SECONDS", 0.2)
+    monkeypatch.setattr(sqldatabase, "READING_SECONDS", 0.05)
+    monkeypatch.setattr(sqldatabase, "WRITING_SECONDS", 0.2)
     registry, ours = Registry(root, backend=through), Registry(root, backend=address)
     for number in range(2):
         ours.register("churn", rev=f"main~{number}", version=f"v{number}.0.0")
@@ -516,7 +516,7 @@ def test_a_writer_that_stands_still_does_not_stop_the_others_for_ever(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one whose machine is gone while the server waits for it."""
-    monkeypatch.setattr(sql, "_WRITING_SECONDS", 1.0)
+    monkeypatch.setattr(sqldatabase, "WRITING_SECONDS", 1.0)
     backend = mr.open_backend(address)
     assert backend.append(assigned(1))
     with psycopg.connect(address) as other:

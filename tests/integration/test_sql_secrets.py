@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.backends import sql
+from modelregistry.backends import sqldatabase
 from modelregistry.events import Registered
 from modelregistry.testing import make_event
 from tests.integration.databases import rows_of
@@ -35,8 +35,8 @@ NOBODY = f"postgresql://ann:{PASSWORD}@127.0.0.1:1/log?sslpassword={OPTION}&pass
 @pytest.fixture(autouse=True)
 def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everything is logged that can be, and nothing of it has a secret."""
-    monkeypatch.setattr(sql, "_READING_SECONDS", 0.2)
-    monkeypatch.setattr(sql, "_WRITING_SECONDS", 0.5)
+    monkeypatch.setattr(sqldatabase, "READING_SECONDS", 0.2)
+    monkeypatch.setattr(sqldatabase, "WRITING_SECONDS", 0.5)
     for name in ("modelregistry", "sqlalchemy", "alembic", "psycopg"):
         caplog.set_level(logging.DEBUG, logger=name)
     yield
