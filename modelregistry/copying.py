@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelregistry.backends.base import Backend, Entry, Log
-from modelregistry.errors import ConflictError, RefusedError
+from modelregistry.errors import ConflictError, RefusedError, RegistryError
 from modelregistry.tags import is_signed
 
 _FEW = 20
@@ -54,7 +54,13 @@ def copy(source: Backend, target: Backend) -> Copied:
     for log in source.read_all(records=True):
         new = _missing(log, target)
         if new:
-            target.extend(log.model, new)
+            try:
+                target.extend(log.model, new)
+            except RegistryError as error:
+                error.add_note(
+                    f"copied before that: {events} events of {models} models; another call goes on from there"
+                )
+                raise
             models += 1
             events += len(new)
     return Copied(models, events, tuple(left))

@@ -27,9 +27,9 @@ from modelregistry.errors import (
     MissingBytesError,
     OutcomeUnknownError,
     PartialViewWarning,
+    RefusedError,
     RegistryWarning,
     RemoteError,
-    UnreachableError,
 )
 from modelregistry.events import Bytes, Event, Registered
 from modelregistry.gitcall import without_secrets
@@ -151,7 +151,7 @@ class Registry:
         policy = config.read_signers(signers, strict=strict)
         self._log = self._open_log(backend)
         self._commits = Commits(self._repo, self._shared)
-        if not self._in_tags:
+        if not self._in_tags and not offline:
             self._repo.bring_commits = self._commits.bring
         # What was seen of the log: of the events that count, where there is a policy.
         self._marks = Marks(home_folder() / ("marks" if policy is None else "marks-verified"), self._log_name)
@@ -734,7 +734,7 @@ class Registry:
         Raises:
             ConflictError: The other log has events that this one has not; nothing was written.
             RefusedError: It can't keep an event, or the signatures; nothing was written.
-            UnreachableError: It can't be reached.
+            UnreachableError: It can't be reached; what was copied before that stays, and another call goes on.
         """
         from modelregistry.copying import copy
 
@@ -746,18 +746,24 @@ class Registry:
     def mirror(self, to: Backend | str) -> Copied:
         """Make another log what this one is now; call it again to have it follow, which reads what moved only.
 
-        A mirror is an index, never a place to write to: events that are gone here go there, where it is a database's.
+        This log is brought up to date first, as ``sync`` does (not with ``push=False`` or ``offline=True``). A mirror is
+        an index, never a place to write to: events that are gone here go there, where it is a database's. It belongs to
+        one log, which is known by the URL, or by the place of the clone.
 
         Args:
             to: Where to: the address of a database that is empty or this log's mirror, or what ``open_backend`` gave.
 
         Raises:
             ConflictError: It is another log's mirror, or a log of its own.
+            RefusedError: This clone is partial, so events may be missing here.
             UnreachableError: It can't be reached.
         """
         from modelregistry.copying import follow
 
-        self._refresh()
+        if self._is_partial:
+            raise RefusedError(f"nothing was written: {self.target!r} may lack events{self._hint}")
+        if self._push and not self._offline:
+            self.sync()
         return follow(self._log, self._other(to), of=self._log_name, memory=self._cache / "followed")
 
     def _other(self, to: Backend | str) -> Backend:
@@ -893,11 +899,13 @@ class Registry:
 
         ``fetch`` what came meanwhile, where the change relied on what an event of another slot may have altered.
         """
+        from modelregistry.writing import FAULTS
+
         try:
             if fetch:
                 self._backend.prepare(model)
             return self._read(model)
-        except UnreachableError as error:
+        except FAULTS as error:
             event = change.events[-1]
             raise OutcomeUnknownError(
                 f"{event.source} is written, and whether another event came before it and changed what it was decided "

@@ -12,7 +12,14 @@ from itertools import count
 
 from modelregistry.backends.base import Backend, Log
 from modelregistry.changes import Change, Writer
-from modelregistry.errors import ConflictError, OutcomeUnknownError, RegistryError, UnreachableError
+from modelregistry.errors import (
+    AccessDeniedError,
+    ConflictError,
+    DatabaseError,
+    OutcomeUnknownError,
+    RegistryError,
+    UnreachableError,
+)
 from modelregistry.events import Event
 from modelregistry.gitrepo import Identity
 from modelregistry.history import History, Stages
@@ -24,6 +31,9 @@ Pin = Callable[[History], Sequence[str] | None]
 
 Sign = Callable[[bytes], bytes]
 """Puts a signature below the text of an event."""
+
+FAULTS = (AccessDeniedError, DatabaseError, UnreachableError)
+"""What the place of a log says where it could not do what it was asked."""
 
 _log = logging.getLogger("modelregistry")
 _SECONDS = 30.0
@@ -78,7 +88,7 @@ def write(
     except RegistryError as error:
         if written:
             error.add_note(f"written before that: {', '.join(event.source for event in written)}")
-        if isinstance(error, UnreachableError) and any(event.echo_of is None for event in written):
+        if isinstance(error, FAULTS) and any(event.echo_of is None for event in written):
             event = next(event for event in reversed(written) if event.echo_of is None)
             raise OutcomeUnknownError(
                 f"{event.source} is written, and what was to follow it is not ({error}): look again, then decide; "

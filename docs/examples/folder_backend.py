@@ -19,7 +19,7 @@ class FolderBackend(Backend):
     capabilities = Capabilities(multi_writer=True)
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = Path(folder)
+        self._folder = Path(folder).absolute()
 
     @classmethod
     def open(cls, address: str) -> Self:
@@ -44,16 +44,17 @@ class FolderBackend(Backend):
         place = self._folder / quote(event.model, safe="")
         place.mkdir(parents=True, exist_ok=True)
         mine = place / f".{os.getpid()}-{os.urandom(8).hex()}"
-        with open(mine, "w", encoding="utf-8") as file:
+        with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_SYNC, 0o666), "w", encoding="utf-8") as file:
             json.dump(event.to_json(), file, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
         try:
             os.link(mine, place / f"{quote(f'{event.slot}#{event.number}', safe='')}.json")
         except FileExistsError:
             return None
         finally:
             mine.unlink()
+        written = os.open(place, os.O_RDONLY)
+        os.fsync(written)  # the name too is on the disk
+        os.close(written)
         return event
 
     def _watch(self, model: str) -> Hashable | None:

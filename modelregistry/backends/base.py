@@ -235,7 +235,7 @@ class Backend(ABC):
 
         Args:
             log: The log, with its records.
-            of: The identity of the backend that is followed.
+            of: What tells the log that is followed from others.
 
         Raises:
             ConflictError: This is no mirror of that one: it has events that the other has not.

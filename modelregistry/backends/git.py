@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 
-from modelregistry.backends.base import Backend, Capabilities, Entry, Log, Outline, Record, Synced
+from modelregistry.backends.base import Backend, Capabilities, Log, Outline, Record, Synced
 from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError, RemoteError
@@ -151,20 +151,12 @@ class GitBackend(Backend):
     def _sync(self) -> Synced:
         return self._sharing.settle().synced if self._sharing is not None else Synced()
 
-    def _extend(self, model: str, entries: Sequence[Entry]) -> None:
-        revs = list(dict.fromkeys(entry.event.rev for entry in entries))
-        missing = [
-            rev for rev, found in zip(revs, self._repo.read(revs, limit=0), strict=True) if found is None
-        ]
-        if missing:
-            raise RefusedError(
-                f"{self._repo!r} has not the commit {missing[0][:10]} that events of {model!r} are about (nor "
-                f"{len(missing) - 1} others): fetch it first"
-            )
-        super()._extend(model, entries)
-
     def _check(self, event: Event) -> None:
         render(event)
+        if self._repo.read([event.rev], limit=0)[0] is None:
+            raise RefusedError(
+                f"{self._repo!r} has not the commit {event.rev[:10]} that {event.source!r} is about: fetch it first"
+            )
         name = tag_name(event)
         if max(len(part.encode()) for part in name.split("/")) > _LONGEST_PART:
             raise RefusedError(

@@ -7,6 +7,7 @@ model first, so writers of one model come one after another, and then the place 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -19,7 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from modelregistry.backends.base import Backend, Capabilities, Entry, Log, Outline, Record, Synced
 from modelregistry.backends.sqldatabase import Database, may_pass, says_nothing, tries
-from modelregistry.errors import ConflictError, OutcomeUnknownError, RefusedError, SchemaError
+from modelregistry.errors import (
+    ConflictError,
+    MissingDependencyError,
+    OutcomeUnknownError,
+    RefusedError,
+    SchemaError,
+)
 from modelregistry.events import Event
 from modelregistry.tags import Quarantined, RawTag, is_signed, name_in, outline, parse, parse_name, render
 
@@ -128,7 +135,12 @@ class SqlBackend(Backend):
             AccessDeniedError: It does not let this user do that.
             SchemaError: A newer version of this library made them.
         """
-        from modelregistry.backends.sqlmigrations.run import upgrade
+        try:
+            from modelregistry.backends.sqlmigrations.run import upgrade
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"to make tables needs {error.name}: pip install 'modelregistry[sql]'"
+            ) from error
 
         database = Database(address, {})
 
@@ -210,6 +222,7 @@ class SqlBackend(Backend):
                     with self._database.writing.begin() as connection:
                         position = self._take(connection, event.model, [kept])
                         if not self._put(connection, kept, position):
+                            self._refuse_mirror(connection)
                             mine = in_doubt and self._is_there(connection, kept)
                             connection.rollback()
                             return kept.event if mine else None
@@ -231,9 +244,13 @@ class SqlBackend(Backend):
         return int(connection.execute(taken).scalar_one()) - len(kept)
 
     def _put(self, connection: sa.Connection, kept: _Kept, position: int) -> bool:
-        """Insert the event, unless its place is taken."""
-        row = self._insert(_events).values(
-            model=kept.event.model, position=position, tag=kept.tag, record=kept.record
+        """Insert the event, unless its place is taken, or this has become a mirror."""
+        values = {"model": kept.event.model, "position": position, "tag": kept.tag, "record": kept.record}
+        row = self._insert(_events).from_select(
+            list(values),
+            sa.select(*(sa.literal(value, _events.c[name].type) for name, value in values.items())).where(
+                ~sa.exists().select_from(_mirror)
+            ),
         )
         put = row.on_conflict_do_nothing(index_elements=["tag"]).returning(_events.c.position)
         return connection.execute(put).first() is not None
@@ -259,7 +276,7 @@ class SqlBackend(Backend):
             ) from cause  # fmt: skip
 
     def _prepare(self, model: str) -> Sequence[str]:
-        self._refuse_mirror()
+        self._database.ask(self._refuse_mirror)
         waiting = self._unknown.get(model)
         if not waiting:
             return ()
@@ -280,8 +297,8 @@ class SqlBackend(Backend):
     def _sync(self) -> Synced:
         return Synced(published=tuple(tag for model in list(self._unknown) for tag in self._prepare(model)))
 
-    def _refuse_mirror(self) -> None:
-        of = self._database.ask(lambda connection: connection.execute(_mirrored).scalar())
+    def _refuse_mirror(self, connection: sa.Connection) -> None:
+        of = connection.execute(_mirrored).scalar()
         if of is not None:
             raise RefusedError(f"{self.identity!r} is a mirror of the log at {of!r}: write there")
 
@@ -291,10 +308,14 @@ class SqlBackend(Backend):
     # -- copies --------------------------------------------------------------------------------------------
 
     def _extend(self, model: str, entries: Sequence[Entry]) -> None:
-        self._refuse_mirror()
         new = [_Kept.of(*entry) for entry in entries]
+
+        def add(connection: sa.Connection) -> None:
+            self._add(connection, model, new)
+            self._refuse_mirror(connection)  # with the model's row in hand: from now on it can become none
+
         if new:
-            self._transact(lambda connection: self._add(connection, model, new), new)
+            self._transact(add, new)
 
     def _follow(self, log: Log, of: str) -> None:
         wanted = [_Kept.of(*entry) for entry in log.entries()]
@@ -313,19 +334,28 @@ class SqlBackend(Backend):
                 )
             self._take(connection, log.model, [])
             there = self._records(connection, log.model)
-            if not there.items() <= {kept.tag: kept.record for kept in wanted}.items():
+            is_rewritten = not there.items() <= {kept.tag: kept.record for kept in wanted}.items()
+            if is_rewritten:
                 connection.execute(_events.delete().where(_events.c.model == log.model))
                 connection.execute(_models.update().where(_models.c.name == log.model).values(events=0))
             self._add(connection, log.model, wanted)
+            if (
+                is_rewritten
+            ):  # as many events, the same at the end, and yet another log: it needs another head
+                last = _models.c.last + f" {secrets.token_hex(8)}"
+                connection.execute(_models.update().where(_models.c.name == log.model).values(last=last))
             if not wanted:
                 connection.execute(_models.delete().where(_models.c.name == log.model))
 
         self._transact(copy, wanted)
 
     def _wait_for_turn(self, connection: sa.Connection) -> None:
-        """Let nobody else say meanwhile whose mirror this is; in SQLite nobody can."""
+        """Let nobody else write meanwhile, or say whose mirror this is; in SQLite nobody can."""
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"LOCK TABLE {_mirror.name} IN SHARE ROW EXCLUSIVE MODE")
+            tables = (
+                f"{_models.name}, {_mirror.name}"  # of the models too: who writes now is waited for, and seen
+            )
+            connection.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
 
     def _add(self, connection: sa.Connection, model: str, entries: Sequence[_Kept]) -> None:
         """Add those that are not there yet."""

@@ -30,7 +30,7 @@ _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 _WRITES = "modelregistry_writes"
 READING_SECONDS, WRITING_SECONDS = 5.0, 30.0
 """For how long a database that does not answer is asked again."""
-_WHICH = ("host", "port", "dbname", "options", "service")
+_WHICH = ("host", "hostaddr", "port", "dbname", "options", "service")
 """The options of a connection that say which log it is, and are no secrets."""
 _SECRET = re.compile("pass|secret|token|key", re.IGNORECASE)
 _DENIED = re.compile(
@@ -190,10 +190,12 @@ def _create_engine(url: sa.URL, options: Mapping[str, Any]) -> sa.Engine:
     is_file = url.get_backend_name() == "sqlite"
     driver: dict[str, Any] = {"timeout": WRITING_SECONDS} if is_file else {"connect_timeout": 10}
     asked = {name: value for name, value in driver.items() if name not in url.query}
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        raise InvalidInputError("isolation_level='AUTOCOMMIT' would part what one write does: leave it out")
     given = dict(options)
     given["connect_args"] = asked | given.get("connect_args", {})
     try:
-        engine = sa.create_engine(url, hide_parameters=True, **({"logging_name": _LOGGING_NAME} | given))
+        engine = sa.create_engine(url, hide_parameters=True, **(given | {"logging_name": _LOGGING_NAME}))
     except ImportError as error:
         raise MissingDependencyError(
             "a log in PostgreSQL needs psycopg: pip install 'modelregistry[postgresql]'"
@@ -354,6 +356,10 @@ def _identity(url: sa.URL) -> str:
         return f"sqlite:///{os.path.abspath(url.database or '')}"
     which = {key: value for key, value in url.query.items() if key in _WHICH}
     shown = sa.URL.create(
-        url.get_backend_name(), host=url.host, port=url.port, database=url.database, query=which
+        url.get_backend_name(),
+        host=url.host,
+        port=url.port,
+        database=url.database or url.username,
+        query=which,
     )
     return shown.render_as_string()

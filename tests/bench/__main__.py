@@ -89,7 +89,7 @@ versions, five of each model, and the alias `current`. It keeps no log: who held
 * `models()`, "the first time", remembers nothing of what each model comes to. The peer is `search_registered_models`,
   1,000 to a page, to the last one. With 1,000,000 events this is done once, else the times are medians.
 
-A question may cost a third of what it costs MLflow in the same database; and with the most events 1.5 times of what it
+A question may cost at most a third of what it costs MLflow in the same database; and with the most events 1.5 times of what it
 costs with the fewest, for a model of at most 50 events. What one with a long history costs is beside that.
 
 {facts}

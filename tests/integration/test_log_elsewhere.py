@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.backends.base import Backend
+from modelregistry.backends.base import Backend, Entry, Log
+from modelregistry.events import Annotated, Event
+from modelregistry.testing import make_event
 from tests.integration.projects import commit, git, run, write
 from tests.strategies import said
 
@@ -429,3 +431,104 @@ def test_a_log_of_its_own_is_made_no_mirror(file: str, plain: Path) -> None:
     with pytest.raises(mr.ConflictError, match="a log of its own"):
         Registry(plain).mirror(file)
     assert set(mr.open_backend(file).heads()) == {"churn"}
+
+
+def test_a_log_that_became_a_mirror_between_the_decision_and_the_write_takes_nothing(
+    address: str, plain: Path
+) -> None:
+    tags = Registry(plain)
+    tell(tags)
+    writer = mr.open_backend(address)
+    writer.prepare("risk")
+    tags.mirror(address)
+    new = make_event(Annotated, "risk", git(plain, "rev-parse", "main"), number=9)
+    with pytest.raises(mr.RefusedError, match="is a mirror"):
+        writer.append(new)
+    with pytest.raises(mr.RefusedError, match="is a mirror"):
+        writer.extend("risk", [Entry(new)])
+    assert tags.mirror(address).models == 0
+    assert story(Registry(plain, backend=address), "risk") == story(tags, "risk")
+
+
+def test_a_log_that_was_rewritten_in_its_middle_has_another_head_in_a_mirror(file: str, plain: Path) -> None:
+    tags = Registry(plain)
+    git(plain, "tag", "-a", "risk@v1.0.0", "-m", "first", "main~2")
+    git(
+        plain, "tag", "-a", "risk@v2.0.0", "-m", "second", "main~1", GIT_COMMITTER_DATE="2040-01-01T00:00:00Z"
+    )
+    index = mr.open_backend(file)
+    tags.mirror(index)
+    before, token = index.read("risk").head, index.watch("risk")
+    git(plain, "tag", "-f", "-a", "risk@v1.0.0", "-m", "other words", "main~2")
+    tags.mirror(index)
+    assert index.read("risk").head != before
+    assert index.watch("risk") != token
+    assert {event.message for event in index.read("risk").events} == {"other words", "second"}
+
+
+def test_a_partial_clone_empties_no_mirror(file: str, plain: Path, hub: Path, tmp_path: Path) -> None:
+    tell(Registry(plain))
+    git(plain, "push", "--quiet", hub.as_uri(), "--tags")
+    Registry(hub.as_uri()).mirror(file)
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--no-tags", hub.as_uri(), os.fspath(tmp_path / "shallow"))
+    with pytest.warns(mr.PartialViewWarning):
+        shallow = Registry(tmp_path / "shallow")
+    with pytest.raises(mr.RefusedError, match="may lack events"):
+        shallow.mirror(file)
+    assert set(mr.open_backend(file).heads()) == {"churn", "risk"}
+
+
+def test_what_would_part_a_write_is_no_option(file: str) -> None:
+    with pytest.raises(mr.InvalidInputError, match="AUTOCOMMIT"):
+        mr.open_backend(file, isolation_level="AUTOCOMMIT")
+
+
+def test_offline_asks_no_remote_for_a_commit(file: str, hub: Path, clone: Callable[[str], Path]) -> None:
+    Registry(hub.as_uri(), backend=file)
+    write(clone("ann") / "churn.json", "new")
+    commit(hub.with_name("ann"))
+    Registry(hub.with_name("ann"), backend=file).register("churn")
+    hub.rename(hub.with_name("away.git"))
+    found = Registry(hub.as_uri(), backend=file, offline=True).get("churn")
+    with pytest.raises(mr.RegistryError) as caught:
+        found.path  # noqa: B018
+    assert not isinstance(caught.value, mr.RemoteError)
+
+
+class _FullAtTheSecond(Backend):
+    """Keeps one event, and then has no room."""
+
+    name = "full"
+
+    def __init__(self) -> None:
+        self._inner = mr.open_backend("memory:")
+        self.room = 99
+
+    def _read(self, model: str, records: bool) -> Log:
+        return self._inner.read(model)
+
+    def _read_all(self, records: bool) -> Iterator[Log]:
+        return self._inner.read_all()
+
+    def _watch(self, model: str) -> None:
+        return None
+
+    def _append(self, event: Event, record: bytes | None) -> Event | None:
+        self.room -= 1
+        if self.room < 0:
+            raise mr.DatabaseError("the disk is full; nothing was written")
+        return self._inner.append(event)
+
+
+def test_a_change_of_two_events_of_which_one_is_written_is_not_said_to_be_unwritten(plain: Path) -> None:
+    backend = _FullAtTheSecond()
+    registry = Registry(plain, backend=backend)
+    registry.register("churn", rev="main~2")
+    registry.register("churn", rev="main~1")
+    registry.promote("churn", "v0.1.0", "current")
+    backend.room = 1
+    with pytest.raises(
+        mr.OutcomeUnknownError, match=r"churn#current#2 is written, and what was to follow it is not"
+    ):
+        registry.withdraw("churn", "v0.1.0", then="v0.1.1")
+    assert registry.get("churn#current").version == "v0.1.1"
