@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from modelregistry.backends.base import Backend, Capabilities, Entry, Log, Outline, Record, Synced
-from modelregistry.backends.sqldatabase import Database, may_pass, says_nothing, tries
+from modelregistry.backends.sqldatabase import Database
 from modelregistry.errors import (
     ConflictError,
     MissingDependencyError,
@@ -214,27 +214,19 @@ class SqlBackend(Backend):
 
     def _append(self, event: Event, record: bytes | None) -> Event | None:
         kept = _Kept.of(event, record)
-        in_doubt = False  # whether a commit was sent of which nobody heard again
-        with self._database.told():
-            for last in tries(writes=True):
-                committing = False
-                try:
-                    with self._database.writing.begin() as connection:
-                        position = self._take(connection, event.model, [kept])
-                        if not self._put(connection, kept, position):
-                            self._refuse_mirror(connection)
-                            mine = in_doubt and self._is_there(connection, kept)
-                            connection.rollback()
-                            return kept.event if mine else None
-                        committing = True
-                    return kept.event
-                except SQLAlchemyError as error:
-                    in_doubt |= committing and says_nothing(error)
-                    if last or not may_pass(error):
-                        if in_doubt and self._look_up(kept, error):
-                            return kept.event
-                        raise
-        raise AssertionError
+
+        def write(connection: sa.Connection, in_doubt: bool) -> bool:
+            position = self._take(connection, event.model, [kept])
+            if self._put(connection, kept, position):
+                return True
+            self._refuse_mirror(connection)
+            mine = in_doubt and self._is_there(connection, kept)
+            connection.rollback()
+            return mine
+
+        return (
+            kept.event if self._database.transact(write, lambda error: self._look_up(kept, error)) else None
+        )
 
     def _take(self, connection: sa.Connection, model: str, kept: Sequence[_Kept]) -> int:
         """Make the model's row this transaction's own until it ends, and count the events; how many there were."""
@@ -311,11 +303,11 @@ class SqlBackend(Backend):
         new = [_Kept.of(*entry) for entry in entries]
 
         def add(connection: sa.Connection) -> None:
-            self._add(connection, model, new)
+            self._add(connection, model, self._hold(connection, model), new)
             self._refuse_mirror(connection)  # with the model's row in hand: from now on it can become none
 
         if new:
-            self._transact(add, new)
+            self._copy(add, new)
 
     def _follow(self, log: Log, of: str) -> None:
         wanted = [_Kept.of(*entry) for entry in log.entries()]
@@ -332,35 +324,38 @@ class SqlBackend(Backend):
                 raise ConflictError(
                     f"{self.identity!r} is {what}, and no mirror of {of!r}: take an empty database"
                 )
-            self._take(connection, log.model, [])
-            there = self._records(connection, log.model)
+            there = self._hold(connection, log.model)
             is_rewritten = not there.items() <= {kept.tag: kept.record for kept in wanted}.items()
             if is_rewritten:
                 connection.execute(_events.delete().where(_events.c.model == log.model))
                 connection.execute(_models.update().where(_models.c.name == log.model).values(events=0))
-            self._add(connection, log.model, wanted)
-            if (
-                is_rewritten
-            ):  # as many events, the same at the end, and yet another log: it needs another head
+                there = {}
+            self._add(connection, log.model, there, wanted)
+            if is_rewritten:
+                # As many events, the same at the end, and yet another log: it needs another head.
                 last = _models.c.last + f" {secrets.token_hex(8)}"
                 connection.execute(_models.update().where(_models.c.name == log.model).values(last=last))
             if not wanted:
                 connection.execute(_models.delete().where(_models.c.name == log.model))
 
-        self._transact(copy, wanted)
+        self._copy(copy, wanted)
 
     def _wait_for_turn(self, connection: sa.Connection) -> None:
         """Let nobody else write meanwhile, or say whose mirror this is; in SQLite nobody can."""
         if connection.dialect.name == "postgresql":
-            tables = (
-                f"{_models.name}, {_mirror.name}"  # of the models too: who writes now is waited for, and seen
-            )
+            # The models too: who writes now is waited for, and seen.
+            tables = f"{_models.name}, {_mirror.name}"
             connection.exec_driver_sql(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
 
-    def _add(self, connection: sa.Connection, model: str, entries: Sequence[_Kept]) -> None:
-        """Add those that are not there yet."""
+    def _hold(self, connection: sa.Connection, model: str) -> dict[str, bytes]:
+        """Make the model's row this transaction's own; what is there, by tag."""
         self._take(connection, model, [])
-        there = self._records(connection, model)
+        return {row.tag: row.record for row in connection.execute(_log_of_one, {"model": model})}
+
+    def _add(
+        self, connection: sa.Connection, model: str, there: Mapping[str, bytes], entries: Sequence[_Kept]
+    ) -> None:
+        """Add those that are not ``there`` yet."""
         new = [kept for kept in entries if there.get(kept.tag) != kept.record]
         for kept in new:
             if kept.tag in there:
@@ -375,35 +370,25 @@ class SqlBackend(Backend):
             ]
             connection.execute(_events.insert(), rows)
 
-    def _records(self, connection: sa.Connection, model: str) -> dict[str, bytes]:
-        return {row.tag: row.record for row in connection.execute(_log_of_one, {"model": model})}
-
-    def _transact(self, work: Callable[[sa.Connection], None], entries: Sequence[_Kept]) -> None:
-        """Do what may be done twice, in one transaction; again for a while where the connection breaks.
+    def _copy(self, work: Callable[[sa.Connection], None], entries: Sequence[_Kept]) -> None:
+        """Do ``work``, which may be done again, in one transaction.
 
         Raises:
             OutcomeUnknownError: It broke over the commit, and nobody can be asked; named by the last of the entries.
         """
-        in_doubt = False
-        with self._database.told():
-            for last in tries(writes=True):
-                committing = False
-                try:
-                    with self._database.writing.begin() as connection:
-                        work(connection)
-                        committing = True
-                    return
-                except SQLAlchemyError as error:
-                    in_doubt |= committing and says_nothing(error)
-                    if not last and may_pass(error):
-                        continue
-                    if not in_doubt:
-                        raise
-                    raise OutcomeUnknownError(
-                        f"the connection to {self.identity!r} broke while a copy was written, so nobody can tell whether it is "
-                        f"there ({self._database.words(error)}): copy again; what is there is passed by",
-                        event_id=entries[-1].event.id if entries else "", tag=entries[-1].tag if entries else "",
-                    ) from error  # fmt: skip
+
+        def write(connection: sa.Connection, _in_doubt: bool) -> bool:
+            work(connection)
+            return True
+
+        def settle(error: SQLAlchemyError) -> NoReturn:
+            raise OutcomeUnknownError(
+                f"the connection to {self.identity!r} broke while a copy was written, so nobody can tell whether it is "
+                f"there ({self._database.words(error)}): copy again; what is there is passed by",
+                event_id=entries[-1].event.id if entries else "", tag=entries[-1].tag if entries else "",
+            ) from error  # fmt: skip
+
+        self._database.transact(write, settle)
 
 
 # -- rows ------------------------------------------------------------------------------------------------------

@@ -94,12 +94,12 @@ class Database:
     def ask(self, question: Callable[[sa.Connection], _Answer], *, on: sa.Engine | None = None) -> _Answer:
         """The answer, asked again for a while where the connection breaks; what it took to find it is not kept."""
         with self.told():
-            for last in tries():
+            for last in _tries():
                 try:
                     with (on or self._reading).connect() as connection:
                         return question(connection)
                 except DBAPIError as error:
-                    if last or not may_pass(error):
+                    if last or not _may_pass(error):
                         raise
         raise AssertionError
 
@@ -110,7 +110,7 @@ class Database:
 
     def _begin_stream(self, statement: sa.Select[Any], stack: ExitStack) -> Iterable[Any]:
         """All rows, asked for again for a while where the connection breaks; ``stack`` keeps the one they come over."""
-        for last in tries():
+        for last in _tries():
             with ExitStack() as opened:
                 try:
                     connection = opened.enter_context(self._engine.connect())
@@ -118,18 +118,45 @@ class Database:
                     rows = connection.execution_options(yield_per=1000).execute(statement)
                     opened.callback(rows.close)
                 except DBAPIError as error:
-                    if last or not may_pass(error):
+                    if last or not _may_pass(error):
                         raise
                 else:
                     stack.push(opened.pop_all())
                     return rows
         raise AssertionError
 
+    def transact(
+        self, work: Callable[[sa.Connection, bool], bool], settle: Callable[[SQLAlchemyError], bool]
+    ) -> bool:
+        """Do ``work`` in one transaction; again for a while where the connection breaks.
+
+        Args:
+            work: Says whether it wrote. It is told whether an earlier commit, of which nobody heard again, may have
+                gone through.
+            settle: Says, when there are no more tries, whether that commit did; or raises.
+        """
+        in_doubt = False
+        with self.told():
+            for last in _tries(writes=True):
+                committing = False
+                try:
+                    with self.writing.begin() as connection:
+                        wrote = work(connection, in_doubt)
+                        committing = wrote
+                    return wrote
+                except SQLAlchemyError as error:
+                    in_doubt |= committing and _says_nothing(error)
+                    if not last and _may_pass(error):
+                        continue
+                    if in_doubt and settle(error):
+                        return True
+                    raise
+        raise AssertionError
+
     def change_tables(self, work: Callable[[sa.Connection], None]) -> None:
         """Do what makes or changes tables, in one transaction."""
-        alone = (
-            {} if self.is_file else {"isolation_level": "READ COMMITTED"}
-        )  # who waited sees what another made
+        # Who waited for another must see what that one made.
+        alone = {} if self.is_file else {"isolation_level": "READ COMMITTED"}
         with self.told():
             with self.writing.execution_options(**alone).begin() as connection:
                 work(connection)
@@ -254,7 +281,7 @@ def _begin(connection: sa.Connection) -> None:
 
 def _write_ahead(engine: sa.Engine) -> None:
     """Have readers and a writer not wait for each other; SQLite does not wait for those who are in the way of that."""
-    for last in tries(writes=True):
+    for last in _tries(writes=True):
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
@@ -264,7 +291,7 @@ def _write_ahead(engine: sa.Engine) -> None:
                 raise
 
 
-def tries(*, writes: bool = False) -> Iterator[bool]:
+def _tries(*, writes: bool = False) -> Iterator[bool]:
     """Whether this is the last try; between two, wait the longer the more there were."""
     end = time.monotonic() + (WRITING_SECONDS if writes else READING_SECONDS)
     for tried in count():
@@ -275,7 +302,7 @@ def tries(*, writes: bool = False) -> Iterator[bool]:
 # -- what goes wrong -------------------------------------------------------------------------------------------
 
 
-def says_nothing(error: SQLAlchemyError) -> bool:
+def _says_nothing(error: SQLAlchemyError) -> bool:
     """Whether the database left it open what became of a commit; one that says why not has undone it.
 
     Unless it broke down over it: then it may have written the commit before.
@@ -286,7 +313,7 @@ def says_nothing(error: SQLAlchemyError) -> bool:
     return not code or code.startswith(("08", "57P")) or _broke_down(error)
 
 
-def may_pass(error: SQLAlchemyError) -> bool:
+def _may_pass(error: SQLAlchemyError) -> bool:
     """Whether the same may go well in a moment: a connection that broke, a server that starts, transactions that met."""
     if not isinstance(error, DBAPIError):
         return False
@@ -335,7 +362,7 @@ def _failure(error: SQLAlchemyError) -> type[RegistryError]:
     said = str(error.orig)
     if _code(error) in ("42501", "25006") or _code(error).startswith("28") or _DENIED.search(said):
         return AccessDeniedError
-    if _code(error).startswith(_PASSING) or may_pass(error) or _is_connecting(error) or "is locked" in said:
+    if _code(error).startswith(_PASSING) or _may_pass(error) or _is_connecting(error) or "is locked" in said:
         return UnreachableError
     return DatabaseError
 
