@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from modelregistry.checks import Problem
 from modelregistry.events import Event
 from modelregistry.gitrepo import file_mark
+from modelregistry.keptfile import hashed, load_values, save_text
 
 
 class Marks:
@@ -24,7 +22,7 @@ class Marks:
     """
 
     def __init__(self, folder: Path, repository: str) -> None:
-        self._folder = folder / _name(repository)
+        self._folder = folder / hashed(repository)
         self._met: tuple[object, str | None] = (None, None)
         self._loaded: dict[str, tuple[object, Mapping[str, str]]] = {}
 
@@ -35,9 +33,9 @@ class Marks:
 
     def missing(self, models: Iterable[str]) -> tuple[str, ...]:
         """The models of which events were seen, without those; only the files of what is left are read."""
-        known = {f"{_name(model)}.json" for model in models}
+        known = {f"{hashed(model)}.json" for model in models}
         left = [path for path in self._folder.glob("*.json") if path.name not in known]
-        found = {path: _load(path).get("model") for path in left}
+        found = {path: load_values(path).get("model") for path in left}
         return tuple(
             sorted(
                 model
@@ -60,7 +58,7 @@ class Marks:
 
     def keep_registry(self, registry: str) -> None:
         """Remember the id of the registry."""
-        self._write(self._folder / "registry", registry)
+        save_text(self._folder / "registry", registry)
 
     def forget_registry(self) -> None:
         """Let the id of the registry be met anew."""
@@ -108,7 +106,7 @@ class Marks:
         now = {**seen, **dict(listed[end + 1 :])}
         if now != before:
             text = json.dumps({"model": model, "seen": now})
-            self._loaded[model] = self._write(self._place(model), text), now
+            self._loaded[model] = save_text(self._place(model), text), now
 
     def forget(self, model: str) -> None:
         """Remember nothing of the model."""
@@ -120,33 +118,10 @@ class Marks:
         place = self._place(model)
         stamp = file_mark(place)
         if model not in self._loaded or self._loaded[model][0] != stamp:
-            found = _load(place).get("seen")
+            found = load_values(place).get("seen")
             whole = isinstance(found, dict) and all(isinstance(source, str) for source in found.values())
             self._loaded[model] = stamp, (found or {}) if whole else {}
         return self._loaded[model][1]
 
     def _place(self, model: str) -> Path:
-        return self._folder / f"{_name(model)}.json"
-
-    def _write(self, path: Path, text: str) -> object:
-        """Put a file with the text in its place; returns the stamp of what is there then, if nobody else wrote."""
-        with suppress(OSError, ValueError):  # a disk that can't be written is no matter
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
-            temporary.write_text(text, encoding="utf-8")
-            stamp = file_mark(temporary)
-            temporary.replace(path)
-            return stamp
-        return file_mark(path)
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(path.read_bytes())
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _name(text: str) -> str:
-    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
+        return self._folder / f"{hashed(model)}.json"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from modelregistry.history import History, Stages
+from modelregistry.keptfile import hashed, load_values, save_text
 
 _SCHEMA = 2
 
@@ -44,13 +43,12 @@ class Summaries:
         stages: The stages they were folded with.
     """
 
-    def __init__(self, folder: Path, repository: str | Path, stages: Stages) -> None:
-        name = hashlib.sha256(os.fsencode(repository)).hexdigest()[:32]
-        self._path = folder / f"{name}.json"
+    def __init__(self, folder: Path, repository: str, stages: Stages) -> None:
+        self._path = folder / f"{hashed(repository)}.json"
         self._rules = [_SCHEMA, list(stages.order), sorted(stages.shared)]
         self._known: dict[str, tuple[str, Summary]] = {}
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            kept = json.loads(self._path.read_bytes())
+        with suppress(ValueError, TypeError, KeyError):
+            kept = load_values(self._path)
             if kept["rules"] == self._rules:
                 self._known = {
                     model: (head, _from_json(values)) for model, (head, values) in kept["models"].items()
@@ -71,11 +69,7 @@ class Summaries:
     def save(self, models: Collection[str]) -> None:
         """Keep those of ``models`` on disk; a disk that can't be written is no matter."""
         known = {model: pair for model, pair in self._known.items() if model in models}
-        with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = self._path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
-            temporary.write_text(json.dumps({"rules": self._rules, "models": known}))
-            temporary.replace(self._path)
+        save_text(self._path, json.dumps({"rules": self._rules, "models": known}))
 
 
 def _from_json(values: list[object]) -> Summary:

@@ -16,7 +16,7 @@ SUMMARY = Summary(True, "v0.2.0", "a" * 40, {"current": ("v0.1.0",), "shadow": (
 
 
 def opened(folder: Path, stages: Stages = STAGES, repository: str = "here") -> Summaries:
-    return Summaries(folder, Path(repository), stages)
+    return Summaries(folder, repository, stages)
 
 
 def test_what_was_saved_is_known_at_that_head_and_at_no_other(tmp_path: Path) -> None:

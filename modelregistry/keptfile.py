@@ -1,0 +1,39 @@
+"""A file in which a process keeps what it found for the next one: nothing is lost with it, and a damaged one is as good as none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from modelregistry.gitrepo import file_mark
+
+
+def hashed(text: str) -> str:
+    """A name for a file that is about ``text``, whatever that holds."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:32]
+
+
+def load_values(path: Path) -> Mapping[str, Any]:
+    """The JSON object in the file; an empty one where there is none."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def save_text(path: Path, text: str) -> object:
+    """Put a file with the text in its place; returns the mark of what is there then, if nobody else wrote."""
+    with suppress(OSError, ValueError):  # a disk that can't be written is no matter
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+        temporary.write_text(text, encoding="utf-8")
+        mark = file_mark(temporary)
+        temporary.replace(path)
+        return mark
+    return file_mark(path)
