@@ -212,8 +212,7 @@ class Backend(ABC):
             RefusedError: The record is signed, and this backend keeps no signatures.
             OutcomeUnknownError: It may be kept or not; ``prepare`` settles it.
         """
-        if record is not None and is_signed(record) and not self.capabilities.signed:
-            raise RefusedError(f"a {self.name!r} log keeps no signatures, and {event.source!r} is signed")
+        self._refuse_signature(event, record)
         return self._append(event, record)
 
     def extend(self, model: str, entries: Sequence[Entry]) -> None:
@@ -223,11 +222,8 @@ class Backend(ABC):
             ConflictError: A number is taken.
             RefusedError: As by ``append``.
         """
-        signed = next((entry for entry in entries if entry.record and is_signed(entry.record)), None)
-        if signed is not None and not self.capabilities.signed:
-            raise RefusedError(
-                f"a {self.name!r} log keeps no signatures, and {signed.event.source!r} is signed"
-            )
+        for event, record in entries:
+            self._refuse_signature(event, record)
         self._extend(model, entries)
 
     def follow(self, log: Log, *, of: str) -> None:
@@ -242,13 +238,18 @@ class Backend(ABC):
         """
         self._follow(log, of)
 
-    def check(self, event: Event) -> None:
+    def check(self, event: Event, record: bytes | None = None) -> None:
         """Refuse, as ``append`` would, an event that can't be kept whatever its number; writes nothing.
 
         Raises:
             RegistryError: See the backend.
         """
+        self._refuse_signature(event, record)
         self._check(event)
+
+    def _refuse_signature(self, event: Event, record: bytes | None) -> None:
+        if record is not None and is_signed(record) and not self.capabilities.signed:
+            raise RefusedError(f"a {self.kind!r} log keeps no signatures, and {event.source!r} is signed")
 
     def permit(self, event: Event) -> None:
         """Refuse an event that this writer may not write; asked for all events of a change before the first is appended.
