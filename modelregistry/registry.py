@@ -781,8 +781,8 @@ class Registry:
         known = self._folded.get(model)
         if known is not None and token is not None and known.token == token:
             stages, log = self._read_stages(), known.log
-        elif (settled := self._known_stages()) is not None:
-            stages, log = settled, self._backend.read(model)
+        elif self._stages is not None:  # they seldom change
+            stages, log = self._read_stages(), self._backend.read(model)
         else:
             with ThreadPoolExecutor(
                 max_workers=1
@@ -824,10 +824,9 @@ class Registry:
 
     def _read_stages(self) -> Stages:
         """The team's stages: from memory where nothing changed since."""
-        known = self._known_stages()
-        if known is not None:
-            return known
         token, settled = self._repo.watch_head()
+        if self._stages is not None and settled and self._stages[0] == token:
+            return self._stages[1]
         settings = config.read_settings(self._repo)
         settings.check_backend(self._log.kind)
         stages = settings.rules
@@ -835,11 +834,6 @@ class Registry:
             stages = self._stages[1]  # the same object, so that what was folded with it stays good
         self._stages = (token if settled else None, stages)
         return stages
-
-    def _known_stages(self) -> Stages | None:
-        """The team's stages, where nothing changed since they were read."""
-        token, settled = self._repo.watch_head()
-        return self._stages[1] if self._stages is not None and settled and self._stages[0] == token else None
 
     def _version(self, folded: _Folded, name: str) -> ModelVersion:
         found = folded.versions.get(name)
