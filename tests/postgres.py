@@ -47,6 +47,18 @@ class Postgres:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    @contextmanager
+    def user(self, password: str) -> Iterator[str]:
+        """A user who is asked for a password, may connect, and no more."""
+        name = f"user{os.urandom(4).hex()}"
+        path = Path(str(self.run("SHOW hba_file")[0][0]))
+        before = path.read_text()
+        path.write_text(f"local all {name} scram-sha-256\n" + before)
+        self.run(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        self.run("SELECT pg_reload_conf()")
+        yield name
+        path.write_text(before)
+
     def kill(self) -> None:
         """SIGKILL for the server and all of its processes, as a machine that loses its power."""
         server = psutil.Process(self._server.get_pid())

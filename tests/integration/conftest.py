@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from modelregistry import Registry
+from tests.integration.crew import Crew, crew
 from tests.integration.projects import commit, dvc, git, init, run, write
 
 TRAIN = """\
@@ -153,3 +154,10 @@ def clone(hub: Path, tmp_path: Path) -> Callable[[str], Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Crew]:
+    """Processes that stand ready."""
+    with crew(tmp_path / "reports") as found:
+        yield found

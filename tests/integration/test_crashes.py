@@ -29,13 +29,6 @@ Step = tuple[str, Mapping[str, object], str]
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Crew]:
-    """Processes that stand ready."""
-    with crew(tmp_path / "reports") as found:
-        yield found
-
-
-@pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository of commits with other bytes of ``churn`` each; 18 are registered, v0.1.17 is current."""
     top = init(tmp_path / "raced")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,6 @@ VERSIONS = [f"v0.1.{number}" for number in range(8)]
 SHADOWS = ["v0.1.8", "v0.1.9"]
 
 pytestmark = pytest.mark.timeout(0 if LONG else 300)
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Crew]:
-    with crew(tmp_path / "reports") as found:
-        yield found
 
 
 @pytest.fixture

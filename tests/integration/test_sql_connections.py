@@ -558,15 +558,8 @@ def test_of_two_who_first_mirror_to_a_database_the_second_sees_the_first(
 @pytest.fixture
 def user(postgres: Postgres) -> Iterator[str]:
     """A user with the password ``hunter2``, who may connect and no more."""
-    name = f"user{os.urandom(4).hex()}"
-    (file,) = postgres.run("SHOW hba_file")[0]
-    path = Path(str(file))
-    before = path.read_text()
-    path.write_text(f"local all {name} scram-sha-256\n" + before)
-    postgres.run(f"CREATE ROLE {name} LOGIN PASSWORD 'hunter2'")
-    postgres.run("SELECT pg_reload_conf()")
-    yield name
-    path.write_text(before)
+    with postgres.user("hunter2") as name:
+        yield name
 
 
 def as_user(address: str, name: str, password: str | None = "hunter2") -> str:

@@ -17,7 +17,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from tests.integration.crew import Crew, crew, kill
+from tests.integration.crew import Crew, kill
 from tests.integration.databases import check_file, check_tables
 from tests.integration.projects import commit, git, init, write
 
@@ -32,12 +32,6 @@ OUTAGES = [0.0, 3.0, 0.5]
 """Seconds between the server's death and its return."""
 
 pytestmark = pytest.mark.timeout(300 if KILLS <= 8 else 0)
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Crew]:
-    with crew(tmp_path / "reports") as found:
-        yield found
 
 
 @pytest.fixture

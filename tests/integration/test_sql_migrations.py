@@ -24,7 +24,7 @@ import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.backends import sql
 from modelregistry.backends.sqlmigrations import run
-from tests.integration.crew import Crew, crew, kill
+from tests.integration.crew import Crew, kill
 from tests.integration.test_log_elsewhere import story, tell
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ TABLES = {"modelregistry_model", "modelregistry_event", "modelregistry_mirror", 
 MIGRATE = (
     "import sys, modelregistry as mr; print('ready', flush=True); sys.stdin.read(); mr.migrate(sys.argv[1])"
 )
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Crew]:
-    with crew(tmp_path / "reports") as found:
-        yield found
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

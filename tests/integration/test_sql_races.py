@@ -9,7 +9,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +31,6 @@ VERSIONS = [f"v0.1.{number}" for number in range(8)]
 SHADOWS = ["v0.1.8", "v0.1.9"]
 
 pytestmark = pytest.mark.timeout(0 if LONG else 300)
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Crew]:
-    with crew(tmp_path / "reports") as found:
-        yield found
 
 
 @pytest.fixture

@@ -168,14 +168,8 @@ def test_a_wrong_password_is_not_repeated(address: str, user: str) -> None:
 @pytest.fixture
 def user(postgres: Postgres) -> Iterator[str]:
     """A user with another password."""
-    name = f"user{os.urandom(4).hex()}"
-    path = Path(str(postgres.run("SHOW hba_file")[0][0]))
-    before = path.read_text()
-    path.write_text(f"local all {name} scram-sha-256\n" + before)
-    postgres.run(f"CREATE ROLE {name} LOGIN PASSWORD 'right'")
-    postgres.run("SELECT pg_reload_conf()")
-    yield name
-    path.write_text(before)
+    with postgres.user("right") as name:
+        yield name
 
 
 def test_what_goes_wrong_with_the_tables_says_nothing_of_what_is_in_them(
