@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
-from modelregistry.loaders.base import Inspection, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
 from modelregistry.trust import Trust
 
 _logger = logging.getLogger("modelregistry")
@@ -99,7 +99,9 @@ def _choose(path: Path, name: str, loaders: Sequence[Loader], *, wanted: str | N
             if each.name == wanted:
                 return each
         raise UnknownFormatError(f"no loader is called {wanted!r}; there are: {known}")
-    match [each for each in loaders if each.recognises(path, name)]:
+    likeness = {each.name: each.recognises(path, name) for each in loaders}
+    strongest = max(likeness.values(), default=Likeness.NONE)
+    match [each for each in loaders if strongest and likeness[each.name] == strongest]:
         case [only]:
             return only
         case []:

@@ -8,6 +8,21 @@ from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
+from modelregistry.modelsignature import ModelSignature
+
+
+class Likeness(IntEnum):
+    """What a loader takes a file or folder for one of its own by, weakest first. The strongest of all loaders wins."""
+
+    NONE = 0
+    """It is not one."""
+    SUFFIX = 1
+    """It is called so."""
+    MAGIC = 2
+    """Its first bytes, or the names of the members of the zip that it is, say so."""
+    MARKER = 3
+    """It is a folder with a file in it that says so."""
+
 
 class Tier(IntEnum):
     """How much the one who loads must trust the bytes, least first."""
@@ -42,6 +57,16 @@ class Inspection:
     """Names outside what this library vouches for, sorted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the bytes tell of the model, found without running anything of them."""
+
+    signature: ModelSignature | None = None
+    """Its inputs and outputs."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """The distributions it was made with, and their versions (``{"scikit-learn": "1.9.1"}``)."""
+
+
 class Loader(ABC):
     """Turns one family of formats into an object.
 
@@ -58,10 +83,15 @@ class Loader(ABC):
     """The module behind it."""
     requires: ClassVar[str] = ""
     """The pip requirement of the library behind it, for the message when it is missing."""
+    distributions: ClassVar[tuple[str, ...]] = ()
+    """The distributions whose versions matter to who loads: recorded at registration, compared at load."""
 
     @abstractmethod
-    def recognises(self, path: Path, name: str) -> bool:
-        """Whether this loader can read the file or folder; looks at the name and the first bytes."""
+    def recognises(self, path: Path, name: str) -> Likeness:
+        """What says that this loader can read the file or folder; looks at the name and the first bytes.
+
+        Never raises for what a file holds: what can't be read is not recognised.
+        """
 
     @abstractmethod
     def inspect(self, path: Path) -> Inspection:
@@ -70,6 +100,19 @@ class Loader(ABC):
         Raises:
             MissingDependencyError: The library behind the loader is not installed.
         """
+
+    def describe(self, path: Path) -> Description:
+        """What the bytes tell of the model. Runs nothing of what it reads.
+
+        Raises:
+            UnknownFormatError: The file is malformed.
+            MissingDependencyError: The library that reads it is not installed.
+        """
+        return Description()
+
+    def describe_object(self, model: object) -> ModelSignature | None:
+        """What an object that this loader loaded tells of its inputs and outputs."""
+        return None
 
     @abstractmethod
     def load(self, path: Path, permit: Permit) -> object:

@@ -21,7 +21,7 @@ from typing import IO, Any, ClassVar, cast
 
 from modelregistry.errors import MissingDependencyError, RegistryError, UnknownFormatError
 from modelregistry.loaders import arrays
-from modelregistry.loaders.base import Inspection, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
 
 _DEEPEST = 1000
 """Tuples nested much deeper crash Python when they are hashed; pickle itself can't write this many."""
@@ -306,15 +306,21 @@ def _family(path: Path, name: str) -> str | None:
             return "joblib" if content.find(b"joblib.numpy_pickle") >= 0 else "pickle"
 
 
+def _likeness(path: Path) -> Likeness:
+    with path.open("rb") as file:
+        head = file.read(2)
+    return Likeness.MAGIC if head in _PICKLE_HEADS else Likeness.SUFFIX
+
+
 class PickleLoader(Loader):
     """Plain pickles, by the standard library."""
 
     name: ClassVar[str] = "pickle"
     vouched: ClassVar[frozenset[str]] = VOUCHED
 
-    def recognises(self, path: Path, name: str) -> bool:
-        """Whether this loader can read the file; looks at the name, the first bytes, and for joblib's mark."""
-        return _family(path, name) == self.name
+    def recognises(self, path: Path, name: str) -> Likeness:
+        """What says that this loader can read the file: the name, the first bytes, and joblib's mark."""
+        return _likeness(path) if _family(path, name) == self.name else Likeness.NONE
 
     def inspect(self, path: Path) -> Inspection:
         """The names outside the list, none of them resolved.

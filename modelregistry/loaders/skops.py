@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from modelregistry.errors import MissingDependencyError, UnknownFormatError
-from modelregistry.loaders.base import Inspection, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
 
 
 class SkopsLoader(Loader):
@@ -17,11 +17,13 @@ class SkopsLoader(Loader):
     library: ClassVar[str] = "skops.io"
     requires: ClassVar[str] = "skops>=0.12"  # before, a file could run code past its own list of types
 
-    def recognises(self, path: Path, name: str) -> bool:
-        """Whether the file is called so, or is a zip with a schema in it."""
+    def recognises(self, path: Path, name: str) -> Likeness:
+        """Whether the file is a zip with a schema in it, or is called so."""
         if not path.is_file():
-            return False
-        return name.lower().endswith(".skops") or _has_schema(path)
+            return Likeness.NONE
+        if _has_schema(path):
+            return Likeness.MAGIC
+        return Likeness.SUFFIX if name.lower().endswith(self.suffixes) else Likeness.NONE
 
     def inspect(self, path: Path) -> Inspection:
         """The types that skops does not trust by itself. Constructs none of them.

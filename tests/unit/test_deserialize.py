@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from modelregistry.deserialize import deserialize
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
-from modelregistry.loaders.base import Inspection, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
 from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.skops import SkopsLoader
 from modelregistry.trust import Trust
@@ -272,8 +272,8 @@ class Told(Loader):
         self.found = found
         self.asks = asks
 
-    def recognises(self, path: Path, name: str) -> bool:
-        return True
+    def recognises(self, path: Path, name: str) -> Likeness:
+        return Likeness.MAGIC
 
     def inspect(self, path: Path) -> Inspection:
         return self.found
