@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 from collections.abc import Callable, Sequence
@@ -11,12 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from modelregistry.artifacts.base import Content, Entry, Storage
+from modelregistry.artifacts.base import Content, Storage
 from modelregistry.collector import paused
 from modelregistry.declarations import Declarations, declaring_file
+from modelregistry.delivery import Delivery, check_verify, described, md5_of, whole_digest
 from modelregistry.deserialize import deserialize
 from modelregistry.dvcfiles import Declaration
 from modelregistry.errors import (
+    IntegrityError,
     InvalidFileError,
     MissingBytesError,
     PathNotFoundError,
@@ -26,10 +27,11 @@ from modelregistry.errors import (
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
 from modelregistry.plugins import import_library, loaders_for
-from modelregistry.store import Store, verify_file
+from modelregistry.progress import Progress, check_progress
+from modelregistry.store import Store
 from modelregistry.trust import Ledger
 from modelregistry.trust import Trust as TrustValue
-from modelregistry.version import ModelVersion, Progress, Trust
+from modelregistry.version import ModelVersion, Trust, Verify
 
 MOST_FILES_IN_EVENT = 200
 _MUCH = 16 << 20
@@ -46,7 +48,9 @@ class ContentReader:
         self._declarations = declarations
         self._storages = {storage.name: storage for storage in storages}
         self._store = store
+        self._delivery = Delivery(store)
         self._locate = lru_cache(maxsize=1024)(self._read_content)
+        self._read_manifest = lru_cache(maxsize=16)(self._parse_manifest)
 
     # -- what the commit says ------------------------------------------------------------------------------
 
@@ -107,7 +111,7 @@ class ContentReader:
         content = self._locate(rev, path)
         storage = self._storages[content.storage]
         missing = storage.missing(
-            [entry for entry in content.entries if self._find(content, entry, None) is None]
+            [entry for entry in content.entries if not self._delivery.has(storage, entry)]
         )
         if missing:
             names = [entry.path for entry in missing]
@@ -124,17 +128,17 @@ class ContentReader:
             self._check_shared(
                 content, "register with push_data=True (push=False keeps the registration in this clone)"
             )
-        files = []
-        sources = self._bring(content, content.entries, {}, progress=None)
-        for entry in content.entries:
-            found = verify_file(sources[entry.path], entry.address, name=entry.path)
-            files.append(
-                FileDigest(path=entry.path, sha256=found.sha256[7:], size=found.size, md5=_md5(entry))
-            )
-        described = tuple(files)
-        size = sum(file.size or 0 for file in described)
-        digest = whole_digest(described, is_directory=content.is_directory)
-        return Bytes(digest, content.address, size, described), content
+        found = self._delivery.bring(storage, content, content.entries, {}, reference=path)
+        files = described(content.entries, found)
+        digest = whole_digest(files, is_directory=content.is_directory)
+        self._delivery.name(content, digest, found)  # the next to load it need not hash it again
+        return Bytes(digest, content.address, sum(file.size or 0 for file in files), files), content
+
+    def local(self, bytes_: Bytes, content: Content) -> Path | None:
+        """Where what ``describe`` has just verified lies under its own name, if it could be given that."""
+        if bytes_.digest is None:
+            return None
+        return self._delivery.at_hand(bytes_.digest, posixpath.basename(content.path))
 
     def check_shared(self, rev: str, path: str) -> None:
         """Make sure that others can fetch the bytes of ``path`` at ``rev``.
@@ -165,24 +169,26 @@ class ContentReader:
         if registered.files:
             return registered.files
         if registered.manifest is not None:
-            return self._read_manifest(version)
+            return self._read_manifest(version.rev, registered.manifest)
         content = self._locate(version.rev, version.path)
         return tuple(
-            FileDigest(path=entry.path, size=entry.size, md5=_md5(entry)) for entry in content.entries
+            FileDigest(path=entry.path, size=entry.size, md5=md5_of(entry)) for entry in content.entries
         )
 
-    def local_path(self, version: ModelVersion, *, progress: Progress | None = None) -> Path:
+    def local_path(
+        self, version: ModelVersion, *, verify: Verify = "once", progress: Progress = None
+    ) -> Path:
         """The verified file or folder on this machine."""
-        return self._verified(version, None, progress)[0]
+        return self._verified(version, None, verify, progress)[0]
 
-    def open(self, version: ModelVersion, path: str | None) -> BinaryIO:
+    def open(self, version: ModelVersion, path: str | None, *, verify: Verify = "once") -> BinaryIO:
         """One verified file, opened for reading."""
         if path is None:
             files = self.files(version)
             if len(files) != 1:
                 raise PathNotFoundError(f"{version.reference} has {len(files)} files: say which, open('…')")
             path = files[0].path
-        found, _ = self._verified(version, path, None)
+        found, _ = self._verified(version, path, verify, None)
         return open(found, "rb")
 
     def load(
@@ -191,126 +197,88 @@ class ContentReader:
         *,
         trust: Trust = None,
         loader: str | None = None,
-        progress: Progress | None = None,
+        verify: Verify = "once",
+        progress: Progress = None,
     ) -> object:
         """The object, through the one choke point."""
         trusted = TrustValue.parse(trust)
         path, digest = self._verified_while(
-            lambda: import_library(posixpath.basename(version.path), loader), version, progress
+            lambda: import_library(posixpath.basename(version.path), loader), version, verify, progress
         )
         with paused():
             return deserialize(
-                path, path.name, digest=digest, reference=version.reference,
+                path, posixpath.basename(version.path), digest=digest, reference=version.reference,
                 loaders=loaders_for(path, path.name, loader), loader=loader, trust=trusted,
                 made_here=digest in Ledger(),
             )  # fmt: skip
 
     def _verified_while(
-        self, work: Callable[[], None], version: ModelVersion, progress: Progress | None
+        self, work: Callable[[], None], version: ModelVersion, verify: Verify, progress: Progress
     ) -> tuple[Path, str]:
         """``_verified`` of the whole, with ``work`` done meanwhile where there is much to hash."""
         if (version.size or 0) < _MUCH:
-            return self._verified(version, None, progress)
+            return self._verified(version, None, verify, progress)
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(max_workers=1) as pool:
-            verified = pool.submit(self._verified, version, None, progress)
+            verified = pool.submit(self._verified, version, None, verify, progress)
             work()
             return verified.result()
 
     # -- bytes ---------------------------------------------------------------------------------------------
 
     def _verified(
-        self, version: ModelVersion, only: str | None, progress: Progress | None
+        self, version: ModelVersion, only: str | None, verify: Verify, progress: Progress
     ) -> tuple[Path, str]:
         """The path of the whole (or of the file ``only``) and the sha256 that stands for the whole version."""
+        check_verify(verify)
+        check_progress(progress)
         if version.state == "withdrawn":
             raise WithdrawnError(f"{version.reference} was withdrawn: its bytes are never served again")
+        name = posixpath.basename(version.path)
+        if verify == "once" and version.digest is not None:
+            place = self._delivery.at_hand(version.digest, name, only)
+            if place is not None:
+                return place, version.digest
         content = self._locate(version.rev, version.path)
-        recorded = {file.path: f"sha256:{file.sha256}" for file in self.files(version) if file.sha256}
-        entries = {entry.path: entry for entry in content.entries}
-        if recorded and recorded.keys() != entries.keys():
-            odd = sorted(recorded.keys() ^ entries.keys())
+        recorded = self._recorded(version, content)
+        if only is not None and all(entry.path != only for entry in content.entries):
+            raise PathNotFoundError(f"{version.reference} has no file {only!r}: files() lists what it has")
+        return self._delivery.deliver(
+            self._storages[content.storage], content, recorded, digest=version.digest, reference=version.reference,
+            only=only if content.is_directory else None, progress=progress,
+        )  # fmt: skip
+
+    def _recorded(self, version: ModelVersion, content: Content) -> dict[str, str]:
+        """The sha256 of each file, as registered; nothing where only the storage's addresses were.
+
+        Raises:
+            InvalidFileError: They are of other files than the commit has.
+            IntegrityError: They are not what the version's digest stands for.
+        """
+        files = [file for file in self.files(version) if file.sha256]
+        recorded = {file.path: f"sha256:{file.sha256}" for file in files}
+        if not recorded:
+            return {}
+        entries = {entry.path for entry in content.entries}
+        if recorded.keys() != entries:
+            odd = sorted(recorded.keys() ^ entries)
             raise InvalidFileError(
                 f"{version.reference} was registered with other files than its commit has, {odd[0]!r} for one",
                 path=content.path,
             )
-        if only is not None and only not in entries:
-            raise PathNotFoundError(f"{version.reference} has no file {only!r}: files() lists what it has")
-        wanted = [entries[only]] if only is not None else list(content.entries)
-        sources = self._bring(content, wanted, recorded, progress=progress)
-        view = self._store.view(version.digest or content.address)
-        whole = view / posixpath.basename(content.path)
-        found: list[FileDigest] = []
-        for entry in wanted:
-            expected = recorded.get(entry.path, entry.address)
-            checked = verify_file(sources[entry.path], expected, name=f"{version.reference}:{entry.path}")
-            found.append(FileDigest(path=entry.path, sha256=checked.sha256[7:], size=checked.size))
-            target = whole / entry.path if content.is_directory else whole
-            self._store.name(sources[entry.path], target)
-        if only is not None:
-            return target, ""
-        return whole, whole_digest(tuple(found), is_directory=content.is_directory)
+        said = whole_digest(files, is_directory=content.is_directory)
+        if said != version.digest:
+            raise IntegrityError(
+                f"the registration of {version.reference} contradicts itself: its digest is {version.digest}, and its "
+                f"files are {said}; nothing was read: register the next version",
+                path=content.path, expected=str(version.digest), found=said,
+            )  # fmt: skip
+        return recorded
 
-    def _bring(
-        self,
-        content: Content,
-        entries: Sequence[Entry],
-        recorded: dict[str, str],
-        *,
-        progress: Progress | None,
-    ) -> dict[str, Path]:
-        """Where the bytes of each entry lie, by its path; fetches and verifies those that are not here."""
-        storage = self._storages[content.storage]
-        found = {entry.path: self._find(content, entry, recorded.get(entry.path)) for entry in entries}
-        absent = [entry for entry in entries if found[entry.path] is None]
-        if absent:
-            with self._store.staging() as folder:
-                unique = {entry.address: entry for entry in absent}
-                storage.fetch(list(unique.values()), folder, progress=progress)
-                for entry in absent:
-                    staged = folder / entry.address.replace(":", "-")
-                    if not staged.exists():  # the same bytes under two names: kept a moment ago
-                        found[entry.path] = self._find(content, entry, recorded.get(entry.path))
-                        continue
-                    checked = verify_file(staged, recorded.get(entry.path, entry.address), name=entry.path)
-                    found[entry.path] = self._store.keep(staged, checked.sha256, entry.address)
-        return {path: source for path, source in found.items() if source is not None}
-
-    def _find(self, content: Content, entry: Entry, sha256: str | None) -> Path | None:
-        place = self._storages[content.storage].find(entry)
-        if place is None and sha256 is not None:
-            place = self._store.find(sha256)
-        return place if place is not None else self._store.find(entry.address)
-
-    def _read_manifest(self, version: ModelVersion) -> tuple[FileDigest, ...]:
-        path = version.registered.manifest or MANIFEST
-        text = self._repo.read_file(version.rev, path, limit=1 << 28)
+    def _parse_manifest(self, rev: str, path: str) -> tuple[FileDigest, ...]:
+        text = self._repo.read_file(rev, path, limit=1 << 28)
         try:
             return tuple(FileDigest.model_validate(file) for file in json.loads(text or b""))
         except ValueError as error:
-            raise InvalidFileError(
-                f"{path!r} at {version.rev[:10]} is not a manifest: {error}", path=path
-            ) from error
-
-
-def _md5(entry: Entry) -> str | None:
-    """DVC's md5 of the file, where that is its address."""
-    algorithm, _, value = entry.address.partition(":")
-    return value if algorithm == "md5" else None
-
-
-def manifest_text(files: Sequence[FileDigest]) -> bytes:
-    """The canonical manifest: a JSON list by path, sorted keys, no spaces, UTF-8."""
-    listed = [
-        {"path": file.path, "sha256": file.sha256, "size": file.size}
-        for file in sorted(files, key=lambda file: file.path)
-    ]
-    return json.dumps(listed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def whole_digest(files: Sequence[FileDigest], *, is_directory: bool) -> str:
-    """The identity of a version's bytes: of its one file, or of the canonical manifest of its folder."""
-    if not is_directory:
-        return f"sha256:{files[0].sha256}"
-    return f"sha256:{hashlib.sha256(manifest_text(files)).hexdigest()}"
+            raise InvalidFileError(f"{path!r} at {rev[:10]} is not a manifest: {error}", path=path) from error

@@ -30,6 +30,7 @@ Every error this library raises on purpose is one of these::
     ├── WorkingCopyError                      the verb needs files, and this is a bare repository
     ├── InvalidFileError                      dvc.yaml, dvc.lock or a *.dvc file that can't be read
     ├── MissingBytesError                     neither in the cache nor in the remote
+    ├── CacheError (OSError)                  the folder for fetched bytes is full, or can't be written
     ├── IntegrityError                        the bytes are not the registered bytes
     ├── UntrustedModelError                   loading would run code nobody here vouched for
     ├── UnknownFormatError                    no loader recognises the file
@@ -242,6 +243,10 @@ class MissingBytesError(RegistryError):
     def __init__(self, message: str, *, paths: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.paths = tuple(paths)
+
+
+class CacheError(RegistryError, OSError):
+    """The folder in which fetched bytes are kept is full, or can't be written."""
 
 
 class IntegrityError(RegistryError):

@@ -6,8 +6,9 @@ import os
 import warnings
 
 from modelregistry.errors import DeprecatedModelWarning
+from modelregistry.progress import Progress
 from modelregistry.registry import Registry
-from modelregistry.version import Progress, Trust
+from modelregistry.version import Trust, Verify
 
 
 def load_model(
@@ -18,8 +19,9 @@ def load_model(
     registry: Registry | str | os.PathLike[str] | None = None,
     trust: Trust = None,
     loader: str | None = None,
+    verify: Verify = "once",
     offline: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> object:
     """The model that a reference names: resolved, its bytes verified, then loaded.
 
@@ -30,8 +32,11 @@ def load_model(
         registry: A registry, or a path or Git URL of one. Left out: ``$MODELREGISTRY_URL``, else the current folder.
         trust: Names (``["mypkg.Clipper"]``) or digests (``["sha256:…"]``) to trust, or ``"code"`` for anything.
         loader: The loader to use, such as ``"skops"``; else the one that recognises the file.
+        verify: ``"once"``: files that look as they did when they were last hashed are not hashed again; ``"always"``:
+            every byte is.
         offline: Read a URL's mirror as it is, without the network.
-        progress: Called with (bytes done, bytes in all) while missing bytes are fetched.
+        progress: Who is told while missing bytes are fetched: a callback of fsspec, True for a bar, False for none;
+            left out, there is a bar where somebody looks and it takes long.
 
     Raises:
         NotFoundError: No such model, version, or holder of the stage.
@@ -46,4 +51,4 @@ def load_model(
     found = opened.get(reference, version=version, stage=stage)
     if found.deprecated:
         warnings.warn(f"model {found.name!r} is deprecated", DeprecatedModelWarning, stacklevel=2)
-    return found.load(trust=trust, loader=loader, progress=progress)
+    return found.load(trust=trust, loader=loader, verify=verify, progress=progress)

@@ -18,9 +18,10 @@ from modelregistry.backends.base import Backend, Log, Synced
 from modelregistry.checks import Problem, problems_in
 from modelregistry.choice import check_there, choose
 from modelregistry.commits import Commits
-from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader, manifest_text
+from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader
 from modelregistry.cursor import Cursor
 from modelregistry.declarations import Declarations
+from modelregistry.delivery import manifest_text
 from modelregistry.errors import (
     InvalidInputError,
     InvalidReferenceError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +13,12 @@ from pydantic import JsonValue
 
 from modelregistry.dvcfiles import Declaration
 from modelregistry.events import FileDigest, Registered
+from modelregistry.progress import Progress
 
 Trust = Literal["code"] | Sequence[str] | None
 """What ``trust=`` takes: None, names and digests, or ``"code"``."""
-Progress = Callable[[int, int | None], None]
-"""Called with (bytes done, bytes in all or None) while bytes move."""
+Verify = Literal["always", "once"]
+"""What ``verify=`` takes: hash the bytes at every use, or once and again when the file looks otherwise."""
 
 
 class Reader(Protocol):
@@ -29,14 +30,14 @@ class Reader(Protocol):
     def files(self, version: ModelVersion) -> tuple[FileDigest, ...]:
         """The version's files."""
 
-    def local_path(self, version: ModelVersion, *, progress: Progress | None) -> Path:
+    def local_path(self, version: ModelVersion, *, verify: Verify, progress: Progress) -> Path:
         """A verified file or folder on this machine."""
 
-    def open(self, version: ModelVersion, path: str | None) -> BinaryIO:
+    def open(self, version: ModelVersion, path: str | None, *, verify: Verify) -> BinaryIO:
         """One verified file, opened for reading."""
 
     def load(
-        self, version: ModelVersion, *, trust: Trust, loader: str | None, progress: Progress | None
+        self, version: ModelVersion, *, trust: Trust, loader: str | None, verify: Verify, progress: Progress
     ) -> object:
         """The object."""
 
@@ -123,41 +124,52 @@ class ModelVersion:
         """
         return self._reader.files(self)
 
-    def local_path(self, *, progress: Progress | None = None) -> Path:
-        """The file or folder on this machine, read-only, every byte of it verified by this call.
+    def local_path(self, *, verify: Verify = "once", progress: Progress = None) -> Path:
+        """The file or folder on this machine, read-only and verified.
 
         Args:
-            progress: Called with (bytes done, bytes in all) while missing bytes are fetched.
+            verify: ``"once"``: files that look as they did when they were last hashed are not hashed again;
+                ``"always"``: every byte is, by this call.
+            progress: Who is told while missing bytes are fetched: a callback of fsspec, True for a bar, False for
+                none; left out, there is a bar where somebody looks and it takes long.
 
         Raises:
             MissingBytesError: The bytes are nowhere to be had.
-            IntegrityError: They are not the registered bytes.
+            IntegrityError: They are not the registered bytes; they were set aside.
+            CacheError: They can't be kept.
             PathNotFoundError: The commit does not have the artifact.
         """
-        return self._reader.local_path(self, progress=progress)
+        return self._reader.local_path(self, verify=verify, progress=progress)
 
-    def open(self, path: str | None = None) -> BinaryIO:
-        """One of its files, verified, opened for reading.
+    def open(self, path: str | None = None, *, verify: Verify = "once") -> BinaryIO:
+        """One of its files, verified, opened for reading; of a folder, only that file is fetched.
 
         Args:
             path: Inside the artifact; may be left out when the version is one file.
+            verify: As for ``local_path``.
 
         Raises:
             PathNotFoundError: No such file in it.
             MissingBytesError: Its bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        return self._reader.open(self, path)
+        return self._reader.open(self, path, verify=verify)
 
     def load(
-        self, *, trust: Trust = None, loader: str | None = None, progress: Progress | None = None
+        self,
+        *,
+        trust: Trust = None,
+        loader: str | None = None,
+        verify: Verify = "once",
+        progress: Progress = None,
     ) -> object:
         """The object: verified bytes, through the one loader that fits, within what the caller trusts.
 
         Args:
             trust: Names (``["mypkg.Clipper"]``) or digests (``["sha256:…"]``) to trust, or ``"code"`` for anything.
             loader: The loader to use, such as ``"skops"``; else the one that recognises the file.
-            progress: Called with (bytes done, bytes in all) while missing bytes are fetched.
+            verify: As for ``local_path``.
+            progress: As for ``local_path``.
 
         Raises:
             UntrustedModelError: Loading would run code that the caller does not trust; it says which.
@@ -166,7 +178,7 @@ class ModelVersion:
             MissingBytesError: The bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        return self._reader.load(self, trust=trust, loader=loader, progress=progress)
+        return self._reader.load(self, trust=trust, loader=loader, verify=verify, progress=progress)
 
     def verify(self) -> None:
         """Check every byte on this machine against what was registered; fetches what is missing.
@@ -175,7 +187,7 @@ class ModelVersion:
             IntegrityError: They are not the registered bytes.
             MissingBytesError: They are nowhere to be had.
         """
-        self._reader.local_path(self, progress=None)
+        self._reader.local_path(self, verify="always", progress=None)
 
     def __fspath__(self) -> str:
         return os.fspath(self.local_path())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-Progress = Callable[[int, int | None], None]
+Report = Callable[[int, int | None], None]
 """Called with (bytes done, bytes in all or None) while bytes move."""
 
 
@@ -45,6 +45,10 @@ class Content:
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
+Arrived = Callable[[Entry, Path], object]
+"""Called with what has arrived."""
+
+
 class Storage(ABC):
     """Finds and brings bytes; verifies nothing and parses no model: its caller does the first, loaders the second."""
 
@@ -64,11 +68,24 @@ class Storage(ABC):
         """Where the bytes of ``entry`` lie on this machine already (unverified), or None."""
 
     @abstractmethod
-    def fetch(self, entries: Sequence[Entry], into: Path, *, progress: Progress | None = None) -> None:
-        """Bring the bytes of each entry to ``into / entry.address.replace(":", "-")``, unverified.
+    def fetch(
+        self, entries: Sequence[Entry], into: Path, arrived: Arrived, *, report: Report | None = None
+    ) -> None:
+        """Bring the bytes of each entry into a file in ``into``, unverified, and give each to ``arrived``.
+
+        A file that an earlier call left half-written may be gone on with; where ``arrived`` then says that it is
+        damaged, it is brought anew.
+
+        Args:
+            entries: What to bring, each address once.
+            into: A folder that nobody else uses meanwhile.
+            arrived: Called with an entry and its file as soon as that is whole, from any thread; it takes the file
+                away. What it raises ends the call.
+            report: Called while bytes move, from any thread.
 
         Raises:
             MissingBytesError: Some are not to be had; the message says which and what to do.
+            OSError: ``into`` can't be written.
         """
 
     @abstractmethod

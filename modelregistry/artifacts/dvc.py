@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -19,19 +20,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from modelregistry.artifacts.base import Content, Entry, Progress, Storage
+from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storage
 from modelregistry.artifacts.dvcconfig import Project
 from modelregistry.artifacts.dvcoutputs import find_output
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
 from modelregistry.dvcfiles import ListedFile, Output, read_manifest
-from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError
+from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.gitrepo import GitRepo
 
 _ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
 _FEW_BYTES = 1 << 20
 _MAX_LISTING_BYTES = 128 << 20
 _EXTRAS = ("s3", "gs", "azure", "ssh")
+_CHUNK = 4 << 20
 _importing = threading.Lock()
+_log = logging.getLogger("modelregistry")
 
 
 class DvcStorage(Storage):
@@ -127,11 +130,14 @@ class DvcStorage(Storage):
         if place is None:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._home, prefix="listing-") as folder:
-                self.fetch([entry], Path(folder))
-                fetched = Path(folder, entry.address.replace(":", "-"))
-                _check_listing(fetched, entry)
-                kept.parent.mkdir(mode=0o700, exist_ok=True)
-                place = fetched.replace(kept)
+
+                def keep(entry: Entry, fetched: Path) -> None:
+                    _check_listing(fetched, entry)
+                    kept.parent.mkdir(mode=0o700, exist_ok=True)
+                    fetched.replace(kept)
+
+                self.fetch([entry], Path(folder), keep)
+                place = kept
         else:
             _check_listing(place, entry)
         return read_manifest(place.read_bytes(), entry.path.rstrip("/"))
@@ -177,8 +183,10 @@ class DvcStorage(Storage):
 
     # -- the remote ----------------------------------------------------------------------------------------
 
-    def fetch(self, entries: Sequence[Entry], into: Path, *, progress: Progress | None = None) -> None:
-        """Bring the bytes of each entry to ``into / entry.address.replace(":", "-")``, unverified.
+    def fetch(
+        self, entries: Sequence[Entry], into: Path, arrived: Arrived, *, report: Report | None = None
+    ) -> None:
+        """Bring the bytes of each entry to a file in ``into``, unverified, and give it to ``arrived``.
 
         They come from the remote that the project's configuration names, through DVC's own file systems and
         with the user's credentials; DVC's cache and the working copy are left alone.
@@ -186,26 +194,28 @@ class DvcStorage(Storage):
         Raises:
             InvalidFileError: The project's configuration can't be read.
             MissingBytesError: Some are not to be had; the message says which and what to do.
+            OSError: ``into`` can't be written.
         """
         wanted = list({entry.address: entry for entry in entries}.values())
-        counter = _Counter(wanted, progress)
+        counter = _Counter(wanted, report)
 
         def bring(filesystem: Any, path: str, entry: Entry) -> bool:
-            from fsspec.callbacks import Callback
-
-            target = into / entry.address.replace(":", "-")
-            part = target.with_name(f"{target.name}.part")
-            hook = Callback(hooks={"count": partial(counter.count, entry)})
+            part = into / f"{entry.address.replace(':', '-')}.part"
             try:
-                filesystem.get_file(path, os.fspath(part), callback=hook)
-                counter.count(entry, None, part.stat().st_size)
-                part.replace(target)
+                resumed = _resume(filesystem, path, part, entry, counter)
+                if resumed:
+                    try:
+                        arrived(entry, part)
+                    except IntegrityError:
+                        part.unlink(missing_ok=True)
+                    else:
+                        return True
+                _download(filesystem, path, part, entry, counter)
             except FileNotFoundError as error:
                 if not _is_lost(error):
                     raise
                 return False
-            finally:
-                part.unlink(missing_ok=True)
+            arrived(entry, part)
             return True
 
         lost = self._visit(wanted, bring)
@@ -297,7 +307,11 @@ class DvcStorage(Storage):
             try:
                 with _opened(name, remotes) as (filesystem, top):
                     lost += self._visit_group(group, do, filesystem, top)
+            except RegistryError:  # what `do` found of the bytes
+                raise
             except Exception as error:
+                if _is_local(error):
+                    raise
                 raise _unreachable(group, name, remotes, origin.project, error) from error
         return lost
 
@@ -358,22 +372,55 @@ class _Origin:
         return self._find(self.output.file if self.output else "", self._rev)
 
 
+def _download(filesystem: Any, path: str, part: Path, entry: Entry, counter: _Counter) -> None:
+    """Bring the object at ``path`` into the file ``part``."""
+    from fsspec.callbacks import Callback
+
+    hook = Callback(hooks={"count": partial(counter.count, entry)})
+    filesystem.get_file(path, os.fspath(part), callback=hook)
+    counter.count(entry, None, part.stat().st_size)
+
+
+def _resume(filesystem: Any, path: str, part: Path, entry: Entry, counter: _Counter) -> bool:
+    """Bring the rest of an object that is half in ``part``; whether that was to be done, and went well."""
+    done = part.stat().st_size if part.exists() else 0
+    if not done or entry.size is None or done > entry.size:
+        return False
+    try:
+        with filesystem.open(path, "rb") as source, part.open("ab") as target:
+            source.seek(done)
+            while chunk := source.read(_CHUNK):
+                target.write(chunk)
+                done += len(chunk)
+                counter.count(entry, None, done)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # some file systems can't seek: the whole is brought then
+        if _is_local(error):
+            raise
+        _log.debug("%s can't be gone on with: %s", entry.path, error)
+        return False
+    return done == entry.size
+
+
 class _Counter:
     """Adds up what the threads report."""
 
-    def __init__(self, entries: Sequence[Entry], progress: Progress | None) -> None:
+    def __init__(self, entries: Sequence[Entry], report: Report | None) -> None:
         sizes = [entry.size for entry in entries]
         self._total = None if None in sizes else sum(size for size in sizes if size is not None)
         self._done: dict[str, int] = {}
-        self._progress = progress
+        self._sum = 0
+        self._report = report
         self._lock = threading.Lock()
 
     def count(self, entry: Entry, size: int | None, value: int, **_: object) -> None:
         del size
-        if self._progress is not None:
+        if self._report is not None:
             with self._lock:
+                self._sum += value - self._done.get(entry.address, 0)
                 self._done[entry.address] = value
-                self._progress(sum(self._done.values()), self._total)
+                self._report(self._sum, self._total)
 
 
 def _object_path(address: re.Match[str]) -> str:
@@ -446,6 +493,11 @@ def _opened(name: str, remotes: dict[str, dict[str, str]]) -> Iterator[tuple[Any
         if hasattr(session, "close"):
             with suppress(Exception):
                 sync(filesystem.fs.loop, session.close, timeout=5)
+
+
+def _is_local(error: Exception) -> bool:
+    """Whether the disk of this machine is full or can't be written, rather than a remote out of reach."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def _is_lost(error: FileNotFoundError) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from modelregistry.artifacts.base import Content, Entry, Progress, Storage
+from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storage
 from modelregistry.errors import GitError, InvalidFileError, MissingBytesError
 from modelregistry.gitrepo import GitRepo, TreeEntry
 
@@ -87,11 +87,14 @@ class GitBlobStorage(Storage):
         del entry
         return None
 
-    def fetch(self, entries: Sequence[Entry], into: Path, *, progress: Progress | None = None) -> None:
-        """Write the bytes of each entry to ``into / entry.address.replace(":", "-")``, unverified.
+    def fetch(
+        self, entries: Sequence[Entry], into: Path, arrived: Arrived, *, report: Report | None = None
+    ) -> None:
+        """Write the bytes of each entry to a file in ``into``, unverified, and give it to ``arrived``.
 
         Raises:
             MissingBytesError: This clone does not have some (it is a partial one, say).
+            OSError: ``into`` can't be written.
         """
         sizes = [entry.size for entry in entries]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
@@ -108,8 +111,9 @@ class GitBlobStorage(Storage):
                     paths=[entry.path],
                 ) from error
             done += target.stat().st_size
-            if progress is not None:
-                progress(done, total)
+            if report is not None:
+                report(done, total)
+            arrived(entry, target)
 
     def missing(self, entries: Sequence[Entry], *, cached: bool = True) -> tuple[Entry, ...]:
         """None of them: what a commit names is in its repository, and is pushed with it."""

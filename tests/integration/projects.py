@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from modelregistry.artifacts.base import Entry
 
 TOP = Path(__file__).parents[2]
 
@@ -37,6 +39,11 @@ def python(folder: Path, code: str, *arguments: str) -> object:
     return json.loads(
         run(folder, sys.executable, "-c", code, *arguments, PYTHONPATH=os.fspath(TOP)) or "null"
     )
+
+
+def landing(folder: Path) -> Callable[[Entry, Path], object]:
+    """What a storage gives its files to: each gets the name of its address in the folder."""
+    return lambda entry, file: file.replace(folder / entry.address.replace(":", "-"))
 
 
 def write(path: Path, content: str | bytes) -> Path:

@@ -684,32 +684,35 @@ def object_of(folder: Path, project: Path) -> Path:
 
 @pytest.mark.parametrize("how", DAMAGE)
 @pytest.mark.parametrize("where", ["cache", "remote", "store", "in place"])
-def test_bytes_that_are_not_the_registered_ones_are_never_parsed(
+def test_bytes_that_are_not_the_registered_ones_are_never_parsed_and_set_aside(
     where: str, how: str, project: Path, tmp_path: Path, fresh_cache: Path
 ) -> None:
     marker = tmp_path / "marker"
+    cached = object_of(project / ".dvc" / "cache", project)
+    stored = object_of(tmp_path / "copy" / "storage", project)
     found = Registry(project).register("churn")
-    cached, stored = (
-        object_of(project / ".dvc" / "cache", project),
-        object_of(tmp_path / "copy" / "storage", project),
-    )
-    if where == "cache":
-        damage(cached, how, marker)
-    elif where == "in place":  # the very inode that we verified and named a moment ago
-        found.local_path()
-        cached.chmod(0o644)
-        cached.write_bytes(DAMAGE[how](cached.read_bytes(), marker))
-    elif where == "remote":
+    good = cached.read_bytes()
+
+    def wound() -> Path:
+        """Damage the bytes where the next reader finds them; returns the damaged file."""
+        write(cached, good)
+        write(stored, good)
+        shutil.rmtree(fresh_cache)
+        if where == "in place":  # the very inode that was verified and named a moment ago
+            found.local_path()
+            cached.write_bytes(DAMAGE[how](good, marker))
+            return cached
+        if where == "cache":
+            damage(cached, how, marker)
+            return cached
         cached.unlink()
-        damage(stored, how, marker)
-    else:
-        cached.unlink()
-        found.local_path()  # brought from the remote, and kept
-        kept = [path for path in (fresh_cache / "objects").rglob("*") if path.is_file()]
-        assert kept
-        for path in kept:
-            damage(path, how, marker)
-        stored.unlink()
+        if where == "remote":
+            damage(stored, how, marker)
+            return stored
+        kept = found.local_path()  # brought from the remote, and kept
+        kept.chmod(0o644)
+        kept.write_bytes(DAMAGE[how](good, marker))
+        return kept
 
     for wish in (
         lambda: mr.load_model("churn", registry=project, trust="code"),
@@ -717,19 +720,30 @@ def test_bytes_that_are_not_the_registered_ones_are_never_parsed(
         lambda: Registry(project).get("churn").open(),
         found.verify,
     ):
-        with pytest.raises(mr.IntegrityError, match=r"expected sha256:.*found sha256:") as caught:
+        bad = wound()
+        evil = bad.read_bytes()
+        with pytest.raises(mr.IntegrityError, match=r"expected sha256:.*found sha256:.*load again") as caught:
             wish()
         assert caught.value.expected == found.digest
-        assert caught.value.found != found.digest
-        assert Path(caught.value.path).name
+        assert caught.value.found == "sha256:" + hashlib.sha256(evil).hexdigest()
+        assert evil in [path.read_bytes() for path in (fresh_cache / "set-aside").iterdir()]
+        if where != "remote":
+            assert found.local_path().read_bytes() == good, "what was set aside is fetched anew"
     assert not marker.exists()
 
 
 @pytest.mark.parametrize("how", DAMAGE)
 def test_damaged_bytes_are_not_registered(how: str, project: Path, tmp_path: Path) -> None:
-    damage(object_of(project / ".dvc" / "cache", project), how, tmp_path / "marker")
-    registry = Registry(project)
-    refused(registry, project, mr.IntegrityError, "expected md5:.*found md5:", lambda r: r.register("churn"))
+    cached = object_of(project / ".dvc" / "cache", project)
+    good = cached.read_bytes()
+    damage(cached, how, tmp_path / "marker")
+    before = {**visible(project)}
+    with pytest.raises(mr.IntegrityError, match=r"expected md5:.*found md5:"):
+        Registry(project).register("churn")
+    assert not cached.exists(), "it was set aside"
+    before.pop(os.fspath(cached.relative_to(project)))
+    assert visible(project) == before
+    assert Registry(project).register("churn").local_path().read_bytes() == good
     assert not (tmp_path / "marker").exists()
 
 
@@ -744,12 +758,11 @@ def test_a_file_swapped_in_a_folder_is_found(project: Path, tmp_path: Path, fres
         found.local_path()
 
 
-def test_the_damaged_file_moved_away_as_the_error_says_comes_back(project: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_comes_back_as_the_error_says(project: Path, tmp_path: Path) -> None:
     found = Registry(project).register("churn")
     damage(object_of(project / ".dvc" / "cache", project), "a flipped bit", tmp_path / "marker")
-    with pytest.raises(mr.IntegrityError, match="move that file away") as caught:
-        found.local_path()
-    Path(caught.value.path).unlink()
+    with pytest.raises(mr.IntegrityError, match="load again"):
+        found.verify()
     assert "sha256:" + hashlib.sha256(found.local_path().read_bytes()).hexdigest() == found.digest
 
 

@@ -20,6 +20,7 @@ from modelregistry.artifacts.base import Content, Entry
 from modelregistry.artifacts.dvc import DvcStorage
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, PathNotFoundError
 from modelregistry.gitrepo import GitRepo
+from tests.integration.projects import landing
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -142,7 +143,7 @@ def entries(content: Content | None) -> dict[str, str]:
 def bring(storage: DvcStorage, content: Content | None, into: Path) -> dict[str, bytes]:
     assert content is not None
     into.mkdir(parents=True, exist_ok=True)
-    storage.fetch(content.entries, into)
+    storage.fetch(content.entries, into, landing(into))
     assert {path.name for path in into.iterdir()} == {
         entry.address.replace(":", "-") for entry in content.entries
     }
@@ -329,7 +330,12 @@ def test_missing_bytes_are_fetched_and_the_cache_left_alone(project: Path, tmp_p
     assert content is not None
     assert storage.missing(content.entries) == ()
     (tmp_path / "one").mkdir()
-    storage.fetch(content.entries, tmp_path / "one", progress=lambda done, total: seen.append((done, total)))
+    storage.fetch(
+        content.entries,
+        tmp_path / "one",
+        landing(tmp_path / "one"),
+        report=lambda done, total: seen.append((done, total)),
+    )
     assert [path.read_bytes() for path in (tmp_path / "one").iterdir()] == [b"one"]
     assert seen[-1] == (3, 3)
     tree = storage.locate("HEAD", "folder")
@@ -380,7 +386,7 @@ def test_bytes_missing_everywhere_are_named_with_what_to_do(project: Path, tmp_p
     assert [entry.path for entry in storage.missing(tree.entries)] == ["y/z.bin"]
     (tmp_path / "into").mkdir()
     with pytest.raises(MissingBytesError, match=r"'y/z\.bin'.*'dvc push'") as caught:
-        storage.fetch(tree.entries, tmp_path / "into")
+        storage.fetch(tree.entries, tmp_path / "into", landing(tmp_path / "into"))
     assert caught.value.paths == ("y/z.bin",)
     assert [path.name for path in (tmp_path / "into").iterdir()] == [f"md5-{md5('x')}"]
 
@@ -405,7 +411,7 @@ def test_without_a_remote_what_is_not_here_is_missing(project: Path, tmp_path: P
     assert content is not None
     assert storage.missing(content.entries) == content.entries
     with pytest.raises(MissingBytesError, match="dvc remote add"):
-        storage.fetch(content.entries, tmp_path)
+        storage.fetch(content.entries, tmp_path, landing(tmp_path))
 
 
 def test_imported_bytes_are_said_to_come_from_their_source(project: Path, tmp_path: Path) -> None:
@@ -418,7 +424,7 @@ def test_imported_bytes_are_said_to_come_from_their_source(project: Path, tmp_pa
     assert content is not None
     assert storage.missing(content.entries) == content.entries
     with pytest.raises(MissingBytesError, match=r"it was imported from .*'dvc pull' brings it"):
-        storage.fetch(content.entries, tmp_path)
+        storage.fetch(content.entries, tmp_path, landing(tmp_path))
     dvc(other, "fetch", "-q")
     assert storage.find(content.entries[0]) is not None
 
@@ -430,7 +436,7 @@ def test_a_remote_of_another_kind_without_its_package_says_which(project: Path, 
     content = storage.locate("HEAD", "single/added.pkl")
     assert content is not None
     with pytest.raises(MissingBytesError, match="pip install dvc-oss") as caught:
-        storage.fetch(content.entries, tmp_path)
+        storage.fetch(content.entries, tmp_path, landing(tmp_path))
     assert caught.value.__cause__ is not None
 
 
@@ -507,7 +513,7 @@ def test_a_server_that_is_down_is_a_clear_error(project: Path, tmp_path: Path) -
     content = storage.locate("HEAD", "single/added.pkl")
     assert content is not None
     with pytest.raises(MissingBytesError, match=r"remote 'w' can't be read \("):
-        storage.fetch(content.entries, tmp_path)
+        storage.fetch(content.entries, tmp_path, landing(tmp_path))
     with pytest.raises(MissingBytesError, match="can't be read"):
         storage.missing(content.entries)
 
@@ -525,7 +531,7 @@ storage = DvcStorage(GitRepo.discover({str(project)!r}), home=Path({str(tmp_path
 content = storage.locate("HEAD", "single/added.pkl")
 assert storage.find(content.entries[0])
 assert "dvc" not in sys.modules
-storage.fetch(content.entries, Path({str(tmp_path)!r}))
+storage.fetch(content.entries, Path({str(tmp_path)!r}), lambda entry, file: None)
 assert "dvc" in sys.modules
 assert state() == before, state()
 """
@@ -561,7 +567,7 @@ def test_a_mirror_of_a_url_needs_a_remote_with_a_place(project: Path, tmp_path: 
     content = storage.locate("HEAD", "single/added.pkl")
     assert content is not None
     with pytest.raises(MissingBytesError, match="relative to a repository that is not on this machine"):
-        storage.fetch(content.entries, tmp_path)
+        storage.fetch(content.entries, tmp_path, landing(tmp_path))
 
 
 def test_a_mirror_uses_the_remote_that_the_default_branch_names_today(project: Path, tmp_path: Path) -> None:
@@ -599,7 +605,11 @@ def test_each_project_of_a_monorepo_has_its_own_cache_and_remote(project: Path, 
     )
     both = [mirror.locate("HEAD", path) for path in ("teams/risk/models/m.pkl", "single/added.pkl")]
     (tmp_path / "both").mkdir()
-    mirror.fetch([entry for content in both if content for entry in content.entries], tmp_path / "both")
+    mirror.fetch(
+        [entry for content in both if content for entry in content.entries],
+        tmp_path / "both",
+        landing(tmp_path / "both"),
+    )
     assert sorted(path.read_bytes() for path in (tmp_path / "both").iterdir()) == [b"added", b"risk"]
 
 

@@ -12,6 +12,7 @@ from modelregistry.artifacts.base import Entry
 from modelregistry.artifacts.gitblob import GitBlobStorage
 from modelregistry.errors import InvalidFileError, MissingBytesError
 from modelregistry.gitrepo import GitRepo
+from tests.integration.projects import landing
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -82,7 +83,7 @@ def test_the_commit_counts_and_not_the_working_copy(
     for rev in (first, "HEAD"):
         content = storage.locate(rev, "models/m.json")
         assert content is not None
-        storage.fetch(content.entries, tmp_path)
+        storage.fetch(content.entries, tmp_path, landing(tmp_path))
         bodies.append((tmp_path / content.entries[0].address.replace(":", "-")).read_bytes())
     assert bodies == [b"{}\r\n", b"[]"]
 
@@ -95,7 +96,9 @@ def test_bytes_are_brought_as_committed_and_progress_is_told(
     assert content is not None
     assert [storage.find(entry) for entry in content.entries] == [None, None]
     assert storage.missing(content.entries) == ()
-    storage.fetch(content.entries, tmp_path, progress=lambda done, total: seen.append((done, total)))
+    storage.fetch(
+        content.entries, tmp_path, landing(tmp_path), report=lambda done, total: seen.append((done, total))
+    )
     for entry in content.entries:
         brought = (tmp_path / entry.address.replace(":", "-")).read_bytes()
         assert brought == (project / "models" / entry.path).read_bytes()
@@ -106,7 +109,7 @@ def test_a_blob_this_clone_lacks_is_missing_and_leaves_no_file(
     storage: GitBlobStorage, tmp_path: Path
 ) -> None:
     with pytest.raises(MissingBytesError, match=r"'m\.bin'.*git fetch --refetch"):
-        storage.fetch([Entry("m.bin", f"git:{'1' * 40}", 3)], tmp_path)
+        storage.fetch([Entry("m.bin", f"git:{'1' * 40}", 3)], tmp_path, landing(tmp_path))
     assert not list(tmp_path.glob("git-*"))
 
 
@@ -144,7 +147,7 @@ def test_a_bare_repository_serves_too(project: Path, tmp_path: Path) -> None:
     storage = GitBlobStorage(GitRepo.discover(tmp_path / "bare.git"))
     content = storage.locate("HEAD", "models/m.json")
     assert content is not None
-    storage.fetch(content.entries, tmp_path)
+    storage.fetch(content.entries, tmp_path, landing(tmp_path))
     assert (tmp_path / content.entries[0].address.replace(":", "-")).read_bytes() == b"{}\r\n"
 
 
