@@ -20,6 +20,7 @@ from modelregistry.collector import paused
 if TYPE_CHECKING:
     from modelregistry.errors import (
         AccessDeniedError,
+        CacheError,
         ConflictError,
         DatabaseError,
         DeprecatedModelWarning,
@@ -59,9 +60,10 @@ if TYPE_CHECKING:
         WithdrawnError,
         WorkingCopyError,
     )
+    from modelregistry.following import follow
     from modelregistry.history import ANY, EMPTY
     from modelregistry.listing import Model
-    from modelregistry.loading import load_model
+    from modelregistry.loading import download, load_model
     from modelregistry.names import Reference
     from modelregistry.plugins import migrate, open_backend
     from modelregistry.registry import Registry
@@ -76,6 +78,8 @@ _HOMES = {
     "ModelVersion": "version",
     "Reference": "names",
     "Registry": "registry",
+    "download": "loading",
+    "follow": "following",
     "load_model": "loading",
     "migrate": "plugins",
     "open_backend": "plugins",
@@ -85,6 +89,7 @@ __all__ = [
     "ANY",
     "EMPTY",
     "AccessDeniedError",
+    "CacheError",
     "ConflictError",
     "DatabaseError",
     "DeprecatedModelWarning",
@@ -128,6 +133,8 @@ __all__ = [
     "WithdrawnError",
     "WorkingCopyError",
     "__version__",
+    "download",
+    "follow",
     "load_model",
     "migrate",
     "open_backend",

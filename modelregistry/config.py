@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
 from modelregistry.gitcall import without_secrets
-from modelregistry.gitrepo import GitRepo
+from modelregistry.gitrepo import GitRepo, file_mark
 from modelregistry.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
 from modelregistry.privatefile import doubt_of
@@ -24,6 +25,10 @@ from modelregistry.yamltext import is_null, parse
 if TYPE_CHECKING:
     from modelregistry.signers import Signers
 
+_VARIABLES = (
+    "MODELREGISTRY_URL", "MODELREGISTRY_BACKEND", "MODELREGISTRY_POLICY", "MODELREGISTRY_HOME", "MODELREGISTRY_CACHE",
+    "HOME", "XDG_CONFIG_HOME",
+)  # fmt: skip
 SETTINGS_FILE = ".modelregistry.toml"
 GTO_FILE = ".gto"
 # What GTO 1.10 reads from its own file (gto/config.py), in lower case.
@@ -273,6 +278,19 @@ def policy_file() -> Path | None:
         return Path(chosen)
     path = _config_folder() / "policy.toml"
     return path if path.exists() else None
+
+
+def token() -> Hashable:
+    """What changes when a registry would be opened otherwise: cheap, since every ``load_model`` asks."""
+    values = tuple(map(os.environ.get, _VARIABLES))
+    return values, *map(file_mark, _settings_files(values))
+
+
+@lru_cache(maxsize=4)
+def _settings_files(_: tuple[str | None, ...]) -> tuple[Path, ...]:
+    """The files that say how, for these values of the variables."""
+    folder = _config_folder()
+    return policy_file() or folder / "policy.toml", folder / "config.toml"
 
 
 def _config_folder() -> Path:

@@ -27,6 +27,7 @@ from modelregistry.errors import (
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
 from modelregistry.plugins import import_library, loaders_for
+from modelregistry.privatecopy import copy_out
 from modelregistry.progress import Progress, check_progress
 from modelregistry.store import Store
 from modelregistry.trust import Ledger
@@ -42,13 +43,18 @@ class ContentReader:
     """Brings and verifies the bytes of versions; the ``Reader`` of every ``ModelVersion`` of one registry."""
 
     def __init__(
-        self, repo: GitRepo, declarations: Declarations, storages: Sequence[Storage], store: Store
+        self,
+        repo: GitRepo,
+        declarations: Declarations,
+        storages: Sequence[Storage],
+        store: Store,
+        *,
+        offline: bool = False,
     ) -> None:
         self._repo = repo
         self._declarations = declarations
         self._storages = {storage.name: storage for storage in storages}
-        self._store = store
-        self._delivery = Delivery(store)
+        self._delivery = Delivery(store, offline=offline)
         self._locate = lru_cache(maxsize=1024)(self._read_content)
         self._read_manifest = lru_cache(maxsize=16)(self._parse_manifest)
 
@@ -190,6 +196,20 @@ class ContentReader:
             path = files[0].path
         found, _ = self._verified(version, path, verify, None)
         return open(found, "rb")
+
+    def download(
+        self,
+        version: ModelVersion,
+        to: Path,
+        *,
+        overwrite: bool = False,
+        verify: Verify = "once",
+        progress: Progress = None,
+    ) -> Path:
+        """A copy of the verified file or folder in the folder ``to``."""
+        path, _ = self._verified(version, None, verify, progress)
+        digests = {file.path: f"sha256:{file.sha256}" for file in self.files(version) if file.sha256}
+        return copy_out(path, to, posixpath.basename(version.path), digests, overwrite=overwrite)
 
     def load(
         self,

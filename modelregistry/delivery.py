@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from modelregistry.artifacts.base import Content, Entry, Storage
-from modelregistry.errors import CacheError, IntegrityError, InvalidInputError
+from modelregistry.errors import CacheError, IntegrityError, InvalidInputError, MissingBytesError
 from modelregistry.events import FileDigest
 from modelregistry.progress import Progress, reported
 from modelregistry.receipts import Receipt, date_back, look
@@ -23,10 +23,16 @@ _THREADS = 4
 
 
 class Delivery:
-    """Finds or fetches the files of artifacts, verifies them, and links them into the store's views."""
+    """Finds or fetches the files of artifacts, verifies them, and links them into the store's views.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where they are kept.
+        offline: Fetch nothing.
+    """
+
+    def __init__(self, store: Store, *, offline: bool = False) -> None:
         self._store = store
+        self._offline = offline
 
     # -- what was delivered before -------------------------------------------------------------------------
 
@@ -107,6 +113,13 @@ class Delivery:
         places = {entry.path: self._find(storage, entry, expected[entry.path]) for entry in entries}
         fetched: dict[str, tuple[Path, Digests]] = {}
         if None in places.values():
+            if self._offline:
+                lost = [path for path, place in places.items() if place is None]
+                raise MissingBytesError(
+                    f"offline=True, and {len(lost)} of {len(entries)} files of {reference} are not on this machine, "
+                    f"{lost[0]!r} for one: load it once with the network, or run 'dvc fetch'",
+                    paths=lost,
+                )
             with self._store.incoming(content.address or entries[0].address) as folder:
                 # Another process may have brought them while this one waited.
                 places = {entry.path: self._find(storage, entry, expected[entry.path]) for entry in entries}

@@ -60,6 +60,7 @@ from modelregistry.version import ModelVersion
 
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
+    from modelregistry.cache import Cache
     from modelregistry.changes import Change, Writer
     from modelregistry.copying import Copied
     from modelregistry.gitmirror import GitMirror
@@ -93,7 +94,7 @@ class Registry:
             ``"origin"`` where there is one; None shares with nobody. Of a URL, the URL itself.
         push: Publish what is written at once; else it is staged in this clone until ``sync()``.
         max_age: Seconds after which the mirror of a URL is fetched anew before a read; 0 for always.
-        offline: Read the mirror of a URL as it is, without the network.
+        offline: Read the mirror of a URL as it is, and only bytes that are on this machine: without the network.
         sign: Sign every event with the key that Git is configured with (``user.signingKey``, SSH or GPG).
         signers: Whose events count: a policy file (``.toml``), an ``allowed_signers`` file of OpenSSH, or a mapping of
             e-mail addresses to keys. Left out: this user's own policy file, where there is one. What fails it counts
@@ -166,7 +167,8 @@ class Registry:
             load_class(STORAGES["git"])(self._repo),
         ]
         self._declarations = Declarations(self._repo)
-        self._content = ContentReader(self._repo, self._declarations, storages, Store(cache))
+        self._store = Store(cache)
+        self._content = ContentReader(self._repo, self._declarations, storages, self._store, offline=offline)
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
         if self._is_partial:
@@ -246,6 +248,19 @@ class Registry:
     def synced_at(self) -> datetime | None:
         """When the mirror of a URL was last brought up to date; None for a registry opened by its path."""
         return self._mirror.synced_at if self._mirror is not None else None
+
+    @property
+    def cache(self) -> Cache:
+        """The bytes that this user has fetched, for all registries: to list, verify and prune."""
+        from modelregistry.cache import Cache
+
+        return Cache(self._store, self._every_version)
+
+    def _every_version(self) -> Iterator[ModelVersion]:
+        self._refresh()
+        for folded in self._fold_all():
+            for name in folded.history.served:
+                yield self._version(folded, name)
 
     # -- reading -------------------------------------------------------------------------------------------
 

@@ -36,6 +36,11 @@ class Reader(Protocol):
     def open(self, version: ModelVersion, path: str | None, *, verify: Verify) -> BinaryIO:
         """One verified file, opened for reading."""
 
+    def download(
+        self, version: ModelVersion, to: Path, *, overwrite: bool, verify: Verify, progress: Progress
+    ) -> Path:
+        """A copy of the verified file or folder in the folder ``to``."""
+
     def load(
         self, version: ModelVersion, *, trust: Trust, loader: str | None, verify: Verify, progress: Progress
     ) -> object:
@@ -154,6 +159,30 @@ class ModelVersion:
             IntegrityError: They are not the registered bytes.
         """
         return self._reader.open(self, path, verify=verify)
+
+    def download(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        verify: Verify = "once",
+        progress: Progress = None,
+    ) -> Path:
+        """Copy its verified file or folder into a folder, whole or not at all; returns where it is there.
+
+        Args:
+            to: The folder, made if need be. What is there already, with the same bytes, is left alone.
+            overwrite: Replace what has the same name there, and other bytes.
+            verify: As for ``local_path``.
+            progress: As for ``local_path``.
+
+        Raises:
+            InvalidInputError: Something else has that name there, or ``to`` is a file.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes; they were set aside.
+            CacheError: They can't be kept.
+        """
+        return self._reader.download(self, Path(to), overwrite=overwrite, verify=verify, progress=progress)
 
     def load(
         self,
