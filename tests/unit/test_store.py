@@ -69,7 +69,7 @@ def test_what_is_no_digest_verifies_nothing(file: Path, expected: str) -> None:
 
 def test_a_kept_file_is_found_under_each_digest_read_only(store: Store, file: Path) -> None:
     assert store.find(SHA256) is None
-    with store.staging() as folder:
+    with store.incoming(MD5) as folder:
         staged = folder / "x"
         staged.write_bytes(DATA)
         kept = store.keep(staged, SHA256, MD5)
@@ -79,25 +79,58 @@ def test_a_kept_file_is_found_under_each_digest_read_only(store: Store, file: Pa
         assert found is not None and found.read_bytes() == DATA
         assert stat.S_IMODE(found.stat().st_mode) == 0o444
         assert found.samefile(kept)
-    assert len(names_in(store.folder)) == 2, "nothing is left of the staging"
+    assert len(names_in(store.folder / "objects")) == 2
+    assert names_in(store.folder / "incoming") == set(), "nothing is left of its arrival"
 
 
-def test_staging_is_gone_after_a_failure(store: Store) -> None:
+def test_what_came_halfway_is_there_for_the_next_one_and_gone_when_that_is_done(store: Store) -> None:
     def fail_halfway() -> None:
-        with store.staging() as folder:
+        with store.incoming(MD5) as folder:
             (folder / "half").write_bytes(b"half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail_halfway()
-    assert names_in(store.folder) == set()
+    with store.incoming(SHA256) as folder:
+        assert names_in(folder) == set()
+    with store.incoming(MD5) as folder:
+        assert (folder / "half").read_bytes() == b"half"
+    assert names_in(store.folder / "incoming") == set()
 
 
-@pytest.mark.parametrize("first", ["staging", "name"])
+def test_one_at_a_time_brings_the_same_bytes_and_others_are_not_waited_for(store: Store) -> None:
+    inside = []
+
+    def bring(_: int) -> None:
+        with store.incoming(MD5):
+            inside.append(1)
+            assert inside == [1]
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(bring, range(64)))
+    with store.incoming(MD5), store.incoming(SHA256):
+        pass
+
+
+def test_a_damaged_file_is_set_aside_under_all_its_names(store: Store, file: Path) -> None:
+    for digest in (SHA256, MD5):
+        store.name(file, store.place(digest))
+    view = store.view(SHA256) / "model.bin"
+    store.name(file, view)
+    aside = store.set_aside(store.place(SHA256), [store.place(MD5), view, store.view(SHA256) / "none"])
+    assert aside is not None and aside.read_bytes() == DATA
+    assert (store.find(SHA256), store.find(MD5), view.exists()) == (None, None, False)
+    assert file.read_bytes() == DATA, "a name outside the store is not touched"
+
+
+@pytest.mark.parametrize("first", ["incoming", "name", "set_aside"])
 def test_only_this_user_may_enter(store: Store, file: Path, first: str) -> None:
-    if first == "staging":
-        with store.staging():
+    if first == "incoming":
+        with store.incoming(MD5):
             pass
+    elif first == "set_aside":
+        store.set_aside(file)
     else:
         store.name(file, store.view(SHA256) / "model.bin")
     assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
@@ -125,13 +158,13 @@ def test_a_dangling_name_is_replaced(store: Store, file: Path) -> None:
 
 def test_many_may_keep_the_same_bytes_at_once(store: Store) -> None:
     def keep(_: int) -> bytes:
-        with store.staging() as folder:
+        with store.incoming(MD5) as folder:
             (folder / "x").write_bytes(DATA)
             return store.keep(folder / "x", SHA256).read_bytes()
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(keep, range(32))) == {DATA}
-    assert len(names_in(store.folder)) == 1
+    assert len(names_in(store.folder / "objects")) == 1
 
 
 def test_many_may_give_the_same_file_its_name_at_once(store: Store, file: Path) -> None:
