@@ -17,6 +17,7 @@ from modelregistry.delivery import Delivery, check_verify, described, md5_of, wh
 from modelregistry.deserialize import deserialize
 from modelregistry.dvcfiles import Declaration
 from modelregistry.errors import (
+    CacheError,
     IntegrityError,
     InvalidFileError,
     MissingBytesError,
@@ -137,7 +138,8 @@ class ContentReader:
         found = self._delivery.bring(storage, content, content.entries, {}, reference=path)
         files = described(content.entries, found)
         digest = whole_digest(files, is_directory=content.is_directory)
-        self._delivery.name(content, digest, found)  # the next to load it need not hash it again
+        with suppress(CacheError):  # the next to load it need not hash it again
+            self._delivery.name(content, digest, found)
         return Bytes(digest, content.address, sum(file.size or 0 for file in files), files), content
 
     def local(self, bytes_: Bytes, content: Content) -> Path | None:
@@ -222,13 +224,12 @@ class ContentReader:
     ) -> object:
         """The object, through the one choke point."""
         trusted = TrustValue.parse(trust)
-        path, digest = self._verified_while(
-            lambda: import_library(posixpath.basename(version.path), loader), version, verify, progress
-        )
+        name = posixpath.basename(version.path)
+        path, digest = self._verified_while(lambda: import_library(name, loader), version, verify, progress)
         with paused():
             return deserialize(
-                path, posixpath.basename(version.path), digest=digest, reference=version.reference,
-                loaders=loaders_for(path, path.name, loader), loader=loader, trust=trusted,
+                path, name, digest=digest, reference=version.reference,
+                loaders=loaders_for(path, name, loader), loader=loader, trust=trusted,
                 made_here=digest in Ledger(),
             )  # fmt: skip
 

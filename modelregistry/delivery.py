@@ -85,10 +85,12 @@ class Delivery:
         found = self.bring(storage, content, wanted, recorded, reference=reference, progress=progress)
         if only is None:
             digest = whole_digest(described(content.entries, found), is_directory=content.is_directory)
-        place = self.name(content, digest or content.address, found)
-        if place is None:  # the store can't be written: a file is handed out as it lies
-            if content.is_directory and only is None:
-                raise cache_error(self._store.folder, OSError("no place for the folder"))
+        try:
+            place = self.name(content, digest or content.address, found)
+        except CacheError as error:
+            if len(wanted) > 1:
+                raise
+            _log.warning("%s is handed out as it lies: %s", reference, error)
             return found[wanted[0].path][0], digest or ""
         return (place if only is None else place / only), digest or ""
 
@@ -222,31 +224,30 @@ class Delivery:
 
     # -- names ---------------------------------------------------------------------------------------------
 
-    def name(self, content: Content, digest: str, found: Mapping[str, tuple[Path, Digests]]) -> Path | None:
-        """Give verified files the names they have in the artifact; where that is, or None where it can't be written.
+    def name(self, content: Content, digest: str, found: Mapping[str, tuple[Path, Digests]]) -> Path:
+        """Give verified files the names they have in the artifact; returns the place of that.
 
         Args:
             content: What the artifact consists of.
             digest: The identity of the whole.
             found: Where the bytes of files of it lie, and what they hash to.
+
+        Raises:
+            CacheError: The store can't be written.
         """
         called = posixpath.basename(content.path)
         place = self._store.view(digest) / called
         receipt = Receipt(self._store.read_receipt(digest, called).files)
-        try:
-            for path, (source, digests) in found.items():
-                target = place / path if content.is_directory else place
-                self._store.name(source, target)
-                key = path if content.is_directory else ""
-                now = look(target)
-                # To give it one more name moved the file's ctime, and nothing else.
-                if digests.facts is not None and now is not None and digests.facts.linked(now):
-                    receipt.files[key] = now
-                else:
-                    receipt.files.pop(key, None)
-        except CacheError as error:
-            _log.warning("%s", error)
-            return None
+        for path, (source, digests) in found.items():
+            target = place / path if content.is_directory else place
+            self._store.name(source, target)
+            key = path if content.is_directory else ""
+            now = look(target)
+            # To give it one more name moved the file's ctime, and nothing else.
+            if digests.facts is not None and now is not None and digests.facts.linked(now):
+                receipt.files[key] = now
+            else:
+                receipt.files.pop(key, None)
         receipt.whole = len(receipt.files) == len(content.entries)
         receipt.save(self._store.receipt(digest, called))
         return place

@@ -50,7 +50,8 @@ def load_model(
         loader: The loader to use, such as ``"skops"``; else the one that recognises the file.
         verify: ``"once"``: files that look as they did when they were last hashed are not hashed again; ``"always"``:
             every byte is. What is in memory already was verified when it was loaded.
-        offline: Read a URL's mirror as it is, and only bytes that are on this machine, without the network.
+        offline: Read a URL's mirror as it is, and only bytes that are on this machine, without the network. A registry
+            that is passed says that itself.
         copy: Load an object of the caller's own.
         progress: Who is told while missing bytes are fetched: a callback of fsspec, True for a bar, False for none;
             left out, there is a bar where somebody looks and it takes long.

@@ -35,9 +35,8 @@ class Facts(NamedTuple):
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def settled(self, now: int) -> bool:
-        """Whether the last change is so old that another one, after ``now`` (ns), must show."""
-        newest = max(self.mtime_ns, self.ctime_ns)
-        return newest < now - (_TICK if newest % _SECOND else _COARSE_TICK)
+        """Whether the last write is so old that another one, after ``now`` (ns), must show."""
+        return self.mtime_ns < now - (_TICK if self.mtime_ns % _SECOND else _COARSE_TICK)
 
     def linked(self, later: Facts) -> bool:
         """Whether ``later`` may be the same file with one more name, which moves its ctime and nothing else."""

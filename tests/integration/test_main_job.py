@@ -16,6 +16,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.receipts import Receipt
 from tests.integration.projects import (
     commit,
     dvc,
@@ -292,6 +293,8 @@ def test_bytes_that_are_only_in_the_remote_are_fetched_verified_and_kept(
     assert found[0].local_path().stat().st_mode & 0o222 == 0
     assert not (project / ".dvc" / "cache").exists()
     assert fresh_cache.stat().st_mode & 0o077 == 0
+    receipts = [Receipt.load(path) for path in (fresh_cache / "receipts").rglob("*") if path.is_file()]
+    assert [receipt.whole for receipt in receipts] == [True, True], "none of it is hashed again"
 
 
 # -- declare=True ------------------------------------------------------------------------------------------
