@@ -1,0 +1,434 @@
+"""What a model was made from, as a graph of values: its questions, its differences and its JSON; nothing is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol, get_args
+
+from pydantic import JsonValue
+
+from modelregistry.errors import InvalidInputError
+
+SCHEMA = 1
+"""The version of the JSON that ``to_dict`` gives (docs/reference/lineage-format.md)."""
+
+Kind = Literal[
+    "model",
+    "dataset",
+    "artifact",
+    "code",
+    "params",
+    "metrics",
+    "plots",
+    "step",
+    "source",
+    "repository",
+    "run",
+]
+"""``artifact`` is what a step made for another one; ``source`` a place outside Git, such as a URL."""
+Status = Literal["recorded", "stale", "declared", "unreachable", "unread"]
+"""``recorded``: DVC recorded it when it ran. ``stale``: the project says otherwise by now, at that very commit.
+``declared``: a person said so at registration. ``unreachable``: its repository can't be had. ``unread``: what records it
+can't be read."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_MADE_OF_BYTES = frozenset({"model", "dataset", "artifact", "code", "metrics", "plots"})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing that a model was made from, or the model."""
+
+    id: str
+    """What tells it from the others of one lineage; the same thing has the same one in another lineage, but for its
+    bytes and values."""
+    kind: Kind
+    name: str
+    """For people: a path, the name of a step, a URL."""
+    repository: str | None = None
+    """The URL of the repository it is in, where that is not the registry's own."""
+    rev: str | None = None
+    """The commit at which it was read."""
+    path: str | None = None
+    """From the root of the repository."""
+    digest: str | None = None
+    """Of its bytes, algorithm first: ``md5:…`` as DVC recorded it, ``git:…`` for what lies in Git, ``sha256:…``."""
+    size: int | None = None
+    """Bytes."""
+    values: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+    """Of params and metrics, what they were; of a step, ``cmd`` and ``wdir``; of a source, ``etag`` and the like."""
+    status: Status = "recorded"
+    note: str | None = None
+    """What is to be said of it: why it is stale, or could not be reached."""
+    version: str | None = None
+    """The model version it is, as a reference, where its repository is a registry."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether DVC vouches for it."""
+        return self.status == "recorded"
+
+    def same_content(self, other: Node) -> bool:
+        """Whether two nodes with one id have the same bytes and values."""
+        return (self.digest, self.values, self.version) == (other.digest, other.values, other.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``made`` was made from ``source``."""
+
+    made: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What Git says changed in one file: lines, or None where it holds no text."""
+
+    path: str
+    added: int | None
+    removed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeChanges:
+    """What Git says changed between two commits."""
+
+    files: tuple[FileChange, ...] = ()
+    commits: tuple[str, ...] = ()
+    """Those of the second that the first has not, newest first: the id, a space, the subject."""
+
+
+class Compare(Protocol):
+    """How the commits of two lineages are compared."""
+
+    def __call__(self, old: str, new: str, paths: Sequence[str], /) -> CodeChanges:
+        """What changed at these paths from one commit to the other."""
+
+
+class Lineage:
+    """A model version and everything that is known to have made it: a frozen graph.
+
+    Args:
+        nodes: The model first.
+        edges: Between nodes that are there.
+        notes: What has to be known of the whole, such as what was left out.
+        compare: Asks Git what changed between two commits; without it, ``diff`` does not say.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[Node],
+        edges: Iterable[Edge],
+        notes: Iterable[str] = (),
+        *,
+        compare: Compare | None = None,
+    ) -> None:
+        self._compare = compare
+        self._nodes = {node.id: node for node in nodes}
+        if not self._nodes:
+            raise InvalidInputError("a lineage has at least the node of its model")
+        self.edges = tuple(dict.fromkeys(edges))
+        self.notes = tuple(notes)
+        for edge in self.edges:
+            if not {edge.made, edge.source} <= self._nodes.keys():
+                raise InvalidInputError(f"an edge without its node: {edge!r}")
+
+    # -- the graph -----------------------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Everything, the model first."""
+        return tuple(self._nodes.values())
+
+    @property
+    def subject(self) -> Node:
+        """The model."""
+        return next(iter(self._nodes.values()))
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __contains__(self, node: object) -> bool:
+        return (node.id if isinstance(node, Node) else node) in self._nodes
+
+    def __getitem__(self, id: str) -> Node:  # noqa: A002 - the field's name
+        return self._nodes[id]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Lineage):
+            return NotImplemented
+        return (self.nodes, self.edges, self.notes) == (other.nodes, other.edges, other.notes)
+
+    def __hash__(self) -> int:
+        return hash((tuple(self._nodes), self.edges))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(found)} {kind}" for kind in KINDS if (found := self.of_kind(kind)))
+        return f"<lineage of {self.subject.name!r}: {counts}>"
+
+    @cached_property
+    def _sources(self) -> Mapping[str, Sequence[str]]:
+        return _neighbours((edge.made, edge.source) for edge in self.edges)
+
+    @cached_property
+    def _products(self) -> Mapping[str, Sequence[str]]:
+        return _neighbours((edge.source, edge.made) for edge in self.edges)
+
+    # -- questions -----------------------------------------------------------------------------------------
+
+    def of_kind(self, *kinds: Kind) -> tuple[Node, ...]:
+        """The nodes of these kinds."""
+        return tuple(node for node in self if node.kind in kinds)
+
+    @property
+    def datasets(self) -> tuple[Node, ...]:
+        """The data that no step of the pipeline made."""
+        return self.of_kind("dataset")
+
+    @property
+    def code(self) -> tuple[Node, ...]:
+        """The files and folders in Git that steps depend on."""
+        return self.of_kind("code")
+
+    @property
+    def params(self) -> tuple[Node, ...]:
+        """The parameters as they were when the steps ran: a node for each step and file."""
+        return self.of_kind("params")
+
+    @property
+    def metrics(self) -> tuple[Node, ...]:
+        """The metrics files, with their values."""
+        return self.of_kind("metrics")
+
+    @property
+    def plots(self) -> tuple[Node, ...]:
+        """The plots."""
+        return self.of_kind("plots")
+
+    @property
+    def steps(self) -> tuple[Node, ...]:
+        """The steps of the pipeline (DVC calls them stages), the last one first."""
+        return self.of_kind("step")
+
+    @property
+    def sources(self) -> tuple[Node, ...]:
+        """Where things came from: other repositories, and places outside Git."""
+        return self.of_kind("source", "repository")
+
+    @property
+    def run(self) -> Node | None:
+        """The commit: who made it and when, and the environment where that is known."""
+        return next(iter(self.of_kind("run")), None)
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """What nothing here is known to have made."""
+        return tuple(node for node in self if not self._sources.get(node.id))
+
+    def upstream(self, node: Node | str) -> tuple[Node, ...]:
+        """Everything that a node was made from, nearest first.
+
+        Raises:
+            InvalidInputError: It is not in this lineage.
+        """
+        return self._walk(node, self._sources)
+
+    def downstream(self, node: Node | str) -> tuple[Node, ...]:
+        """Everything here that was made from a node, nearest first.
+
+        Raises:
+            InvalidInputError: It is not in this lineage.
+        """
+        return self._walk(node, self._products)
+
+    def find(self, what: str) -> tuple[Node, ...]:
+        """The nodes that are ``what``: a digest, a path, a name, a URL, ``url@rev``, or a reference.
+
+        A path also finds the folder that holds it, and what is in it.
+        """
+        return tuple(node for node in self if _is(node, what))
+
+    def _walk(self, node: Node | str, neighbours: Mapping[str, Sequence[str]]) -> tuple[Node, ...]:
+        start = node.id if isinstance(node, Node) else node
+        if start not in self._nodes:
+            raise InvalidInputError(f"{start!r} is not in the lineage of {self.subject.name!r}")
+        seen = {start: None}
+        pending = [start]
+        for each in pending:
+            for next_one in neighbours.get(each, ()):
+                if next_one not in seen:
+                    seen[next_one] = None
+                    pending.append(next_one)
+        return tuple(self._nodes[each] for each in pending[1:])
+
+    def diff(self, other: Lineage) -> LineageDiff:
+        """What is different in another lineage: what it has more, has not, and has with other bytes or values."""
+        mine, theirs = self._nodes, other._nodes
+        subject = (self.subject.id, other.subject.id)
+
+        def known(id: str, nodes: Mapping[str, Node]) -> bool:  # noqa: A002 - the field's name
+            return id in nodes or id in subject  # two models are one thing that changed
+
+        changed = [(self.subject, other.subject)] if not self.subject.same_content(other.subject) else []
+        changed += [
+            (node, theirs[node.id]) for node in mine.values()
+            if node.id in theirs and node.id not in subject and not node.same_content(theirs[node.id])
+        ]  # fmt: skip
+        return LineageDiff(
+            self, other,
+            added=tuple(node for node in theirs.values() if not known(node.id, mine)),
+            removed=tuple(node for node in mine.values() if not known(node.id, theirs)),
+            changed=tuple(changed),
+        )  # fmt: skip
+
+    # -- JSON ----------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; what is not known is left out."""
+        return {
+            "schema": SCHEMA,
+            "subject": self.subject.id,
+            "nodes": [
+                {key: value for key, value in asdict(node).items() if value not in (None, {})}
+                for node in self
+            ],
+            "edges": [{"made": edge.made, "from": edge.source} for edge in self.edges],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Lineage:
+        """What ``to_dict`` gave.
+
+        Raises:
+            InvalidInputError: It did not.
+        """
+        try:
+            if value["schema"] != SCHEMA:
+                raise InvalidInputError(f"a lineage of schema {value['schema']!r}; this reads {SCHEMA}")
+            return cls(
+                [Node(**node) for node in value["nodes"]],
+                [Edge(edge["made"], edge["from"]) for edge in value["edges"]],
+                value["notes"],
+            )
+        except (KeyError, TypeError) as error:
+            raise InvalidInputError(f"no lineage: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class ValueChange:
+    """One parameter or metric, before and after; None where it was, or is, not there."""
+
+    file: str
+    key: str
+    before: JsonValue
+    after: JsonValue
+
+
+@dataclass(frozen=True)
+class LineageDiff:
+    """What is different between two lineages."""
+
+    before: Lineage = field(repr=False)
+    after: Lineage = field(repr=False)
+    added: tuple[Node, ...] = ()
+    removed: tuple[Node, ...] = ()
+    changed: tuple[tuple[Node, Node], ...] = ()
+    """Each as it was, and as it is."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def of_kind(self, *kinds: Kind) -> LineageDiff:
+        """Only what concerns nodes of these kinds."""
+        return LineageDiff(
+            self.before, self.after,
+            tuple(node for node in self.added if node.kind in kinds),
+            tuple(node for node in self.removed if node.kind in kinds),
+            tuple(pair for pair in self.changed if pair[1].kind in kinds),
+        )  # fmt: skip
+
+    @property
+    def params(self) -> tuple[ValueChange, ...]:
+        """Parameters that changed, were added or are gone."""
+        return self._values("params")
+
+    @property
+    def metrics(self) -> tuple[ValueChange, ...]:
+        """Metrics that changed, were added or are gone."""
+        return self._values("metrics")
+
+    @cached_property
+    def code(self) -> CodeChanges:
+        """What Git says changed in the code, and the commits between; nothing where Git can't be asked."""
+        old, new = self.before.run, self.after.run
+        compare = self.after._compare or self.before._compare
+        if compare is None or old is None or new is None or not (old.rev and new.rev):
+            return CodeChanges()
+        nodes = (*self.before.code, *self.after.code)
+        paths = sorted({node.path for node in nodes if node.path is not None and node.repository is None})
+        return compare(old.rev, new.rev, paths)
+
+    def _values(self, kind: Kind) -> tuple[ValueChange, ...]:
+        of_kind = self.of_kind(kind)
+        pairs = [
+            *of_kind.changed,
+            *((None, node) for node in of_kind.added),
+            *((node, None) for node in of_kind.removed),
+        ]
+        found = []
+        for before, after in pairs:
+            old = dict(flat(before.values)) if before is not None else {}
+            new = dict(flat(after.values)) if after is not None else {}
+            there = after if after is not None else before
+            assert there is not None
+            found += [
+                ValueChange(there.name, key, old.get(key), new.get(key))
+                for key in sorted(old.keys() | new.keys())
+                if old.get(key) != new.get(key)
+            ]
+        return tuple(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "schema": SCHEMA,
+            "added": [node.id for node in self.added],
+            "removed": [node.id for node in self.removed],
+            "changed": [{"before": one.id, "after": other.id} for one, other in self.changed],
+            "params": [asdict(change) for change in self.params],
+            "metrics": [asdict(change) for change in self.metrics],
+            "code": asdict(self.code),
+        }
+
+
+def flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """The leaves of nested values, by their keys with dots between, as DVC writes them."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _neighbours(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for one, other in pairs:
+        found.setdefault(one, []).append(other)
+    return found
+
+
+def _is(node: Node, what: str) -> bool:
+    if what in (node.id, node.digest, node.path, node.name, node.version, node.repository):
+        return True
+    if node.repository is not None and what == f"{node.repository}@{node.rev}":
+        return True
+    if node.path is None or node.kind not in _MADE_OF_BYTES:
+        return False
+    return what.startswith(f"{node.path}/") or node.path.startswith(f"{what}/")
