@@ -5,82 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 from pydantic import JsonValue
 
+from modelregistry import picture
 from modelregistry.errors import InvalidInputError
+from modelregistry.lineagenode import KINDS, Edge, Kind, Node, flat
+from modelregistry.lineagepicture import FOLD, Drawing, bundle, drawing
 
 SCHEMA = 1
 """The version of the JSON that ``to_dict`` gives (docs/reference/lineage-format.md)."""
 
-Kind = Literal[
-    "model",
-    "dataset",
-    "artifact",
-    "code",
-    "params",
-    "metrics",
-    "plots",
-    "step",
-    "source",
-    "repository",
-    "run",
-]
-"""``artifact`` is what a step made for another one; ``source`` a place outside Git, such as a URL."""
-Status = Literal["recorded", "stale", "declared", "unreachable", "unread"]
-"""``recorded``: DVC recorded it when it ran. ``stale``: the project says otherwise by now, at that very commit.
-``declared``: a person said so at registration. ``unreachable``: its repository can't be had. ``unread``: what records it
-can't be read."""
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 _MADE_OF_BYTES = frozenset({"model", "dataset", "artifact", "code", "metrics", "plots"})
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One thing that a model was made from, or the model."""
-
-    id: str
-    """What tells it from the others of one lineage; the same thing has the same one in another lineage, but for its
-    bytes and values."""
-    kind: Kind
-    name: str
-    """For people: a path, the name of a step, a URL."""
-    repository: str | None = None
-    """The URL of the repository it is in, where that is not the registry's own."""
-    rev: str | None = None
-    """The commit at which it was read."""
-    path: str | None = None
-    """From the root of the repository."""
-    digest: str | None = None
-    """Of its bytes, algorithm first: ``md5:…`` as DVC recorded it, ``git:…`` for what lies in Git, ``sha256:…``."""
-    size: int | None = None
-    """Bytes."""
-    values: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
-    """Of params and metrics, what they were; of a step, ``cmd`` and ``wdir``; of a source, ``etag`` and the like."""
-    status: Status = "recorded"
-    note: str | None = None
-    """What is to be said of it: why it is stale, or could not be reached."""
-    version: str | None = None
-    """The model version it is, as a reference, where its repository is a registry."""
-
-    @property
-    def is_recorded(self) -> bool:
-        """Whether DVC vouches for it."""
-        return self.status == "recorded"
-
-    def same_content(self, other: Node) -> bool:
-        """Whether two nodes with one id have the same bytes and values."""
-        return (self.digest, self.values, self.version) == (other.digest, other.values, other.version)
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """``made`` was made from ``source``."""
-
-    made: str
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +224,33 @@ class Lineage:
             changed=tuple(changed),
         )  # fmt: skip
 
+    # -- pictures ------------------------------------------------------------------------------------------
+
+    def to_svg(self, *, fold: int | None = FOLD) -> str:
+        """A picture, sources on the left and the model on the right, that needs nothing to be shown.
+
+        Args:
+            fold: Things of one kind that the same step uses or makes are one box where they are more than that;
+                None shows all.
+        """
+        return picture.to_svg(*drawing(self, self.edges, fold=fold), title=f"lineage of {self.subject.name}")
+
+    def to_mermaid(self, *, fold: int | None = FOLD) -> str:
+        """A diagram in the language of Mermaid, which GitHub, GitLab and JupyterLab draw."""
+        return picture.to_mermaid(*drawing(self, self.edges, fold=fold))
+
+    def to_dot(self, *, fold: int | None = FOLD) -> str:
+        """A diagram in the language of Graphviz."""
+        return picture.to_dot(*drawing(self, self.edges, fold=fold))
+
+    def __str__(self) -> str:
+        return picture.to_text(*drawing(self, self.edges))
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        boxes, arrows = drawing(self, self.edges)
+        title = f"lineage of {self.subject.name}"
+        return bundle(boxes, arrows, title=title, text=repr(self))
+
     # -- JSON ----------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
@@ -395,6 +359,40 @@ class LineageDiff:
             ]
         return tuple(found)
 
+    def to_svg(self, *, fold: int | None = FOLD) -> str:
+        """A picture of both: what was added, removed and changed is marked."""
+        return picture.to_svg(*self._drawing(fold), title=self._title)
+
+    def to_mermaid(self, *, fold: int | None = FOLD) -> str:
+        """A diagram of both in the language of Mermaid."""
+        return picture.to_mermaid(*self._drawing(fold))
+
+    def to_dot(self, *, fold: int | None = FOLD) -> str:
+        """A diagram of both in the language of Graphviz."""
+        return picture.to_dot(*self._drawing(fold))
+
+    def __str__(self) -> str:
+        return picture.to_text(*self._drawing(FOLD)) if self else "no difference"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        boxes, arrows = self._drawing(FOLD)
+        return bundle(boxes, arrows, title=self._title, text=str(self))
+
+    @property
+    def _title(self) -> str:
+        return f"from {self.before.subject.name} to {self.after.subject.name}"
+
+    def _drawing(self, fold: int | None) -> Drawing:
+        marks = {node.id: "added" for node in self.added} | {node.id: "removed" for node in self.removed}
+        marks |= {after.id: "changed" for _, after in self.changed}
+        edges = [*self.after.edges, *filter(self._concerns_removed, self.before.edges)]
+        return drawing([*self.after, *self.removed], edges, fold=fold, marks=marks)
+
+    def _concerns_removed(self, edge: Edge) -> bool:
+        gone = {node.id for node in self.removed}
+        there = {*gone, *(node.id for node in self.after)}
+        return edge.made in there and edge.source in there and bool({edge.made, edge.source} & gone)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -406,15 +404,6 @@ class LineageDiff:
             "metrics": [asdict(change) for change in self.metrics],
             "code": asdict(self.code),
         }
-
-
-def flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
-    """The leaves of nested values, by their keys with dots between, as DVC writes them."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _neighbours(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:

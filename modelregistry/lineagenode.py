@@ -1,0 +1,85 @@
+"""The nodes and edges of a lineage: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from pydantic import JsonValue
+
+Kind = Literal[
+    "model",
+    "dataset",
+    "artifact",
+    "code",
+    "params",
+    "metrics",
+    "plots",
+    "step",
+    "source",
+    "repository",
+    "run",
+]
+"""``artifact`` is what a step made for another one; ``source`` a place outside Git, such as a URL."""
+Status = Literal["recorded", "stale", "declared", "unreachable", "unread"]
+"""``recorded``: DVC recorded it when it ran. ``stale``: the project says otherwise by now, at that very commit.
+``declared``: a person said so at registration. ``unreachable``: its repository can't be had. ``unread``: what records it
+can't be read."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing that a model was made from, or the model."""
+
+    id: str
+    """What tells it from the others of one lineage; the same thing has the same one in another lineage, but for its
+    bytes and values."""
+    kind: Kind
+    name: str
+    """For people: a path, the name of a step, a URL."""
+    repository: str | None = None
+    """The URL of the repository it is in, where that is not the registry's own."""
+    rev: str | None = None
+    """The commit at which it was read."""
+    path: str | None = None
+    """From the root of the repository."""
+    digest: str | None = None
+    """Of its bytes, algorithm first: ``md5:…`` as DVC recorded it, ``git:…`` for what lies in Git, ``sha256:…``."""
+    size: int | None = None
+    """Bytes."""
+    values: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+    """Of params and metrics, what they were; of a step, ``cmd`` and ``wdir``; of a source, ``etag`` and the like."""
+    status: Status = "recorded"
+    note: str | None = None
+    """What is to be said of it: why it is stale, or could not be reached."""
+    version: str | None = None
+    """The model version it is, as a reference, where its repository is a registry."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether DVC vouches for it."""
+        return self.status == "recorded"
+
+    def same_content(self, other: Node) -> bool:
+        """Whether two nodes with one id have the same bytes and values."""
+        return (self.digest, self.values, self.version) == (other.digest, other.values, other.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``made`` was made from ``source``."""
+
+    made: str
+    source: str
+
+
+def flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """The leaves of nested values, by their keys with dots between, as DVC writes them."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
