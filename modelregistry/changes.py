@@ -59,7 +59,7 @@ from modelregistry.names import (
     check_version,
     version_key,
 )
-from modelregistry.tags import clean_message, clean_person, numbered
+from modelregistry.tags import clean_message, clean_person, fits, numbered
 
 _EventType = TypeVar("_EventType", bound=Event)
 _METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(
@@ -180,8 +180,11 @@ def register(
     bump: Bump | None = None,
     source_rev: str | None = None,
     metadata: Mapping[str, JsonValue] | None = None,
+    learned: Mapping[str, JsonValue] | None = None,
 ) -> Change:
     """Register the bytes at ``rev`` as a version.
+
+    ``learned`` is what the bytes tell: it joins the metadata where the author does not say it, and where there is room.
 
     Raises:
         WithdrawnError: These bytes, or this version, were withdrawn.
@@ -207,12 +210,16 @@ def register(
             f"{history.model}@{target} {what} (commit {known.registered.rev[:10]}): a version never changes; leave "
             "version= out for the next one"
         )
-    draft = _Draft(history, writer)
-    draft.add(
-        Registered, known.registered.rev if known else rev, version=target, source_rev=source_rev,
-        digest=content.digest, address=content.address, size=content.size, files=content.files,
-        manifest=content.manifest, metadata=check_metadata(metadata or {}),
-    )  # fmt: skip
+    said = check_metadata(metadata or {})
+    for entries in (check_metadata({**(learned or {}), **said}), said):
+        draft = _Draft(history, writer)
+        event = draft.add(
+            Registered, known.registered.rev if known else rev, version=target, source_rev=source_rev,
+            digest=content.digest, address=content.address, size=content.size, files=content.files,
+            manifest=content.manifest, metadata=entries,
+        )  # fmt: skip
+        if fits(event):
+            break
     return draft.change(target)
 
 

@@ -42,6 +42,7 @@ Every error this library raises on purpose is one of these::
     RegistryWarning (UserWarning)
     ├── UncountedEventWarning                 events fail this reader's policy; they count for nothing
     ├── PartialViewWarning                    a clone or mirror that may lack events
+    ├── EnvironmentMismatchWarning            the model was made with other versions than are here
     └── DeprecatedModelWarning
 """
 
@@ -343,6 +344,10 @@ class PartialViewWarning(RegistryWarning):
 
 class UncountedEventWarning(RegistryWarning):
     """Events fail this reader's policy of signatures: they count for nothing."""
+
+
+class EnvironmentMismatchWarning(RegistryWarning):
+    """The model was made with other versions of Python or its libraries than are here."""
 
 
 class DeprecatedModelWarning(RegistryWarning):

@@ -52,10 +52,24 @@ def incompatibilities(holder: ModelSignature, candidate: ModelSignature) -> list
     """
     found: list[str] = []
     if holder.inputs and candidate.inputs:
-        found += _lacking(candidate.inputs, holder.inputs, "input", needed="is needed and was not")
+        widths = _width(holder.inputs), _width(candidate.inputs)
+        if _is_array(holder.inputs) == _is_array(candidate.inputs):
+            found += _lacking(candidate.inputs, holder.inputs, "input", needed="is needed and was not")
+        elif None not in widths and widths[0] != widths[1]:  # one goes by name, the other by position
+            found.append(f"{widths[1]} features are needed, and there were {widths[0]}")
     if holder.outputs and candidate.outputs:
         found += _lacking(holder.outputs, candidate.outputs, "output", needed="is gone")
     return found
+
+
+def _is_array(columns: Sequence[Column]) -> bool:
+    """Whether all features are in one array."""
+    return len(columns) == 1 and len(columns[0].shape or ()) > 1
+
+
+def _width(columns: Sequence[Column]) -> int | None:
+    """How many features there are; None where that is not known."""
+    return (columns[0].shape or (None,))[-1] if _is_array(columns) else len(columns)
 
 
 def _lacking(wanted: Sequence[Column], there: Sequence[Column], what: str, *, needed: str) -> Iterable[str]:

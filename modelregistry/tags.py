@@ -135,16 +135,7 @@ def render(event: Event) -> bytes:
     Raises:
         InvalidInputError: The message can't be in a tag, or the metadata is larger than 64 KiB.
     """
-    facts = {
-        key: value
-        for key, value in event.model_dump(mode="json", exclude_defaults=True).items()
-        if key not in _IN_TAG
-    }  # fmt: skip
-    facts["kind"] = event.kind
-    try:
-        trailer = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except ValueError as error:
-        raise InvalidInputError(f"metadata that JSON can't hold: {error}") from error
+    trailer = _trailer_of(event)
     if len(trailer) > MOST_TRAILER_BYTES:
         raise InvalidInputError(
             f"the metadata of one event is {len(trailer):,} bytes as JSON; {MOST_TRAILER_BYTES:,} is the most: "
@@ -156,6 +147,28 @@ def render(event: Event) -> bytes:
     header = f"object {event.rev}\ntype commit\ntag {tag_name(event)}\n"
     tagger = f"tagger {clean_person(event.author)} <{clean_person(event.email)}> {seconds} {_zone(event)}\n\n"
     return (header + tagger + text).encode()
+
+
+def fits(event: Event) -> bool:
+    """Whether a tag has room for what the event says.
+
+    Raises:
+        InvalidInputError: It has metadata that JSON can't hold.
+    """
+    return len(_trailer_of(event)) <= MOST_TRAILER_BYTES
+
+
+def _trailer_of(event: Event) -> str:
+    facts = {
+        key: value
+        for key, value in event.model_dump(mode="json", exclude_defaults=True).items()
+        if key not in _IN_TAG
+    }  # fmt: skip
+    facts["kind"] = event.kind
+    try:
+        return json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise InvalidInputError(f"metadata that JSON can't hold: {error}") from error
 
 
 def is_signed(text: bytes) -> bool:

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from modelregistry.dvcfiles import Declaration
 from modelregistry.events import FileDigest, Registered
+from modelregistry.modelsignature import ModelSignature
 from modelregistry.progress import Progress
 
 Trust = Literal["code"] | Sequence[str] | None
@@ -119,6 +120,20 @@ class ModelVersion:
     def description(self) -> str | None:
         """The description in ``dvc.yaml``; raises as ``path`` does."""
         return self._reader.declaration(self).description
+
+    @property
+    def environment(self) -> Mapping[str, str] | None:
+        """What it was made with: Python and distributions, and their versions; None where nobody recorded it."""
+        found = self.metadata.get("environment")
+        if not isinstance(found, dict):
+            return None
+        texts = {name: value for name, value in found.items() if isinstance(value, str)}
+        return texts if len(texts) == len(found) else None
+
+    @property
+    def signature(self) -> ModelSignature | None:
+        """What goes in and what comes out; None where nobody recorded it."""
+        return ModelSignature.from_dict(self.metadata.get("signature"))
 
     def files(self) -> tuple[FileDigest, ...]:
         """Its files: path inside the artifact, sha256 (where recorded), size in bytes. Fetches nothing.

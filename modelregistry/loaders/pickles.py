@@ -20,8 +20,17 @@ from types import ModuleType
 from typing import IO, Any, ClassVar, cast
 
 from modelregistry.errors import MissingDependencyError, RegistryError, UnknownFormatError
-from modelregistry.loaders import arrays
-from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders import arrays, estimators
+from modelregistry.loaders.base import (
+    Description,
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    UntrustedNamesError,
+)
+from modelregistry.modelsignature import ModelSignature
 
 _DEEPEST = 1000
 """Tuples nested much deeper crash Python when they are hashed; pickle itself can't write this many."""
@@ -346,6 +355,19 @@ class PickleLoader(Loader):
                 ) from error
         names = tuple(sorted(recorder.outside))
         return Inspection(Tier.NAMED if names else Tier.CONFINED, names)
+
+    def describe(self, path: Path) -> Description:
+        """The libraries that the objects in the file are of.
+
+        Raises:
+            MissingDependencyError: The library that decompresses the file is not installed.
+        """
+        with path.open("rb") as file:
+            return estimators.describe(self.opened(file))
+
+    def describe_object(self, model: object) -> ModelSignature | None:
+        """What an estimator tells."""
+        return estimators.signature_of(model)
 
     def load(self, path: Path, permit: Permit) -> object:
         """The object, built from listed names; by the library's own reader if code may run.

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
 from modelregistry.errors import MissingDependencyError, UnknownFormatError
-from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders import estimators
+from modelregistry.loaders.base import (
+    Description,
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    UntrustedNamesError,
+)
+from modelregistry.modelsignature import ModelSignature
 
 
 class SkopsLoader(Loader):
@@ -34,6 +45,32 @@ class SkopsLoader(Loader):
         """
         names = tuple(sorted(self._untrusted(path)))
         return Inspection(Tier.NAMED if names else Tier.CONFINED, names)
+
+    def describe(self, path: Path) -> Description:
+        """The libraries that the objects in the file are of.
+
+        Raises:
+            UnknownFormatError: The file is not one that skops writes.
+        """
+        import zipfile
+
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open("schema.json") as schema:
+                return estimators.describe(schema)
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, NotImplementedError, EOFError) as error:
+            raise UnknownFormatError(f"{path.name!r} has no schema: {str(error)!r}") from error
+
+    def describe_object(self, model: object) -> ModelSignature | None:
+        """What an estimator tells."""
+        return estimators.signature_of(model)
+
+    def write(self, model: object, path: Path) -> None:
+        """Write the object as such a file.
+
+        Raises:
+            MissingDependencyError: skops is not installed, or too old to be safe.
+        """
+        _library(self.requires).dump(model, path)
 
     def load(self, path: Path, permit: Permit) -> object:
         """The object, built from types that skops or the permit trusts; from any if code may run.

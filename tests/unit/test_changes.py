@@ -37,6 +37,7 @@ from modelregistry.errors import (
 )
 from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned
 from modelregistry.history import History, Stages
+from modelregistry.tags import MOST_TRAILER_BYTES, render
 from modelregistry.testing import make_event
 from tests.strategies import (
     SHARED,
@@ -332,6 +333,23 @@ def test_every_event_of_a_withdrawal_is_the_writers() -> None:
     for event in events:
         assert (event.author, event.email, event.message) == ("Bob", "bob@example.com", "leaks")
         assert (event.registry, event.written_at) == ("1" * 32, START + timedelta(days=1))
+
+
+def test_what_the_bytes_tell_joins_the_metadata_where_the_author_does_not_say_it() -> None:
+    learned = {"loader": "skops", "signature": {"inputs": []}}
+    world = World(register(1, learned=learned, metadata={"auc": 0.9, "signature": "see the card"}))
+    assert world.history.metadata("v0.1.0") == {"auc": 0.9, "loader": "skops", "signature": "see the card"}
+    assert World(register(1, learned=learned)).history.metadata("v0.1.0") == learned
+
+
+def test_what_the_bytes_tell_is_left_out_where_the_author_says_too_much() -> None:
+    metadata = {"notes": "x" * (MOST_TRAILER_BYTES - 1000)}
+    world = World(register(1, learned={"loader": "s" * 1000}, metadata=metadata))
+    assert world.history.metadata("v0.1.0") == metadata
+    render(world.events[0])
+    ids = iter("ab")
+    writer = replace(writer_for([]), new_id=lambda: next(ids))
+    assert register(1, learned={"loader": "skops"})(World().history, writer).events[0].id == "a"
 
 
 # -- annotate, deprecate, metadata -------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from modelregistry.tags import (
     RawTag,
     clean_message,
     first_number,
+    fits,
     outline,
     parse,
     parse_name,
@@ -286,10 +287,13 @@ def test_a_message_that_no_tag_can_hold_is_refused(message: str) -> None:
 
 
 def test_a_trailer_of_more_than_64_kib_is_refused() -> None:
-    fits = make_event(Annotated, "churn", REV, metadata={"a": "x" * (MOST_TRAILER_BYTES - 200)})
-    assert parse(RawTag(tag_name(fits), OID, "tag", render(fits))) == fits
+    small = make_event(Annotated, "churn", REV, metadata={"a": "x" * (MOST_TRAILER_BYTES - 200)})
+    assert parse(RawTag(tag_name(small), OID, "tag", render(small))) == small
+    assert fits(small)
+    large = make_event(Annotated, "churn", REV, metadata={"a": "x" * MOST_TRAILER_BYTES})
+    assert not fits(large)
     with pytest.raises(InvalidInputError, match="65,536 is the most"):
-        render(make_event(Annotated, "churn", REV, metadata={"a": "x" * MOST_TRAILER_BYTES}))
+        render(large)
 
 
 def test_a_signature_below_the_trailer_is_no_part_of_it() -> None:

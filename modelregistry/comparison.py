@@ -1,0 +1,116 @@
+"""Two versions side by side, and whether one can stand in for the other."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from modelregistry.history import History
+from modelregistry.modelsignature import Column, ModelSignature, incompatibilities
+from modelregistry.tables import Rows
+from modelregistry.version import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One line of a comparison: what is compared, and what each of the two says; None where it says nothing."""
+
+    what: str
+    base: object
+    candidate: object
+
+    @property
+    def differs(self) -> bool:
+        """Whether they say other things."""
+        return self.base != self.candidate
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison:
+    """What ``compare`` answers: a version, the candidate that is held against it, and a line for each fact of theirs.
+
+    Its text and its notebook view are the verdict and a table.
+    """
+
+    base: ModelVersion
+    candidate: ModelVersion
+    rows: Rows[Difference] = field(hash=False)
+    incompatibilities: tuple[str, ...]
+    """Why the candidate can't stand in where the base is called; nothing if it can, as far as is known."""
+
+    @property
+    def verdict(self) -> str:
+        """The answer in one line."""
+        one, other = self.candidate.reference, self.base.reference
+        if self.incompatibilities:
+            return f"incompatible: {one} can't stand in for {other}: {'; '.join(self.incompatibilities)}"
+        if self.base.digest is not None and self.base.digest == self.candidate.digest:
+            return f"the same bytes: {one} and {other}"
+        unknown = [each.reference for each in (self.base, self.candidate) if each.signature is None]
+        if unknown:
+            return f"nobody can tell whether {one} can stand in for {other}: no signature of {unknown[0]} is known"
+        return f"compatible: {one} can stand in for {other}, as far as their signatures tell"
+
+    @property
+    def differences(self) -> Rows[Difference]:
+        """The lines that differ."""
+        return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS)
+
+    def __repr__(self) -> str:
+        return f"{self.verdict}\n\n{self.rows}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.verdict)}</p>{self.rows._repr_html_()}"
+
+
+COMPARISON_COLUMNS: Mapping[str, Callable[[Difference], object]] = {
+    "what": lambda row: row.what,
+    "base": lambda row: row.base,
+    "candidate": lambda row: row.candidate,
+    "differs": lambda row: row.differs,
+}
+
+
+def compare(base: ModelVersion, candidate: ModelVersion) -> Comparison:
+    """The two side by side."""
+    reasons: tuple[str, ...] = ()
+    if base.signature is not None and candidate.signature is not None:
+        reasons = tuple(incompatibilities(base.signature, candidate.signature))
+    return Comparison(base, candidate, Rows(_lines(base, candidate), COMPARISON_COLUMNS), reasons)
+
+
+def unfit(history: History, version: str, stage: str) -> str | None:
+    """Why the version can't stand in for the one that holds the stage, in one line; None where it can, or nobody knows."""
+    if stage in history.stages.shared or not (holders := history.holders(stage)):
+        return None
+    candidate, known = (
+        ModelSignature.from_dict(history.metadata(each).get("signature")) for each in (version, holders[0])
+    )
+    reasons = incompatibilities(known, candidate) if candidate is not None and known is not None else ()
+    if not reasons:
+        return None
+    one, other = f"{history.model}@{version}", f"{history.model}@{holders[0]}"
+    return (
+        f"{one} can't stand in for {other}, which held {stage!r}: {'; '.join(reasons)}; "
+        f'registry.compare("{other}", "{one}") shows both'
+    )
+
+
+def _lines(base: ModelVersion, candidate: ModelVersion) -> Iterator[Difference]:
+    both = (base, candidate)
+    for name in ("name", "version", "state", "created_at", "author", "rev", "digest", "size"):
+        yield Difference(name, *(getattr(each, name) for each in both))
+    yield Difference("inputs", *(_words(each.signature.inputs if each.signature else ()) for each in both))
+    yield Difference("outputs", *(_words(each.signature.outputs if each.signature else ()) for each in both))
+    known = {name for each in both for name in each.metadata}
+    for name in sorted(known - {"signature"}):
+        yield Difference(name, *(each.metadata.get(name) for each in both))
+
+
+def _words(columns: tuple[Column, ...]) -> tuple[str, ...]:
+    return tuple(
+        " ".join(str(part) for part in (column.name, column.type, column.shape) if part is not None)
+        or "(any)"
+        for column in columns
+    )
