@@ -16,6 +16,7 @@ from modelregistry.declarations import Declarations, declaring_file
 from modelregistry.delivery import Delivery, check_verify, described, md5_of, whole_digest
 from modelregistry.deserialize import deserialize
 from modelregistry.dvcfiles import Declaration
+from modelregistry.environment import warn_of_mismatch
 from modelregistry.errors import (
     CacheError,
     IntegrityError,
@@ -31,8 +32,8 @@ from modelregistry.plugins import import_library, loaders_for
 from modelregistry.privatecopy import copy_out
 from modelregistry.progress import Progress, check_progress
 from modelregistry.store import Store
-from modelregistry.trust import Ledger
 from modelregistry.trust import Trust as TrustValue
+from modelregistry.trust import Vouching
 from modelregistry.version import ModelVersion, Trust, Verify
 
 MOST_FILES_IN_EVENT = 200
@@ -51,7 +52,9 @@ class ContentReader:
         store: Store,
         *,
         offline: bool = False,
+        signer: Callable[[ModelVersion], str | None],
     ) -> None:
+        self._signer = signer
         self._repo = repo
         self._declarations = declarations
         self._storages = {storage.name: storage for storage in storages}
@@ -226,11 +229,12 @@ class ContentReader:
         trusted = TrustValue.parse(trust)
         name = posixpath.basename(version.path)
         path, digest = self._verified_while(lambda: import_library(name, loader), version, verify, progress)
+        warn_of_mismatch(version.reference, version.environment, stacklevel=4)
         with paused():
             return deserialize(
                 path, name, digest=digest, reference=version.reference,
-                loaders=loaders_for(path, name, loader), loader=loader, trust=trusted,
-                made_here=digest in Ledger(),
+                loaders=loaders_for(path, name, loader), loader=loader,
+                trust=Vouching(trusted, version.registered.digest, lambda: self._signer(version)),
             )  # fmt: skip
 
     def _verified_while(

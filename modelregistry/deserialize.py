@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
-from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
-from modelregistry.trust import Trust
+from modelregistry.loaders.base import Inspection, Likeness, Loader, Tier, UntrustedNamesError
+from modelregistry.trust import Decision, Vouching
 
 _logger = logging.getLogger("modelregistry")
 
@@ -43,8 +42,7 @@ def deserialize(
     reference: str,
     loaders: Sequence[Loader],
     loader: str | None,
-    trust: Trust,
-    made_here: bool,
+    trust: Vouching,
 ) -> object:
     """The object in bytes whose digest the caller has verified.
 
@@ -57,23 +55,23 @@ def deserialize(
         reference: What the caller asked for, for messages.
         loaders: The loaders to choose from.
         loader: The name of the one to take, whatever the file looks like; None to recognise it.
-        trust: What the caller vouches for.
-        made_here: Whether this user made the bytes on this machine: they may run code.
+        trust: Who on the side of the one who loads vouches for what.
 
     Raises:
         UnknownFormatError: No loader or more than one recognises the file, or the file is malformed.
         UntrustedModelError: Loading needs more than the caller vouches for; nothing was run.
         MissingDependencyError: The library behind the loader is not installed.
     """
-    permit = trust.permit(digest)
-    if made_here:
-        permit = replace(permit, code=True)
     try:
-        chosen = _choose(path, name, loaders, wanted=loader)
+        chosen = choose_loader(path, name, loaders, wanted=loader)
+        decision = trust.decide(digest)
+        permit = decision.permit
         if permit.code:
             # Not inspected: nothing is left to decide, and a pickle that needs code may allow no inspection.
-            why = "made on this machine" if made_here else "trusted by the caller"
-            _logger.info("loading %s (%s) with %r, free to run code: %s", reference, digest, chosen.name, why)
+            _logger.info(
+                "loading %s (%s) with %r, free to run code: %s",
+                reference, digest, chosen.name, decision.reason,
+            )  # fmt: skip
             return chosen.load(path, permit)
         needed = chosen.inspect(path)
         if needed.tier < Tier.CODE and permit.names.issuperset(needed.names):
@@ -82,9 +80,9 @@ def deserialize(
             except UntrustedNamesError as error:
                 late = Inspection(Tier.NAMED, error.names)
                 raise _refusal(
-                    late, permit, digest=digest, reference=reference, loader=chosen.name
+                    late, decision, digest=digest, reference=reference, loader=chosen.name
                 ) from error
-        raise _refusal(needed, permit, digest=digest, reference=reference, loader=chosen.name)
+        raise _refusal(needed, decision, digest=digest, reference=reference, loader=chosen.name)
     except UntrustedModelError:
         raise
     except Exception as error:
@@ -92,7 +90,12 @@ def deserialize(
         raise
 
 
-def _choose(path: Path, name: str, loaders: Sequence[Loader], *, wanted: str | None) -> Loader:
+def choose_loader(path: Path, name: str, loaders: Sequence[Loader], *, wanted: str | None = None) -> Loader:
+    """The loader that is wanted, else the one that recognises the file or folder.
+
+    Raises:
+        UnknownFormatError: There is none, or more than one.
+    """
     known = ", ".join(repr(each.name) for each in loaders) or "none"
     if wanted is not None:
         for each in loaders:
@@ -127,18 +130,27 @@ def _looks_like(path: Path) -> str:
     return f"starts with {head!r}"
 
 
+def escaped(name: str) -> str:
+    """A name that a forger may have chosen, as it can be shown: it must not write to the reader's terminal."""
+    return json.dumps(name)[1:-1][:_WIDEST]
+
+
 def _refusal(
-    needed: Inspection, permit: Permit, *, digest: str, reference: str, loader: str
+    needed: Inspection, decision: Decision, *, digest: str, reference: str, loader: str
 ) -> UntrustedModelError:
+    permit = decision.permit
     tier = Tier.CODE if needed.tier >= Tier.CODE else Tier.NAMED
     missing = sorted(set(needed.names) - permit.names)
     found = "it can run any code" if tier is Tier.CODE else "it uses names that nobody here vouched for"
     given = "the trust given does not cover that" if permit.names else "no trust was given"
 
-    # As JSON, because a name that a forger chose must not write to the reader's terminal.
+    # As JSON, because a forger may have chosen the names.
     options = [('trust="code"', "whatever you load may run any code")]
     if digest.startswith("sha256:"):  # no other digest is proof against forgers
-        options.insert(0, (f'trust=["{digest}"]', "exactly these bytes may run any code"))
+        options[:0] = [
+            (f'trust=["{digest}"]', "exactly these bytes may run any code"),
+            (f"registry.trust({json.dumps(reference)})", "the same for good, after a look at what it shows"),
+        ]
     if tier is Tier.NAMED:
         every_name = json.dumps(sorted(permit.names.union(missing)))
         options.insert(0, (f"trust={every_name}", "models may use these names, as they please"))
@@ -146,10 +158,10 @@ def _refusal(
         options.append(('skops.io.dump(model, "model.skops")', "and register that: skops needs fewer names"))
 
     lines = [f"{reference!r} was not loaded and none of this was run (tier {tier.name.lower()!r}): {found}"]
-    lines += [f"    {json.dumps(name)[1:-1][:_WIDEST]}" for name in missing[:_SHOWN]]
+    lines += [f"    {escaped(name)}" for name in missing[:_SHOWN]]
     if len(missing) > _SHOWN:
         lines.append(f"    and {len(missing) - _SHOWN} more: see .names")
-    lines.append(f"{digest} was not made on this machine, and {given}. If you trust who made it, use one of")
+    lines.append(f"{digest} {decision.reason}, and {given}. If you trust who made it, use one of")
     for remedy, meaning in options:
         lines.append(f"    {remedy if len(remedy) < _LONGEST else 'see .remedies[0]'}  # {meaning}")
     return UntrustedModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,8 @@ from modelregistry.listing import (
 )
 from modelregistry.marks import Marks
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
-from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, open_backend
+from modelregistry.pins import PinnedDigest, PinnedDigests
+from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, loaders_for, open_backend
 from modelregistry.privatefile import PrivateFile, home_folder
 from modelregistry.store import Store
 from modelregistry.summaries import Summaries, Summary, summarize
@@ -60,10 +62,14 @@ from modelregistry.version import ModelVersion
 
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
+    from modelregistry.artifacts.base import Content
     from modelregistry.cache import Cache
     from modelregistry.changes import Change, Writer
+    from modelregistry.comparison import Comparison
     from modelregistry.copying import Copied
+    from modelregistry.examine import Examined
     from modelregistry.gitmirror import GitMirror
+    from modelregistry.grant import Grant
     from modelregistry.signers import Signers
     from modelregistry.verified import VerifiedBackend
     from modelregistry.writing import Decide, Pin, Sign
@@ -168,7 +174,14 @@ class Registry:
         ]
         self._declarations = Declarations(self._repo)
         self._store = Store(cache)
-        self._content = ContentReader(self._repo, self._declarations, storages, self._store, offline=offline)
+        self._content = ContentReader(
+            self._repo,
+            self._declarations,
+            storages,
+            self._store,
+            offline=offline,
+            signer=self._trusted_signer,
+        )
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
         if self._is_partial:
@@ -299,6 +312,24 @@ class Registry:
             wanted = Reference.parse(text)
         folded = self._read(wanted.model, as_of)
         return self._version(folded, choose(folded.history, wanted, self._hint))
+
+    def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
+        """Two versions side by side, and whether the second can stand in where the first is called.
+
+        Args:
+            base: A version, as ``get`` takes or gives it: the holder of a stage, say.
+            candidate: Another one.
+
+        Raises:
+            NotFoundError: No such model, version, or holder of the stage.
+            WithdrawnError: A version was withdrawn.
+        """
+        from modelregistry.comparison import compare
+
+        one, other = (
+            each if isinstance(each, ModelVersion) else self.get(each) for each in (base, candidate)
+        )
+        return compare(one, other)
 
     def versions(
         self, model: str, *, stage: str | None = None, as_of: datetime | None = None
@@ -484,6 +515,10 @@ class Registry:
         loads are held to that. Bytes that a version has already
         are not registered again: that version comes back, with a warning, unless ``version=`` asks for it.
 
+        What the bytes tell goes into the metadata, where the author does not say it: ``loader``, ``environment`` (what
+        they were made with) and ``signature``. They are tried out as far as no code of theirs can run; what will keep
+        others from loading them is a warning.
+
         Args:
             model: ``churn``, or ``folder:churn`` where ``dvc.yaml`` is in a folder.
             path: Where the artifact is, relative to the Git root; left out: what ``dvc.yaml`` says.
@@ -492,7 +527,7 @@ class Registry:
             bump: ``"major"``, ``"minor"`` or ``"patch"`` (the default) from the greatest version there is; the first
                 version is ``v0.1.0``.
             message: Why, for people.
-            metadata: What JSON can hold.
+            metadata: What JSON can hold; it comes before what the bytes tell.
             declare: Write a missing entry into ``dvc.yaml`` and commit that, and nothing else.
             allow_missing: Register bytes that are nowhere to be had; only DVC's md5 is recorded then.
             push_data: Push bytes that are not in the DVC remote yet.
@@ -527,11 +562,16 @@ class Registry:
             published=self._push and not dry_run and self._shared() is not None, push=push_data and not dry_run,
         )  # fmt: skip
 
-        def decide(history: History, writer: Writer) -> Change:
+        def is_there(history: History) -> bool:
             same = changes.same_bytes(history, rev=source_rev, content=content, asked=version)
+            return same is not None and version in (None, same) and history.versions[same].served
+
+        # Before anything is decided: it may take seconds, in which others would be faster.
+        examined = None if is_there(self._read(model).history) else self._examined(content, found)
+
+        def decide(history: History, writer: Writer) -> Change:
             target = changes.plan_version(history, version=version, bump=bump)
-            there = same is not None and version in (None, same) and history.versions[same].served
-            is_new = target not in history.versions and not there
+            is_new = target not in history.versions and not is_there(history)
             own = source_rev
             bytes_ = content
             if is_new and not pretend:
@@ -541,6 +581,7 @@ class Registry:
             return changes.register(
                 history, writer, rev=own, content=bytes_, version=version, bump=bump,
                 source_rev=source_rev if own != source_rev else None, metadata=metadata,
+                learned=examined.to_metadata() if examined is not None else None,
             )  # fmt: skip
 
         pretend = dry_run or to_declare
@@ -553,6 +594,9 @@ class Registry:
             warnings.warn(change.note, RegistryWarning, stacklevel=2)
         if content.digest is not None and not dry_run and self._content.made_here(source_rev, found):
             Ledger().add(content.digest)
+        obstacle = examined.obstacle(f"{model}@{change.version}") if examined is not None else None
+        if change.events and obstacle is not None:
+            warnings.warn(obstacle, RegistryWarning, stacklevel=2)
         assert change.version is not None
         return self._version(folded, change.version)
 
@@ -569,7 +613,8 @@ class Registry:
     ) -> ModelVersion:
         """Put a version on a stage. Promoting the holder again writes nothing.
 
-        Without ``expected`` the last writer wins. DVC and GTO see it too.
+        Without ``expected`` the last writer wins. DVC and GTO see it too. A version that can't stand in for the holder,
+        by their signatures, is promoted with a warning.
 
         Args:
             model: Its name.
@@ -588,15 +633,22 @@ class Registry:
             ConflictError: Somebody else holds the stage.
         """
         from modelregistry import changes
+        from modelregistry.comparison import unfit
 
-        return self._changed(
-            model,
-            lambda history, writer: changes.promote(
+        doubt: str | None = None
+
+        def decide(history: History, writer: Writer) -> Change:
+            nonlocal doubt
+            change = changes.promote(
                 history, writer, _latest(history, version), stage, expected=expected, keep=keep
-            ),
-            message=message,
-            dry_run=dry_run,
-        )
+            )
+            doubt = unfit(history, change.version or version, stage) if change.events else None
+            return change
+
+        promoted = self._changed(model, decide, message=message, dry_run=dry_run)
+        if doubt is not None:
+            warnings.warn(doubt, RegistryWarning, stacklevel=2)
+        return promoted
 
     def rollback(
         self, model: str, stage: str, *, message: str = "", keep: bool = False, dry_run: bool = False
@@ -734,6 +786,70 @@ class Registry:
         from modelregistry import changes
 
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
+
+    # -- trust ---------------------------------------------------------------------------------------------
+
+    def trust(self, reference: str, *, dry_run: bool = False) -> Grant:
+        """Let the very bytes of a version run code whenever this user loads them, from now on.
+
+        What comes back shows who registered and signed it, what the bytes ask for, and what is new since the version of
+        the model that was trusted before. Look at it with ``dry_run=True`` first. It is written into a file that only
+        this user may write, never into the registry.
+
+        Args:
+            reference: The version, as ``get`` takes it.
+            dry_run: Only show it.
+
+        Raises:
+            NotFoundError: No such model, version, or holder of the stage.
+            WithdrawnError: The version was withdrawn.
+            RefusedError: It was registered without a sha256, or the file can't be written.
+            UnknownFormatError: No loader recognises the file.
+            MissingDependencyError: The library that reads the file is not installed.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+        """
+        from modelregistry.examine import what_it_needs
+        from modelregistry.grant import grant
+
+        version = self.get(reference)
+        if version.digest is None:
+            raise RefusedError(
+                f"{version.reference} was registered without its bytes (allow_missing=True), so no digest says which are meant"
+            )
+        path, name = version.local_path(), posixpath.basename(version.path)
+        needed = what_it_needs(path, name, loaders=loaders_for(path, name, None))
+        signature = self._verified.signature(version.registered) if self._verified else None
+        return grant(version, needed, signature, PinnedDigests(), dry_run=dry_run)
+
+    def distrust(self, reference: str) -> None:
+        """Take that back: the bytes run no code from now on, whoever signed or made them, but by ``trust=`` of a call.
+
+        Args:
+            reference: The version, which may be withdrawn, as ``get`` takes it; or a digest (``"sha256:…"``).
+
+        Raises:
+            NotFoundError: No such model, version, or holder of the stage.
+            InvalidInputError: What begins like a digest is none.
+            RefusedError: It was registered without a sha256, or the file can't be written.
+        """
+        PinnedDigests().add(PinnedDigest(self._digest_of(reference), trusted=False))
+
+    def _digest_of(self, reference: str) -> str:
+        if reference.startswith("sha256:"):
+            return reference
+        wanted = Reference.parse(reference)
+        record = self._read(wanted.model).history.versions.get(wanted.version or "")
+        digest = record.registered.digest if record is not None else self.get(reference).digest
+        if digest is None:
+            raise RefusedError(
+                f"{reference!r} was registered without a sha256 of its bytes: nothing trusts them"
+            )
+        return digest
+
+    def _trusted_signer(self, version: ModelVersion) -> str | None:
+        """Who signed the registration, if what they register may run code by this reader's policy."""
+        return self._verified.trusted_signer(version.registered) if self._verified is not None else None
 
     # -- the log elsewhere ---------------------------------------------------------------------------------
 
@@ -964,6 +1080,16 @@ class Registry:
         for folded in list(self._fold_all()):
             if gto_differs(folded.history):
                 self._change(folded.log.model, changes.repeat_for_gto, message="", dry_run=False)
+
+    def _examined(self, described: Bytes, content: Content) -> Examined | None:
+        """What the bytes that were just verified tell; None where they are not here, or no loader knows them."""
+        from modelregistry.examine import examine
+
+        name = posixpath.basename(content.path)
+        return examine(
+            partial(self._content.local, described, content), name, size=described.size or 0,
+            loaders=lambda path: loaders_for(path, name, None),
+        )  # fmt: skip
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.

@@ -87,6 +87,8 @@ class Signers:
     """The id of the registry; None to keep to the first that was met."""
     strict: bool = False
     """Whether an event that does not count is an error."""
+    trusted: tuple[str, ...] = ()
+    """The principals, spelt as in ``signers``, whose registrations may run code when they are loaded."""
     _by_key: Mapping[str, Sequence[Signer]] = field(init=False, repr=False, compare=False)
     _ends: Sequence[datetime] = field(init=False, repr=False, compare=False)
     _digest: str = field(init=False, repr=False, compare=False)
@@ -179,6 +181,12 @@ class Signers:
         if registry not in (None, event.registry):
             return f"it was made for another registry, {event.registry!r}, and this one is {registry!r}"
         return None
+
+    def principals(self, event: Event, key: str, *, registry: str | None) -> tuple[str, ...]:
+        """Who owns the key that signed the event, by those of their entries that let it count; nobody if none does."""
+        if self.flaw(event, key, registry=registry) is not None:
+            return ()
+        return tuple(dict.fromkeys(signer.principal for signer in self._fitting(event, key)))
 
     def _expiry(self, event: Event, key: str, now: datetime) -> str | None:
         """When the key lost the last of its rights to such an event, in words; None while it has them."""

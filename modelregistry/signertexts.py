@@ -12,8 +12,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from modelregistry.errors import InvalidInputError, InvalidSettingsError
 from modelregistry.signers import Requirement, Signer, Signers, matches_list
@@ -70,6 +71,12 @@ class _RequirementText(BaseModel):
     stages: tuple[str, ...] | None = None
 
 
+class _TrustText(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    signers: tuple[str, ...] = ()
+
+
 class _PolicyText(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
@@ -77,10 +84,19 @@ class _PolicyText(BaseModel):
     require: tuple[_RequirementText, ...] = (_RequirementText(),)
     registry: str | None = None
     strict: bool = False
+    trust: _TrustText = _TrustText()
+
+    @model_validator(mode="after")
+    def _check_trust(self) -> Self:
+        known = {signer.principal for signer in self.signer}
+        for each in self.trust.signers:
+            if each not in known:  # a pattern here would be one that nobody reads twice
+                raise ValueError(f"trust.signers has {each!r}, and no [[signer]] has that principal")
+        return self
 
 
 def parse_policy(text: str, name: str) -> Signers:
-    """The policy in a TOML file: ``[[signer]]``, ``[[require]]``, ``registry``, ``strict``.
+    """The policy in a TOML file: ``[[signer]]``, ``[[require]]``, ``[trust]``, ``registry``, ``strict``.
 
     Raises:
         InvalidSettingsError: Not TOML, an unknown key, or a value that can't be.
@@ -98,7 +114,7 @@ def parse_policy(text: str, name: str) -> Signers:
     return Signers(
         tuple(Signer(**dict(each)) for each in values.signer),
         tuple(Requirement(**dict(each)) for each in values.require),
-        values.registry, values.strict,
+        values.registry, values.strict, values.trust.signers,
     )  # fmt: skip
 
 

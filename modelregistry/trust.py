@@ -1,15 +1,16 @@
-"""What the one who loads allows: the ``trust=`` argument, and the ledger of bytes this user made here."""
+"""What the one who loads allows: the ``trust=`` argument, the bytes that this user made here or trusts, the signers of the policy."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from modelregistry.errors import InvalidInputError
 from modelregistry.loaders.base import Permit
+from modelregistry.pins import PinnedDigests
 from modelregistry.privatefile import PrivateFile, home_folder
 
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
@@ -89,6 +90,45 @@ class Ledger:
 
     def __contains__(self, digest: object) -> bool:
         return isinstance(digest, str) and bool(_SHA256.fullmatch(digest)) and digest in self._file.lines()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is allowed for some bytes."""
+
+    permit: Permit
+    reason: str
+    """Why they may run code; or, as what a sentence says of them, why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouching:
+    """All that the one who loads says of bytes, now and before: the one answer to whether they may run code."""
+
+    trust: Trust = field(default_factory=Trust)
+    """The argument of this call."""
+    registered: str | None = None
+    """The digest that the registration has."""
+    signer: Callable[[], str | None] = lambda: None
+    """Who signed that registration, where the reader's policy lets what they register run code; asked only if it matters."""
+
+    def decide(self, digest: str) -> Decision:
+        """What is allowed for the bytes with that digest: by the argument, by this user's files, by the policy."""
+        permit = self.trust.permit(digest)
+        if permit.code:
+            return Decision(permit, "trusted by the caller")
+        pinned = PinnedDigests().trusted(digest)
+        if pinned is False:
+            return Decision(permit, "is distrusted by this user")
+        if pinned:
+            reason = "trusted by this user"
+        elif digest in Ledger():
+            reason = "made on this machine"
+        elif digest == self.registered and (signer := self.signer()):
+            reason = f"registered by {signer}, whom this user's policy trusts"
+        else:
+            return Decision(permit, "was not made on this machine")
+        return Decision(Permit(permit.names, code=True), reason)
 
 
 def _is_name(text: str) -> bool:

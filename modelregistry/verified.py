@@ -67,6 +67,25 @@ class VerifiedBackend(Backend):
         """The logs of all models as they count, without an error for what does not."""
         return map(self._judged, self._inner.read_all(records=True))
 
+    def signature(self, event: Event) -> tuple[str, tuple[str, ...]] | None:
+        """The key that signed the event, and who owns it by the policy; None where the event does not count by a signature."""
+        log = self._judged(self._inner.read(event.model, records=True))
+        record = log.records.get(event.source)
+        if event not in log.events or record is None or not is_signed(record.data):
+            return None
+        key = self._verifier.keys([record]).get(record.oid)
+        if key is None:
+            return None
+        principals = self._signers.principals(event, key, registry=self._expected)
+        return (key, principals) if principals else None
+
+    def trusted_signer(self, event: Event) -> str | None:
+        """Who signed the event, if what they register may run code by the policy."""
+        if not self._signers.trusted:
+            return None
+        _, principals = self.signature(event) or ("", ())
+        return next((each for each in principals if each in self._signers.trusted), None)
+
     def _read(self, model: str, records: bool) -> Log:
         del records  # they are there in any case
         return self._vouched(self._inner.read(model, records=True))

@@ -18,7 +18,7 @@ from modelregistry.errors import UnknownFormatError, UntrustedModelError
 from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
 from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.skops import SkopsLoader
-from modelregistry.trust import Trust
+from modelregistry.trust import Ledger, Trust, Vouching
 
 DIGEST = "sha256:" + "ab" * 32
 LOADERS = (SkopsLoader(), JoblibLoader(), PickleLoader())
@@ -34,6 +34,10 @@ def load(
     loaders: tuple[Loader, ...] = LOADERS,
     digest: str = DIGEST,
 ) -> object:
+    if made_here:
+        Ledger().add(digest)
+    else:
+        Ledger().path.unlink(missing_ok=True)
     return deserialize(
         path,
         name or path.name,
@@ -41,8 +45,7 @@ def load(
         reference="churn@v1.2.0",
         loaders=loaders,
         loader=loader,
-        trust=Trust.parse(trust),  # type: ignore[arg-type]
-        made_here=made_here,
+        trust=Vouching(Trust.parse(trust)),  # type: ignore[arg-type]
     )
 
 
@@ -95,18 +98,19 @@ def test_a_refusal_says_what_was_found_why_and_what_to_paste(tmp_path: Path) -> 
     error = caught.value
     assert error.names == ("builtins.range", "fractions.Fraction")
     assert (error.tier, error.digest) == ("named", DIGEST)
-    assert error.remedies[:3] == (
+    assert error.remedies[:4] == (
         'trust=["builtins.range", "fractions.Fraction"]',
         f'trust=["{DIGEST}"]',
+        'registry.trust("churn@v1.2.0")',
         'trust="code"',
     )
-    assert "skops" in error.remedies[3]
+    assert "skops" in error.remedies[4]
     text = str(error)
     for part in ("churn@v1.2.0", "'named'", DIGEST, "not made on this machine", "no trust was given"):
         assert part in text
     for part in (*error.names, *error.remedies):
         assert f"\n    {part}" in text
-    for remedy in error.remedies[:3]:
+    for remedy in (each for each in error.remedies if each.startswith("trust=")):
         _, _, argument = remedy.partition("=")
         assert load(path, trust=eval(argument)) == [fractions.Fraction(1, 3), range(3)]
 
@@ -167,7 +171,7 @@ def test_skops_types_are_asked_for_and_skops_is_not_recommended_to_itself(tmp_pa
 def test_a_digest_that_forgers_can_match_is_no_remedy(tmp_path: Path) -> None:
     with pytest.raises(UntrustedModelError) as caught:
         load(pickled(tmp_path, range(3)), digest="md5:d41d8cd98f00b204e9800998ecf8427e")
-    assert not any("md5" in remedy for remedy in caught.value.remedies)
+    assert not any("md5" in remedy or "registry" in remedy for remedy in caught.value.remedies)
 
 
 @pytest.mark.parametrize("made_here", [True, False])

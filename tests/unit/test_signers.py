@@ -327,13 +327,15 @@ def test_a_policy_in_toml_is_read_whole() -> None:
     [[require]]
     models = ["churn"]
     stages = ["current"]
+    [trust]
+    signers = ["ann@example.com"]
     """
     assert parse_policy(text, "policy.toml") == Signers(
         (
             Signer("ann@example.com", ANN, ("churn", "fraud/*"), ("register", "promote:*", "promote:current"), valid_before=NOW),
             Signer("bob@example.com", BOB, revoked=True),
         ),
-        (Requirement(("churn",), ("current",)),), "r", strict=True,
+        (Requirement(("churn",), ("current",)),), "r", strict=True, trusted=("ann@example.com",),
     )  # fmt: skip
 
 
@@ -351,12 +353,33 @@ def test_a_policy_in_toml_is_read_whole() -> None:
         (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nrevokd = true', "revokd"),
         (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\nvalid_before = 2026-06-01T00:00:00', "without a zone"),
         (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\n[[require]]\nstage = "current"', "stage"),
+        (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\n[trust]\nsigner = ["a"]', "trust.signer"),
+        (f'[[signer]]\nprincipal = "a"\nkey = "{ANN}"\n[trust]\nsigners = ["b"]', "no [[signer]] has"),
+        (f'[[signer]]\nprincipal = "*@a.org"\nkey = "{ANN}"\n[trust]\nsigners = ["*"]', "no [[signer]] has"),
     ],
 )
 def test_a_policy_that_is_not_understood_is_refused_and_named(text: str, why: str) -> None:
     with pytest.raises(InvalidSettingsError, match=r"policy\.toml") as caught:
         parse_policy(text, "policy.toml")
     assert why in str(caught.value)
+
+
+def test_who_signed_is_whoever_the_policy_lets_sign_such_an_event() -> None:
+    registered = event(Registered)
+    ann, team = Signer("ann@example.com", ANN), Signer("*@example.com", ANN, may=("register",))
+    for signers, expected in [
+        ((ann,), ("ann@example.com",)),
+        ((ann, team), ("ann@example.com", "*@example.com")),
+        ((ann, ann), ("ann@example.com",)),
+        ((Signer("ann@example.com", ANN, may=("promote:*",)),), ()),
+        ((Signer("bob@example.com", ANN),), ()),
+        ((Signer("ann@example.com", BOB),), ()),
+        ((ann, Signer("bob@example.com", ANN, revoked=True)), ()),
+        ((Signer("ann@example.com", ANN, models=("risk",)),), ()),
+        ((Signer("ann@example.com", ANN, valid_after=NOW), team), ("*@example.com",)),
+    ]:
+        assert Signers(signers).principals(registered, ANN, registry="r") == expected
+    assert Signers((ann,)).principals(registered, ANN, registry="other") == ()
 
 
 def test_an_allowed_signers_file_is_read_as_openssh_reads_it() -> None:

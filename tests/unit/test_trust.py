@@ -9,9 +9,10 @@ import pytest
 
 from modelregistry.errors import InvalidInputError, RegistryWarning
 from modelregistry.loaders.base import Permit
-from modelregistry.trust import Ledger, Trust
+from modelregistry.pins import PinnedDigest, PinnedDigests
+from modelregistry.trust import Decision, Ledger, Trust, Vouching
 
-A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
 
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX's")
 
@@ -199,3 +200,56 @@ def test_a_missing_ledger_is_simply_empty(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert A not in Ledger(tmp_path / "nowhere" / "made-here")
+
+
+# ------------------------------------------------------------------ who vouches
+
+
+def test_nobody_vouches_for_bytes_unless_somebody_says_so() -> None:
+    decision = Vouching().decide(A)
+    assert decision.permit == Permit()
+    assert decision.reason == "was not made on this machine"
+
+
+NAMES = frozenset({"mypkg.Clipper"})
+
+
+def test_each_on_the_readers_side_may_vouch_and_is_named() -> None:
+    argument = Trust.parse(["mypkg.Clipper", A])
+    assert Vouching(argument).decide(A) == Decision(Permit(NAMES, code=True), "trusted by the caller")
+    Ledger().add(B)
+    assert Vouching(argument).decide(B) == Decision(Permit(NAMES, code=True), "made on this machine")
+    PinnedDigests().add(PinnedDigest(C, True))
+    assert Vouching(argument).decide(C) == Decision(Permit(NAMES, code=True), "trusted by this user")
+    signed = Vouching(argument, D, lambda: "ann@example.com").decide(D)
+    assert signed.permit == Permit(NAMES, code=True)
+    assert "ann@example.com" in signed.reason
+
+
+def test_a_signature_vouches_for_the_digest_that_it_is_under_and_no_other() -> None:
+    assert not Vouching(Trust(), A, lambda: "ann@example.com").decide(B).permit.code
+    assert not Vouching(Trust(), None, lambda: "ann@example.com").decide(B).permit.code
+    assert not Vouching(Trust(), A, lambda: None).decide(A).permit.code
+
+
+def test_signatures_are_looked_at_only_where_nothing_else_decides() -> None:
+    def asked() -> str:
+        raise AssertionError("asked")
+
+    Ledger().add(A)
+    PinnedDigests().add(PinnedDigest(B, True))
+    PinnedDigests().add(PinnedDigest(C, False))
+    for digest, trust in [(A, None), (B, None), (C, None), (D, "code")]:
+        Vouching(Trust.parse(trust), digest, asked).decide(digest)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        Vouching(Trust(), D, asked).decide(D)
+
+
+def test_distrust_is_stronger_than_all_but_the_argument() -> None:
+    Ledger().add(A)
+    PinnedDigests().add(PinnedDigest(A, True))
+    PinnedDigests().add(PinnedDigest(A, False))
+    decision = Vouching(Trust.parse(["mypkg.Clipper"]), A, lambda: "ann@example.com").decide(A)
+    assert decision == Decision(Permit(NAMES), "is distrusted by this user")
+    assert Vouching(Trust.parse("code"), A).decide(A).permit.code
+    assert Vouching(Trust.parse([A]), A).decide(A).permit.code
