@@ -237,6 +237,16 @@ class ContentReader:
                 trust=Vouching(trusted, version.registered.digest, lambda: self._signer(version)),
             )  # fmt: skip
 
+    def convert(
+        self, version: ModelVersion, *, to: str, into: Path, trust: Trust, loader: str | None, sample: object
+    ) -> Path:
+        """The same model in another format."""
+        from modelregistry.convert import check_wish, convert
+
+        check_wish(to, into)
+        model = self.load(version, trust=trust, loader=loader)
+        return convert(model, posixpath.basename(version.path), to=to, into=into, sample=sample)
+
     def _verified_while(
         self, work: Callable[[], None], version: ModelVersion, verify: Verify, progress: Progress
     ) -> tuple[Path, str]:

@@ -34,6 +34,7 @@ Every error this library raises on purpose is one of these::
     ├── IntegrityError                        the bytes are not the registered bytes
     ├── UntrustedModelError                   loading would run code nobody here vouched for
     ├── UnknownFormatError                    no loader recognises the file
+    ├── ConversionError                       the model can't be written in that format, or answers otherwise in it
     ├── MissingDependencyError (ImportError)  an optional package is not installed
     └── GitError                              git said no, or could not be run
         ├── GitTimeoutError (TimeoutError)
@@ -294,6 +295,10 @@ class UntrustedModelError(RegistryError):
 
 class UnknownFormatError(RegistryError):
     """No loader recognises the file."""
+
+
+class ConversionError(RegistryError):
+    """The model can't be written in that format, or what was written answers otherwise; nothing was left behind."""
 
 
 class MissingDependencyError(RegistryError, ImportError):

@@ -47,6 +47,11 @@ class Reader(Protocol):
     ) -> object:
         """The object."""
 
+    def convert(
+        self, version: ModelVersion, *, to: str, into: Path, trust: Trust, loader: str | None, sample: object
+    ) -> Path:
+        """A file with the same model in another format."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
@@ -223,6 +228,38 @@ class ModelVersion:
             IntegrityError: They are not the registered bytes.
         """
         return self._reader.load(self, trust=trust, loader=loader, verify=verify, progress=progress)
+
+    def convert(
+        self,
+        *,
+        to: str,
+        into: str | os.PathLike[str],
+        trust: Trust = None,
+        loader: str | None = None,
+        sample: object = None,
+    ) -> Path:
+        """Write the model in another format, which others can load with less trust; returns the file.
+
+        The file is loaded again before it gets its name, which is that of the artifact with the suffix of the format;
+        one that has the name already is replaced.
+
+        Args:
+            to: ``"skops"`` (scikit-learn) or ``"onnx"`` (scikit-learn, by ``skl2onnx``).
+            into: The folder to write to.
+            trust: As ``load`` takes it: the model is loaded first.
+            loader: As ``load`` takes it.
+            sample: Some rows of input: what was written must answer to them as the model does. ``"onnx"`` takes the
+                types of its inputs from them, else all of them for 32-bit floats.
+
+        Raises:
+            ConversionError: The model can't be written so, or answers otherwise then; nothing was left behind.
+            InvalidInputError: No such format.
+            UntrustedModelError: Loading would run code that the caller does not trust; it says which.
+            MissingDependencyError: The library of a format is not installed.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+        """
+        return self._reader.convert(self, to=to, into=Path(into), trust=trust, loader=loader, sample=sample)
 
     def verify(self) -> None:
         """Check every byte on this machine against what was registered; fetches what is missing.

@@ -1,0 +1,146 @@
+"""A model in another format: written, loaded again and asked the same, and only then given its name."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from modelregistry.errors import ConversionError, InvalidInputError, MissingDependencyError, RegistryError
+from modelregistry.loaders.base import Permit
+from modelregistry.plugins import LOADERS, load_class
+
+_Answer = TypeVar("_Answer")
+_TOLERANCES = {"skops": 1e-9, "onnx": 1e-4}
+"""The formats, and how far an answer may be off in parts of itself: ONNX counts in 32 bits unless the sample has 64."""
+_SHOWN = 3
+
+
+def convert(model: object, name: str, *, to: str, into: Path, sample: object = None) -> Path:
+    """Write the model in the format ``to``; returns the file.
+
+    Args:
+        model: What was loaded.
+        name: What its file or folder is called in the repository.
+        to: The format.
+        into: The folder to write to.
+        sample: Some rows of input, an array or a data frame; None for no comparison.
+
+    Raises:
+        ConversionError: It can't be written so, or answers otherwise then; nothing was left behind.
+        InvalidInputError: No such format, or no such folder.
+        MissingDependencyError: The library of the format is not installed.
+    """
+    check_wish(to, into)
+    write = _write_onnx if to == "onnx" else _write_skops
+    target = into / f"{PurePosixPath(name).stem}.{to}"
+    scratch = into / f".{secrets.token_hex(8)}.{to}"
+    what = f"{type(model).__name__} as {to!r}"
+    try:
+        _attempt(what, lambda: write(model, scratch, sample))
+        # What this process has just written can do no more than the object it was written from.
+        again = _attempt(what, lambda: load_class(LOADERS[to])().load(scratch, Permit(code=True)))
+        if sample is not None:
+            wanted = _attempt(what, lambda: _ask(model, sample))
+            given = _attempt(what, lambda: _ask(again, sample))
+            if not alike(wanted, given, _TOLERANCES[to]):
+                raise ConversionError(
+                    f"{what} answers otherwise than the model: {given[:_SHOWN]!r} and not {wanted[:_SHOWN]!r}, to begin with"
+                )
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return target
+
+
+def check_wish(to: str, into: Path) -> None:
+    """Refuse what can't be, before the model is loaded.
+
+    Raises:
+        InvalidInputError: No such format, or no such folder.
+    """
+    if to not in _TOLERANCES:
+        raise InvalidInputError(f"to={to!r}: a model is converted to {' or '.join(map(repr, _TOLERANCES))}")
+    if not into.is_dir():
+        raise InvalidInputError(f"into={os.fspath(into)!r} is no folder")
+
+
+def _attempt(what: str, attempt: Callable[[], _Answer]) -> _Answer:
+    try:
+        return attempt()
+    except RegistryError:
+        raise
+    except Exception as error:  # each library has errors of its own
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise ConversionError(f"{what} does not work: {reason!r}") from error
+
+
+def _write_skops(model: object, path: Path, sample: object) -> None:
+    del sample
+    load_class(LOADERS["skops"])().write(model, path)
+
+
+def _write_onnx(model: Any, path: Path, sample: Any) -> None:
+    try:
+        import skl2onnx
+        from skl2onnx.common.data_types import FloatTensorType
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ONNX is written by skl2onnx: pip install 'modelregistry[convert]'"
+        ) from error
+    types = None
+    if sample is None:
+        count = getattr(model, "n_features_in_", None)
+        if count is None:
+            raise ConversionError(
+                f"{type(model).__name__} does not say how many features it takes: pass a sample="
+            )
+        types = [("X", FloatTensorType([None, int(count)]))]
+    options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
+    try:
+        graph = skl2onnx.to_onnx(model, sample, initial_types=types, options=options)
+    except Exception:
+        if not hasattr(sample, "columns"):
+            raise
+        # An input for each column is what a model takes that picks columns; the others take one array.
+        graph = skl2onnx.to_onnx(model, sample.to_numpy(), options=options)
+    path.write_bytes(graph.SerializeToString())
+
+
+def _ask(model: Any, sample: Any) -> list[Any]:
+    """What a model answers to the sample, as one list."""
+    if hasattr(model, "get_inputs"):  # a session of ONNX Runtime
+        names = [each.name for each in model.get_inputs()]
+        if hasattr(sample, "columns") and {*names} <= {*sample.columns}:
+            feed = {name: sample[[name]].to_numpy() for name in names}
+        else:
+            feed = {names[0]: sample.to_numpy() if hasattr(sample, "columns") else sample}
+        answer = model.run(None, feed)[0]
+    else:
+        answer = model.predict(sample) if hasattr(model, "predict") else model.transform(sample)
+    for dense in ("toarray", "to_numpy"):
+        if hasattr(answer, dense):
+            answer = getattr(answer, dense)()
+    return list(_flat(answer.tolist()))
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    for value in values if isinstance(values, list) else [values]:
+        if isinstance(value, list):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def alike(wanted: list[Any], given: list[Any], tolerance: float) -> bool:
+    """Whether two answers are the same: numbers but for that part of them, and all else exactly."""
+    return len(wanted) == len(given) and all(
+        math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+        or (math.isnan(one) and math.isnan(other))
+        if isinstance(one, int | float) and isinstance(other, int | float)
+        else one == other
+        for one, other in zip(wanted, given, strict=True)
+    )
