@@ -32,6 +32,18 @@ assert_type(version.digest, str | None)
 assert_type(version.local_path(), Path)
 assert_type(version.open("weights.bin"), BinaryIO)
 assert_type(version.load(trust=["mypkg.Clipper"]), object)
+assert_type(version.environment, Mapping[str, str] | None)
+if version.signature is not None:
+    assert_type([column.name for column in version.signature.inputs], list[str | None])
+assert_type(version.convert(to="onnx", into="models", sample=[[1.0]]), Path)
+
+compared = registry.compare("churn#current", version)
+assert_type(compared.verdict, str)
+assert_type(compared.incompatibilities, tuple[str, ...])
+given = registry.trust("churn@v1.3.0", dry_run=True)
+assert_type(given.names, tuple[str, ...])
+assert_type(given.signer, str | None)
+assert_type(registry.distrust("churn@v1.3.0"), None)
 
 for model in registry.models(type=None):
     assert_type(model, mr.Model)
