@@ -143,6 +143,47 @@ def test_an_event_without_a_signature_or_for_another_registry_does_not_count() -
     assert "another registry" in (why_not(event(registry=None), ANN) or "")
 
 
+def test_a_writer_is_told_before_why_an_event_would_not_count() -> None:
+    found = event(email="ann@example.com")
+    policy = Signers((Signer("ann@example.com", ANN, valid_before=NOW), Signer("ann@example.com", BOB)))
+    assert policy.refusal(found, BOB, registry="r", now=NOW) is None
+    assert policy.refusal(found, ANN, registry="r", now=NOW - timedelta(seconds=1)) is None
+    assert policy.refusal(found, ANN, registry="r", now=NOW) == (
+        f"the key {ANN} of ann@example.com has expired, on 2026-06-01 00:00:00 UTC"
+    )
+    assert policy.refusal(found, None, registry="r", now=NOW) == (
+        "it is not signed, or not by a key that could be checked"
+    )
+    assert "is not known" in (policy.refusal(found, f"SHA256:{'C' * 43}", registry="r", now=NOW) or "")
+    assert policy.refusal(found, BOB, registry="other", now=NOW) == (
+        "it was made for another registry, 'r', and this one is 'other'"
+    )
+    assert policy.refusal(event(registry=None), BOB, registry="r", now=NOW) == (
+        "it does not say for which registry it was made, so it may be for another registry"
+    )
+    both = event(leaves=("shadow",))
+    assert policy.refusal(event(email="bob@example.com"), BOB, registry="r", now=NOW)
+    narrow = Signers((Signer("ann@example.com", ANN, may=("register",)),))
+    assert narrow.refusal(both, ANN, registry="r", now=NOW) == (
+        "ann@example.com may not promote:current and promote:shadow in 'churn'"
+    )
+
+
+def test_a_policy_is_a_value_made_of_what_was_said_and_nothing_else() -> None:
+    signer = Signer("ann@example.com", ANN, valid_before=NOW)
+    policy = Signers((signer,))
+    assert (policy.requirements, policy.registry, policy.strict) == ((Requirement(),), None, False)
+    assert policy == Signers((signer,))
+    assert hash(policy) == hash(Signers((signer,)))
+    assert policy != Signers((signer,), strict=True)
+    assert repr(policy) == (
+        f"Signers(signers=({signer!r},), requirements=({Requirement()!r},), registry=None, strict=False, trusted=())"
+    )
+    for private in ("_by_key", "_ends", "_digest"):
+        with pytest.raises(TypeError):
+            Signers((signer,), **{private: ()})  # type: ignore[arg-type]
+
+
 def test_one_key_may_be_listed_twice_and_one_fit_is_enough() -> None:
     revoked = Signer("ann@example.com", ANN, revoked=True)
     shadow = Signer("ann@example.com", ANN, may=("promote:shadow",))
@@ -362,6 +403,28 @@ def test_a_policy_that_is_not_understood_is_refused_and_named(text: str, why: st
     with pytest.raises(InvalidSettingsError, match=r"policy\.toml") as caught:
         parse_policy(text, "policy.toml")
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("action", ["register", "withdraw", "promote", "annotate", "deprecate"])
+def test_each_action_may_be_allowed_in_toml(action: str) -> None:
+    text = f'[[signer]]\nprincipal = "ann@example.com"\nkey = "{ANN}"\nmay = ["{action}"]\n'
+    (signer,) = parse_policy(text, "policy.toml").signers
+    assert signer.may == ("promote:*" if action == "promote" else action,)
+
+
+def test_a_policy_in_toml_that_says_little_asks_for_every_signature() -> None:
+    text = f'[[signer]]\nprincipal = "ann@example.com"\nkey = "{ANN}"\n'
+    assert parse_policy(text, "policy.toml") == Signers((Signer("ann@example.com", ANN),))
+    with_requirement = parse_policy(f"{text}[[require]]\n", "policy.toml")
+    assert with_requirement.requirements == (Requirement(),)
+    assert with_requirement.requirements[0].stages is None
+
+
+@pytest.mark.parametrize("where", ["", "[[signer]]\nprincipal = 'x'\nkey = '{ANN}'\n", "[[require]]\n"])
+def test_an_unknown_word_in_toml_is_refused_wherever_it_stands(where: str) -> None:
+    text = f"{where}sevral = 1\n[[signer]]\nprincipal = 'ann@example.com'\nkey = '{ANN}'\n"
+    with pytest.raises(InvalidSettingsError, match="sevral"):
+        parse_policy(text.replace("{ANN}", ANN), "policy.toml")
 
 
 def test_who_signed_is_whoever_the_policy_lets_sign_such_an_event() -> None:
