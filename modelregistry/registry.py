@@ -825,6 +825,8 @@ class Registry:
     def distrust(self, reference: str) -> None:
         """Take that back: the bytes run no code from now on, whoever signed or made them, but by ``trust=`` of a call.
 
+        What a process has loaded already stays in its memory.
+
         Args:
             reference: The version, which may be withdrawn, as ``get`` takes it; or a digest (``"sha256:…"``).
 
