@@ -13,9 +13,9 @@ from typing import BinaryIO
 from modelregistry.artifacts.base import Content, Storage
 from modelregistry.collector import paused
 from modelregistry.declarations import Declarations, declaring_file
+from modelregistry.declarationtexts import Declaration
 from modelregistry.delivery import Delivery, check_verify, described, md5_of, whole_digest
 from modelregistry.deserialize import deserialize
-from modelregistry.dvcfiles import Declaration
 from modelregistry.environment import warn_of_mismatch
 from modelregistry.errors import (
     CacheError,

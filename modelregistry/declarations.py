@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from modelregistry.dvcfiles import Declaration, artifact_entry, declare_artifact, read_artifacts, resolve
+from modelregistry.declarationtexts import Declaration, artifact_entry, declare_artifact, read_artifacts
+from modelregistry.dvcfiles import resolve
 from modelregistry.errors import InvalidFileError, InvalidInputError, NotDeclaredError, RegistryError
 from modelregistry.gitrepo import GitRepo
 

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from modelregistry.errors import InvalidFileError
-from modelregistry.yamltext import Plain, decoded_text, is_null, parse, typed
+from modelregistry.yamltext import as_list, as_mapping, decoded_text, is_null, parse, typed
 
 _MAX_LISTING_BYTES = 128 << 20
 _MAX_LISTED = 500_000
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-_SAFE_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*")
 _DRIVE = re.compile(r"[A-Za-z]:")
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What ``artifacts:`` in a ``dvc.yaml`` says of one artifact."""
-
-    name: str
-    path: str
-    """As written: relative to the folder of the ``dvc.yaml``; see ``resolve``."""
-    type: str | None = None
-    description: str | None = None
-    labels: tuple[str, ...] = ()
-    meta: Mapping[str, object] = field(default_factory=dict, hash=False)
-    """A ``meta`` that is no mapping (DVC allows it) stands here under the key ``meta``."""
-    templated: bool = False
-    """Whether the name or the path holds ``${…}``, which only DVC can fill in."""
-    problem: str | None = None
-    """Why the entry can't be used; None if it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +48,8 @@ class Out:
     """False where the bytes are left to Git; only a ``*.dvc`` or ``dvc.yaml`` file says so."""
     remote: str | None = None
     """The only remote it is pushed to, if not the default one."""
+    version_id: str | None = None
+    """Which version a cloud keeps it as."""
 
     @property
     def is_directory(self) -> bool:
@@ -77,12 +59,33 @@ class Out:
 
 @dataclass(frozen=True, slots=True)
 class Dep:
-    """One dependency."""
+    """One dependency, as a ``dvc.lock`` or ``*.dvc`` file records it."""
 
     path: str
+    """As written; a URL for what is outside the project, ``""`` for a database."""
     md5: str | None = None
+    """With ``.dir`` at the end for a directory."""
     url: str | None = None
     """The Git repository it was imported from."""
+    rev: str | None = None
+    """What of that repository was asked for, such as a branch."""
+    rev_lock: str | None = None
+    """The commit that was."""
+    size: int | None = None
+    nfiles: int | None = None
+    legacy: bool = False
+    """As for ``Out``."""
+    etag: str | None = None
+    checksum: str | None = None
+    """What the storage it is in calls its content."""
+    version_id: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
+    """Of a database, how it was asked; of one of DVC's datasets, what is recorded of it."""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a folder."""
+        return (self.md5 or "").endswith(".dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class DvcFile:
     wdir: str = "."
     outs: tuple[Out, ...] = ()
     deps: tuple[Dep, ...] = ()
+    frozen: bool = False
+    """Whether ``dvc repro`` leaves it alone; so it is with what was imported, until ``dvc update``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,56 +140,15 @@ class Output:
 # -- dvc.yaml ----------------------------------------------------------------------------------------------
 
 
-def read_artifacts(text: bytes, path: str) -> dict[str, Declaration]:
-    """The artifacts that the ``dvc.yaml`` at ``path`` declares; a bad entry does not hurt the others.
-
-    Raises:
-        InvalidFileError: The file is no YAML, or ``artifacts`` is no mapping.
-    """
-    document = _mapping(parse(text, path), path, "the file")
-    entries = _mapping(document.get("artifacts"), path, "'artifacts'")
-    return {name: _declaration(name, entry) for name, entry in entries.items()}
-
-
-def _declaration(name: str, entry: object) -> Declaration:
-    if not isinstance(entry, dict):
-        return Declaration(name, "", problem=f"artifact {name!r} has no 'path:'")
-    texts: dict[str, str | None] = {}
-    problem = None
-    for key in ("path", "type", "desc"):
-        value = entry.get(key)
-        texts[key] = None if value is None or is_null(value) or not isinstance(value, str) else str(value)
-        if isinstance(value, list | dict):
-            problem = f"{key!r} of artifact {name!r} is no text"
-    labels = entry.get("labels")
-    if labels is None or is_null(labels):
-        labels = []
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        problem = f"'labels' of artifact {name!r} is no list of texts"
-        labels = []
-    meta = typed(entry.get("meta"))
-    if meta is None:
-        meta = {}
-    elif not isinstance(meta, dict):
-        meta = {"meta": meta}
-    path = texts["path"] or ""
-    if not path:
-        problem = problem or f"artifact {name!r} has no 'path:'"
-    return Declaration(
-        name, path, texts["type"], texts["desc"], tuple(map(str, labels)), meta,
-        templated="${" in path or "${" in name, problem=problem,
-    )  # fmt: skip
-
-
 def read_plans(text: bytes, path: str) -> dict[str, StepPlan]:
     """What the ``dvc.yaml`` at ``path`` says of its steps, by name (of the group, for ``foreach`` and ``matrix``).
 
     Raises:
         InvalidFileError: The file is no YAML, or ``stages`` is no mapping.
     """
-    document = _mapping(parse(text, path), path, "the file")
+    document = as_mapping(parse(text, path), path, "the file")
     plans = {}
-    for name, entry in _mapping(document.get("stages"), path, "'stages'").items():
+    for name, entry in as_mapping(document.get("stages"), path, "'stages'").items():
         plan = entry.get("do", entry) if isinstance(entry, dict) else {}
         wdir = plan.get("wdir") if isinstance(plan, dict) else None
         remotes: dict[str, str] = {}
@@ -202,105 +166,6 @@ def read_plans(text: bytes, path: str) -> dict[str, StepPlan]:
     return plans
 
 
-def artifact_entry(name: str, path: str, type: str | None = "model") -> str:  # noqa: A002 - DVC's word
-    """The lines to paste into ``dvc.yaml`` to declare an artifact."""
-    kind = f"    type: {_scalar(type)}\n" if type else ""
-    return f"artifacts:\n  {_scalar(name)}:\n    path: {_scalar(path)}\n{kind}"
-
-
-def declare_artifact(
-    text: bytes | None,
-    name: str,
-    *,
-    path: str,
-    type: str | None = None,  # noqa: A002 - DVC's word
-    description: str | None = None,
-    labels: Sequence[str] = (),
-    meta: Mapping[str, object] | None = None,
-    file: str = "dvc.yaml",
-) -> bytes:
-    """The text of a ``dvc.yaml`` with the artifact declared; comments and all else stay.
-
-    What an entry of that name says already stays too, but for what is given here.
-
-    Raises:
-        InvalidFileError: The file can't be edited without breaking it.
-    """
-    before = read_artifacts(text or b"", file)
-    news = {"path": path, "type": type, "desc": description, "labels": list(labels) or None, "meta": meta}
-    given = {key: value for key, value in news.items() if value}
-    source = (text or b"").decode("utf-8-sig")
-    others = {key: value for key, value in before.items() if key != name}
-    # What is only appended to leaves every line as it is. A flow-style file, say, has to be written anew.
-    for edit in (_append, _rewrite):
-        try:
-            result = edit(source.replace("\r\n", "\n"), name, given)
-            after = read_artifacts(result.encode(), file)
-        except (InvalidFileError, AttributeError, TypeError, ValueError, LookupError, RecursionError):
-            continue
-        mine = after.pop(name, None)
-        if mine is not None and after == others and _says(mine, given):
-            return (result.replace("\n", "\r\n") if "\r\n" in source else result).encode()
-    entry = artifact_entry(name, path, type)
-    raise InvalidFileError(f"{file!r} can't be edited safely: add this to it yourself\n\n{entry}", path=file)
-
-
-def _says(declaration: Declaration, entry: Mapping[str, object]) -> bool:
-    found = {
-        "path": declaration.path,
-        "type": declaration.type,
-        "desc": declaration.description,
-        "labels": list(declaration.labels),
-        "meta": declaration.meta,
-    }
-    return declaration.problem is None and all(found[key] == value for key, value in entry.items())
-
-
-def _append(source: str, name: str, entry: Mapping[str, object]) -> str:
-    if source and not source.endswith("\n"):
-        source += "\n"
-    return source + _edited("", lambda _: {"artifacts": {name: entry}}, style=source)
-
-
-def _rewrite(source: str, name: str, entry: Mapping[str, object]) -> str:
-    def change(document: Any) -> Any:
-        artifacts = document["artifacts"]
-        if not artifacts:
-            document["artifacts"] = {name: entry}
-        elif artifacts.get(name):
-            artifacts[name].update(entry)
-        else:
-            artifacts[name] = entry
-        return document
-
-    return _edited(source, change, style=source)
-
-
-def _edited(source: str, change: Callable[[Any], Any], *, style: str) -> str:
-    """What ``change`` makes of the document in ``source``, indented as ``style`` is."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    editor = YAML()
-    editor.preserve_quotes = True
-    editor.width = 1 << 16
-    mapping = re.search(r"^[^\s#-][^\n]*:[ ]*\n( +)[^\s#-]", style, re.MULTILINE)
-    sequence = re.search(r"^( *)[^\s#-][^\n]*:[ ]*\n( *)- ", style, re.MULTILINE)
-    offset = max(len(sequence[2]) - len(sequence[1]), 0) if sequence else 0
-    editor.indent(mapping=len(mapping[1]) if mapping else 2, sequence=offset + 2, offset=offset)
-    target = io.StringIO()
-    try:
-        editor.dump(change(editor.load(source)), target)
-    except YAMLError as error:
-        raise ValueError(str(error)) from error
-    return target.getvalue()
-
-
-def _scalar(text: str) -> str:
-    plain = _SAFE_SCALAR.fullmatch(text) and not isinstance(typed(Plain(text)), bool | None)
-    return text if plain else json.dumps(text, ensure_ascii=False)
-
-
 # -- dvc.lock and *.dvc ------------------------------------------------------------------------------------
 
 
@@ -310,7 +175,12 @@ def read_lock(text: bytes, path: str) -> tuple[Step, ...]:
     Raises:
         InvalidFileError: The file is no lock file of DVC 2 or 3.
     """
-    document = _mapping(parse(text, path), path, "the file")
+    return lock_steps(parse(text, path), path)
+
+
+def lock_steps(document: object, path: str) -> tuple[Step, ...]:
+    """The same of a document that was parsed before; raises as ``read_lock`` does."""
+    document = as_mapping(document, path, "the file")
     schema = document.get("schema")
     if document and not (isinstance(schema, str) and schema.startswith("2.")):
         raise InvalidFileError(
@@ -318,8 +188,8 @@ def read_lock(text: bytes, path: str) -> tuple[Step, ...]:
             path=path,
         )
     steps = []
-    for name, value in _mapping(document.get("stages"), path, "'stages'").items():
-        entry = _mapping(value, path, f"step {name!r}")
+    for name, value in as_mapping(document.get("stages"), path, "'stages'").items():
+        entry = as_mapping(value, path, f"step {name!r}")
         cmd = entry.get("cmd")
         steps.append(
             Step(
@@ -327,9 +197,9 @@ def read_lock(text: bytes, path: str) -> tuple[Step, ...]:
                 tuple(
                     str(line) for line in (cmd if isinstance(cmd, list) else [cmd]) if isinstance(line, str)
                 ),
-                tuple(_dep(item, path) for item in _list(entry.get("deps"), path, "'deps'")),
-                tuple(_out(item, path) for item in _list(entry.get("outs"), path, "'outs'")),
-                _mapping(entry.get("params"), path, "'params'"),
+                tuple(_dep(item, path) for item in as_list(entry.get("deps"), path, "'deps'")),
+                tuple(_out(item, path) for item in as_list(entry.get("outs"), path, "'outs'")),
+                as_mapping(entry.get("params"), path, "'params'"),
             )
         )
     return tuple(steps)
@@ -341,23 +211,24 @@ def read_dvc_file(text: bytes, path: str) -> DvcFile:
     Raises:
         InvalidFileError: The file is none.
     """
-    document = _mapping(parse(text, path), path, "the file")
+    return dvc_file(parse(text, path), path)
+
+
+def dvc_file(document: object, path: str) -> DvcFile:
+    """The same of a document that was parsed before; raises as ``read_dvc_file`` does."""
+    document = as_mapping(document, path, "the file")
     wdir = document.get("wdir")
     return DvcFile(
         str(wdir) if isinstance(wdir, str) and wdir else ".",
-        tuple(_out(item, path) for item in _list(document.get("outs"), path, "'outs'")),
-        tuple(_dep(item, path) for item in _list(document.get("deps"), path, "'deps'")),
+        tuple(_out(item, path) for item in as_list(document.get("outs"), path, "'outs'")),
+        tuple(_dep(item, path) for item in as_list(document.get("deps"), path, "'deps'")),
+        typed(document.get("frozen")) is True or typed(document.get("locked")) is True,
     )
 
 
 def _out(value: object, path: str) -> Out:
-    entry = _mapping(value, path, "an output")
-    files = tuple(
-        ListedFile(_text(item, "relpath", path), _hash(item, path) or "", _integer(item.get("size")))
-        for item in (_mapping(each, path, "a file") for each in _list(entry.get("files"), path, "'files'"))
-    )
-    if files:
-        _check_listing(files, path)
+    entry = as_mapping(value, path, "an output")
+    files = _files(entry, path)
     md5 = _hash(entry, path)
     return Out(
         _text(entry, "path", path),
@@ -368,21 +239,65 @@ def _out(value: object, path: str) -> Out:
         files=files,
         is_executable=typed(entry.get("isexec")) is True,
         is_cached=typed(entry.get("cache")) is not False,
-        remote=str(entry["remote"]) if isinstance(entry.get("remote"), str) else None,
+        remote=_string(entry.get("remote")),
+        version_id=_clouded(entry, "version_id"),
     )
+
+
+def _files(entry: Mapping[str, object], path: str) -> tuple[ListedFile, ...]:
+    """The listing of a directory in a cloud-versioned remote."""
+    listed = entry.get("files")
+    if listed is None:
+        return ()
+    files = tuple(
+        ListedFile(_text(item, "relpath", path), _hash(item, path) or "", _integer(item.get("size")))
+        for item in (as_mapping(each, path, "a file") for each in as_list(listed, path, "'files'"))
+    )
+    if files:
+        _check_listing(files, path)
+    return files
 
 
 def _dep(value: object, path: str) -> Dep:
-    entry = _mapping(value, path, "a dependency")
+    entry = as_mapping(value, path, "a dependency")
     repo = entry.get("repo")
-    url = repo.get("url") if isinstance(repo, dict) else None
+    repo = repo if isinstance(repo, dict) else {}
     md5 = entry.get("md5")
     # A database is a dependency without a path; the checksum of another tool is no md5.
+    md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
+    size, nfiles = _integer(entry.get("size")), _integer(entry.get("nfiles"))
+    if md5 is None and isinstance(entry.get("files"), list):
+        try:
+            files = _files(entry, path)
+        except InvalidFileError:  # a URL's own listing, which records no md5
+            files = ()
+        if files:
+            md5, nfiles = listing_md5(files), len(files)
+    facts = entry.get("db") or entry.get("dataset")
     return Dep(
-        str(entry["path"]) if isinstance(entry.get("path"), str) else "",
-        md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None,
-        str(url) if isinstance(url, str) else None,
+        _string(entry.get("path")) or "",
+        md5,
+        _string(repo.get("url")),
+        _string(repo.get("rev")),
+        _string(repo.get("rev_lock")),
+        size,
+        nfiles,
+        legacy=md5 is not None and "hash" not in entry,
+        etag=_clouded(entry, "etag"),
+        checksum=_clouded(entry, "checksum"),
+        version_id=_clouded(entry, "version_id"),
+        facts=typed(facts) if isinstance(facts, dict) else {},
     )
+
+
+def _clouded(entry: Mapping[str, object], key: str) -> str | None:
+    """What the cloud calls it: DVC keeps that in the entry, or in one for the remote."""
+    cloud = entry.get("cloud")
+    for place in (entry, *(cloud.values() if isinstance(cloud, dict) else ())):
+        value = place.get(key) if isinstance(place, dict) else None
+        if value is not None and not is_null(value) and not isinstance(value, dict | list):
+            return str(value)
+    return None
 
 
 def _hash(entry: Mapping[str, object], path: str) -> str | None:
@@ -489,6 +404,14 @@ def read_manifest(data: bytes, path: str) -> tuple[ListedFile, ...]:
     return tuple(sorted(files, key=lambda file: file.path))
 
 
+def listing_md5(files: Sequence[ListedFile]) -> str:
+    """What DVC names the listing of a directory with these files."""
+    listed = sorted(
+        ({"md5": file.md5, "relpath": file.path} for file in files), key=lambda item: item["relpath"]
+    )
+    return hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
 def _check_listing(files: Sequence[ListedFile], path: str) -> None:
     """Refuse what could write outside the folder, or two files to one place on some file system."""
     if len(files) > _MAX_LISTED:
@@ -547,22 +470,6 @@ def read_config(text: bytes, path: str) -> dict[str, dict[str, str]]:
 # -- pieces ------------------------------------------------------------------------------------------------
 
 
-def _mapping(value: object, path: str, what: str) -> dict[str, Any]:
-    if value is None or is_null(value):
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidFileError(f"{path!r}: {what} is no mapping", path=path)
-    return value
-
-
-def _list(value: object, path: str, what: str) -> list[object]:
-    if value is None or is_null(value):
-        return []
-    if not isinstance(value, list):
-        raise InvalidFileError(f"{path!r}: {what} is no list", path=path)
-    return value
-
-
 def _text(entry: Mapping[str, object], key: str, path: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value:
@@ -570,7 +477,13 @@ def _text(entry: Mapping[str, object], key: str, path: str) -> str:
     return str(value)
 
 
+def _string(value: object) -> str | None:
+    return str(value) if isinstance(value, str) and not is_null(value) else None
+
+
 def _integer(value: object) -> int | None:
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
     return (
         int(value)
         if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from modelregistry.checks import Problem
-from modelregistry.dvcfiles import Declaration
+from modelregistry.declarationtexts import Declaration
 from modelregistry.events import Event
 from modelregistry.summaries import Summary
 from modelregistry.tables import Rows

@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal, Protocol
 
 from pydantic import JsonValue
 
-from modelregistry.dvcfiles import Declaration
+from modelregistry.declarationtexts import Declaration
 from modelregistry.events import FileDigest, Registered
 from modelregistry.modelsignature import ModelSignature
 from modelregistry.progress import Progress

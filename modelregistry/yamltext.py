@@ -15,11 +15,16 @@ _MAX_BYTES = 8 << 20
 _MAX_DEPTH = 64
 _MAX_ALIASED = 10_000  # nodes that aliases may repeat in all: anchors are fine, bombs made of them are not
 
+_NUMERIC = frozenset("-+.0123456789")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
-_INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]{1,300}|[0-9]{1,300}(\.[0-9]{0,300})?)([eE][-+]?[0-9]{1,6})?")
+# As the parser of DVC reads them: of YAML 1.2, and with underscores between the digits as in 1.1.
+_INTEGER = re.compile(
+    r"[-+]?(0b[01_]{1,300}|0o[0-7_]{1,300}|0x[0-9a-fA-F_]{1,300}|[0-9][0-9_]{0,299})", re.ASCII
+)
+_FLOAT = re.compile(r"[-+]?(\.[0-9_]{1,300}|[0-9][0-9_]{0,299}(\.[0-9_]{0,300})?)([eE][-+]?[0-9]{1,6})?")
+_BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
 class Plain(str):
@@ -45,12 +50,44 @@ def typed(value: object) -> Any:
         return None
     if value in _TRUE or value in _FALSE:
         return value in _TRUE
-    if _INTEGER.fullmatch(value):
-        return int(value)
-    if _FLOAT.fullmatch(value):
-        number = float(value)
-        return str(value) if number in (float("inf"), float("-inf")) else number
+    if value[:1] in _NUMERIC and (_INTEGER.fullmatch(value) or _FLOAT.fullmatch(value)):
+        return _number(value)
     return str(value)
+
+
+def _number(text: str) -> int | float | str:
+    """The number that an unquoted scalar stands for; its text where that is too large for one."""
+    digits = text.replace("_", "")
+    base = _BASES.get(digits.lstrip("+-")[:2], 10)
+    try:
+        if _INTEGER.fullmatch(text):
+            return int(digits, base)
+        number = float(digits)
+    except ValueError:  # nothing but underscores
+        return str(text)
+    return str(text) if number in (float("inf"), float("-inf")) else number
+
+
+def as_mapping(value: object, path: str, what: str) -> dict[str, Any]:
+    """``value``, if it is a mapping; an empty one where it is a null.
+
+    Raises:
+        InvalidFileError: ``what`` in the file at ``path`` is something else.
+    """
+    if value is None or is_null(value):
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidFileError(f"{path!r}: {what} is no mapping", path=path)
+    return value
+
+
+def as_list(value: object, path: str, what: str) -> list[object]:
+    """``value``, if it is a list; an empty one where it is a null; raises as ``as_mapping`` does."""
+    if value is None or is_null(value):
+        return []
+    if not isinstance(value, list):
+        raise InvalidFileError(f"{path!r}: {what} is no list", path=path)
+    return value
 
 
 def decoded_text(text: bytes, path: str) -> str:

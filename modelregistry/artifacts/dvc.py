@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import logging
 import os
 import posixpath
@@ -24,7 +23,7 @@ from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storag
 from modelregistry.artifacts.dvcconfig import Project
 from modelregistry.artifacts.dvcoutputs import find_output
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
-from modelregistry.dvcfiles import ListedFile, Output, read_manifest
+from modelregistry.dvcfiles import ListedFile, Output, listing_md5, read_manifest
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.gitrepo import GitRepo
 
@@ -91,7 +90,7 @@ class DvcStorage(Storage):
             entry = Entry(posixpath.basename(path), f"{kind}:{out.md5}", out.size)
             return self._content(path, [entry], origin, address=entry.address)
         if path == output.path:
-            address = f"{kind}:{out.md5 or _listing_md5(listed)}"
+            address = f"{kind}:{out.md5 or listing_md5(listed)}"
             entries = [Entry(file.path, f"{kind}:{file.md5}", file.size) for file in listed]
             return self._content(path, entries, origin, address=address, is_directory=True)
         inside = path[len(output.path or "") + 1 :]
@@ -445,12 +444,6 @@ def _check_listing(path: Path, entry: Entry) -> None:
             expected=f"md5:{expected}",
             found=f"md5:{found}",
         )
-
-
-def _listing_md5(files: Sequence[ListedFile]) -> str:
-    """What DVC would name the listing, where only its content is recorded."""
-    text = json.dumps([{"md5": file.md5, "relpath": file.path} for file in files], sort_keys=True)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _folder(source: str | None, git_dir: Path) -> Path | None:
