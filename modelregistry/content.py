@@ -6,9 +6,9 @@ import json
 import posixpath
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from modelregistry.artifacts.base import Content, Storage
 from modelregistry.collector import paused
@@ -36,6 +36,10 @@ from modelregistry.trust import Trust as TrustValue
 from modelregistry.trust import Vouching
 from modelregistry.version import ModelVersion, Trust, Verify
 
+if TYPE_CHECKING:  # few ask for it
+    from modelregistry.lineage import Lineage
+    from modelregistry.provenance import Provenance
+
 MOST_FILES_IN_EVENT = 200
 _MUCH = 16 << 20
 MANIFEST = ".modelregistry/manifest.json"
@@ -53,9 +57,14 @@ class ContentReader:
         *,
         offline: bool = False,
         signer: Callable[[ModelVersion], str | None],
+        home: Path,
+        url: str | None = None,
     ) -> None:
         self._signer = signer
         self._repo = repo
+        self._offline = offline
+        self._home = home
+        self._url = url
         self._declarations = declarations
         self._storages = {storage.name: storage for storage in storages}
         self._delivery = Delivery(store, offline=offline)
@@ -185,6 +194,19 @@ class ContentReader:
         return tuple(
             FileDigest(path=entry.path, size=entry.size, md5=md5_of(entry)) for entry in content.entries
         )
+
+    @cached_property
+    def _provenance(self) -> Provenance:
+        from modelregistry.provenance import Provenance
+
+        return Provenance(
+            self._repo, home=self._home, url=self._url, offline=self._offline,
+            cached=self._storages["dvc"].cached if "dvc" in self._storages else None,
+        )  # fmt: skip
+
+    def lineage(self, version: ModelVersion) -> Lineage:
+        """What it was made from."""
+        return self._provenance.of(version, self.declaration(version).path, declaring_file(version.name))
 
     def local_path(
         self, version: ModelVersion, *, verify: Verify = "once", progress: Progress = None

@@ -59,7 +59,7 @@ class GitObject:
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """One file of a commit."""
+    """One file, or folder, of a commit."""
 
     path: str
     mode: str
@@ -331,50 +331,60 @@ class GitRepo:
 
     # -- objects -------------------------------------------------------------------------------------------
 
-    def read(self, names: Sequence[str], *, limit: int = 1 << 24) -> list[GitObject | None]:
+    def read(
+        self, names: Sequence[str], *, limit: int = 1 << 24, most: int | None = None
+    ) -> list[GitObject | None]:
         """The objects that ``names`` (object ids, or ``rev:path``) stand for, in one call; None where there is none.
 
-        An object of more than ``limit`` bytes comes without its data. Contents that a partial clone left out are
-        fetched, all that are asked for at once.
+        An object of more than ``limit`` bytes comes without its data, and so do those that come when ``most`` bytes
+        were read. Contents that a partial clone left out are fetched, all that are asked for at once.
 
         Raises:
             RemoteError: They can't be fetched.
         """
-        found = self._read_promised(names, limit)
+        found = self._read_promised(names, limit, most)
         if self.bring_commits is not None and None in found:
             missing = self._missing_commits(
                 [name for name, each in zip(names, found, strict=True) if each is None]
             )
             if missing:
                 self.bring_commits(missing)
-                found = self._read_promised(names, limit)
+                found = self._read_promised(names, limit, most)
         return found
 
     def _missing_commits(self, names: Sequence[str]) -> list[str]:
         """The commits that ``names`` begin with and that are not here."""
         revs = [rev for rev in dict.fromkeys(name.partition(":")[0] for name in names) if _OID.fullmatch(rev)]
-        return [rev for rev, found in zip(revs, self._read_promised(revs, 0), strict=True) if found is None]
+        return [
+            rev for rev, found in zip(revs, self._read_promised(revs, 0, None), strict=True) if found is None
+        ]
 
-    def _read_promised(self, names: Sequence[str], limit: int) -> list[GitObject | None]:
+    def _read_promised(self, names: Sequence[str], limit: int, most: int | None) -> list[GitObject | None]:
         try:
-            return self._read(names, limit)
+            return self._read(names, limit, most)
         except GitError as error:
             if not self._bring(error, names):
                 raise
-            return self._read(names, limit)
+            return self._read(names, limit, most)
 
-    def _read(self, names: Sequence[str], limit: int) -> list[GitObject | None]:
+    def _read(self, names: Sequence[str], limit: int, most: int | None = None) -> list[GitObject | None]:
         found: list[GitObject | None] = []
+        left = float("inf") if most is None else most
         asked = [name if name.isprintable() else "" for name in names]
         with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, receive):
             for start in range(0, len(asked), _PIPE_CHUNK):
                 chunk = asked[start : start + _PIPE_CHUNK]
                 send(b"".join(b"info %s\n" % (name.encode() or b"?") for name in chunk) + b"flush\n")
                 heads = [_head(receive.readline()) for _ in chunk]
-                wanted = [head for head in heads if head and head.size <= limit]
-                send(b"".join(b"contents %s\n" % head.oid.encode() for head in wanted) + b"flush\n")
+                wanted = []
                 for head in heads:
-                    if head is None or head.size > limit:
+                    takes = head is not None and head.size <= min(limit, left)
+                    left -= head.size if head is not None and takes else 0
+                    wanted.append(takes)
+                asked_for = [head for head, takes in zip(heads, wanted, strict=True) if head and takes]
+                send(b"".join(b"contents %s\n" % head.oid.encode() for head in asked_for) + b"flush\n")
+                for head, takes in zip(heads, wanted, strict=True):
+                    if head is None or not takes:
                         found.append(head)
                         continue
                     receive.readline()
@@ -422,14 +432,21 @@ class GitRepo:
             raise RevisionNotFoundError(f"{hint}: {then}{self._partial_hint()}") from error
         return output.decode().strip()
 
-    def list_files(self, rev: str, path: str) -> list[TreeEntry]:
-        """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root."""
-        output = self.run("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", rev, "--", path or ".")
+    def list_files(self, rev: str, path: str, *, kinds: Sequence[str] = ("blob",)) -> list[TreeEntry]:
+        """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root.
+
+        Args:
+            rev: The commit.
+            path: From the Git root; ``""`` for all.
+            kinds: What Git calls them: also ``tree`` for the folders and ``commit`` for submodules.
+        """
+        options = ["-r", "-z", "--full-tree", *(["-t"] if "tree" in kinds else ())]
+        output = self.run("--literal-pathspecs", "ls-tree", *options, rev, "--", path or ".")
         entries = []
         for record in output.split(b"\0")[:-1]:
             facts, _, name = record.partition(b"\t")
             mode, kind, oid = facts.decode().split()
-            if kind == "blob":  # and no submodule
+            if kind in kinds:
                 entries.append(TreeEntry(name.decode("utf-8", "surrogateescape"), mode, oid))
         return entries
 

@@ -416,6 +416,8 @@ def _neighbours(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]
 def _is(node: Node, what: str) -> bool:
     if what in (node.id, node.digest, node.path, node.name, node.version, node.repository):
         return True
+    if node.kind == "model" and what == node.values.get("address"):
+        return True
     if node.repository is not None and what == f"{node.repository}@{node.rev}":
         return True
     if node.path is None or node.kind not in _MADE_OF_BYTES:

@@ -181,6 +181,8 @@ class Registry:
             self._store,
             offline=offline,
             signer=self._trusted_signer,
+            home=cache,
+            url=self._url,
         )
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None

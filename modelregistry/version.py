@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -15,6 +15,9 @@ from modelregistry.declarationtexts import Declaration
 from modelregistry.events import FileDigest, Registered
 from modelregistry.modelsignature import ModelSignature
 from modelregistry.progress import Progress
+
+if TYPE_CHECKING:  # few ask for it
+    from modelregistry.lineage import Lineage
 
 Trust = Literal["code"] | Sequence[str] | None
 """What ``trust=`` takes: None, names and digests, or ``"code"``."""
@@ -41,6 +44,9 @@ class Reader(Protocol):
         self, version: ModelVersion, to: Path, *, overwrite: bool, verify: Verify, progress: Progress
     ) -> Path:
         """A copy of the verified file or folder in the folder ``to``."""
+
+    def lineage(self, version: ModelVersion) -> Lineage:
+        """What it was made from."""
 
     def load(
         self, version: ModelVersion, *, trust: Trust, loader: str | None, verify: Verify, progress: Progress
@@ -139,6 +145,20 @@ class ModelVersion:
     def signature(self) -> ModelSignature | None:
         """What goes in and what comes out; None where nobody recorded it."""
         return ModelSignature.from_dict(self.metadata.get("signature"))
+
+    @property
+    def lineage(self) -> Lineage:
+        """What it was made from: data, code, parameters, steps, and what those were made from, in other repositories too.
+
+        Read from what DVC recorded at its commit; nothing is run, and no bytes are fetched. What can't be told is in
+        the graph, and says why.
+
+        Raises:
+            PathNotFoundError: ``dvc.yaml`` does not declare it there.
+            InvalidFileError: ``dvc.yaml`` can't be read.
+            GitError: The commit can't be read.
+        """
+        return self._reader.lineage(self)
 
     def files(self) -> tuple[FileDigest, ...]:
         """Its files: path inside the artifact, sha256 (where recorded), size in bytes. Fetches nothing.

@@ -105,6 +105,16 @@ class Storage(ABC):
         """
         del content
 
+    def cached(self, address: str, file: str, rev: str) -> Path | None:
+        """Where bytes lie on this machine already (unverified), by what records them; None where they don't.
+
+        Args:
+            address: What the storage calls them.
+            file: The file of the project that records them, from the Git root.
+            rev: The commit that file is of.
+        """
+        return None
+
     def made_here(self, rev: str, content: Content) -> bool:
         """Whether there is evidence that this user's own pipeline made these bytes on this machine."""
         return False

@@ -166,8 +166,16 @@ class DvcStorage(Storage):
 
     def find(self, entry: Entry) -> Path | None:
         """Where the bytes lie in the cache of the DVC project (unverified), or None."""
-        cache = self._origin(entry).project.cache
-        address = _ADDRESS.fullmatch(entry.address)
+        return self._in_cache(entry.address, self._origin(entry).project)
+
+    def cached(self, address: str, file: str, rev: str) -> Path | None:
+        """Where bytes lie in the cache of the DVC project that ``file`` of commit ``rev`` belongs to, or None."""
+        return self._in_cache(address, self._project(file, rev))
+
+    @staticmethod
+    def _in_cache(whole_address: str, project: Project) -> Path | None:
+        cache = project.cache
+        address = _ADDRESS.fullmatch(whole_address)
         if cache is None or address is None:
             return None
         path = os.path.join(cache, _object_path(address))

@@ -1,0 +1,151 @@
+"""Files of commits, parsed: kept by Git's id of their content, so that this user's machine parses each one once."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Callable
+from datetime import date, time
+from pathlib import Path
+from typing import Final
+
+from modelregistry.errors import InvalidFileError
+from modelregistry.keptfile import load_values, save_text
+from modelregistry.privatefile import doubt_of
+from modelregistry.yamltext import decoded_text, parse, typed
+
+MOST_BYTES = 8 << 20
+"""Of one file."""
+_MOST_TOML_BYTES = 1 << 20  # its parser is slower
+_FEW_BYTES = 1 << 11  # parsed sooner than looked up on disk
+_MOST_KEPT = 512
+_MOST_DEPTH = 64
+_SCHEMA = 1
+
+
+class _Absent:
+    """What is not kept."""
+
+
+ABSENT: Final = _Absent()
+
+
+class Documents:
+    """What YAML, JSON and TOML files hold, in JSON's own types.
+
+    Args:
+        folder: Where this user keeps them.
+
+    Attributes:
+        agreed: Ids of files and folders in Git, each with the md5 of DVC's that it was found to have.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.agreed: set[tuple[str, str]] = set()
+        self._folder = folder
+        self._memory: dict[tuple[str, str], object] = {}
+
+    def find(self, oid: str, path: str) -> object:
+        """The document with that content, if it was parsed before; else ``ABSENT``."""
+        key = (oid, _format(path))
+        if key not in self._memory:
+            found = self._load(key)
+            if found is ABSENT:
+                return ABSENT
+            self._remember(key, found)
+        return self._memory[key]
+
+    def parsed(self, oid: str, path: str, data: bytes) -> object:
+        """The document in ``data``, which is kept.
+
+        Raises:
+            InvalidFileError: It can't be read; the message says where.
+        """
+        found = read_document(data, path)
+        key = (oid, _format(path))
+        self._remember(key, found)
+        if len(data) >= _FEW_BYTES:
+            save_text(self._place(key), json.dumps({"schema": _SCHEMA, "document": found}))
+        return found
+
+    def _remember(self, key: tuple[str, str], document: object) -> None:
+        self._memory[key] = document
+        while len(self._memory) > _MOST_KEPT:
+            self._memory.pop(next(iter(self._memory), key), None)
+
+    def _place(self, key: tuple[str, str]) -> Path:
+        oid, kind = key
+        return self._folder / oid[:2] / f"{oid[2:]}.{kind}.json"
+
+    def _load(self, key: tuple[str, str]) -> object:
+        path = self._place(key)
+        try:
+            if doubt_of(os.lstat(path)):
+                return ABSENT
+        except OSError:
+            return ABSENT
+        values = load_values(path)
+        return values.get("document", ABSENT) if values.get("schema") == _SCHEMA else ABSENT
+
+
+def read_document(data: bytes, path: str) -> object:
+    """What the file holds, by the suffix of its name, as DVC goes: JSON, TOML, else YAML.
+
+    Raises:
+        InvalidFileError: It is none, or too large; or Python, which is not read.
+    """
+    return _READERS[_format(path)](data, path)
+
+
+def _format(path: str) -> str:
+    suffix = posixpath.splitext(path)[1].lower().removeprefix(".")
+    return suffix if suffix in _READERS else "yaml"
+
+
+def _read_yaml(data: bytes, path: str) -> object:
+    return typed(parse(data, path))
+
+
+def _read_json(data: bytes, path: str) -> object:
+    try:
+        return _plain(json.loads(decoded_text(data, path), parse_constant=str), path)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFileError(f"{path!r} is no JSON: {error}", path=path) from error
+
+
+def _read_toml(data: bytes, path: str) -> object:
+    import tomllib
+
+    if len(data) > _MOST_TOML_BYTES:
+        raise InvalidFileError(f"{path!r} is larger than {_MOST_TOML_BYTES} bytes", path=path)
+    try:
+        return _plain(tomllib.loads(decoded_text(data, path)), path)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFileError(f"{path!r} is no TOML: {error}", path=path) from error
+
+
+def _read_python(data: bytes, path: str) -> object:
+    del data
+    raise InvalidFileError(f"{path!r} is Python, which is not read for values", path=path)
+
+
+def _plain(value: object, path: str, depth: int = 0) -> object:
+    """``value`` without what TOML has and JSON has not, if it is not nested so deep that it would hurt."""
+    if depth > _MOST_DEPTH:
+        raise InvalidFileError(f"{path!r} is nested deeper than {_MOST_DEPTH} levels", path=path)
+    if isinstance(value, dict):
+        return {key: _plain(item, path, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, path, depth + 1) for item in value]
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+_READERS: dict[str, Callable[[bytes, str], object]] = {
+    "yaml": _read_yaml,
+    "json": _read_json,
+    "toml": _read_toml,
+    "py": _read_python,
+}

@@ -1,0 +1,285 @@
+"""The files of one commit: which there are, what they hold, and what DVC would hash them to; read in few calls of git."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from modelregistry.documents import ABSENT, MOST_BYTES, Documents
+from modelregistry.dvcfiles import ListedFile, listing_md5
+from modelregistry.errors import GitError, InvalidFileError
+from modelregistry.gitrepo import GitObject, GitRepo, TreeEntry
+
+MOST_BYTES_IN_ALL = 64 << 20
+"""Of one commit; what comes after is left unread."""
+MOST_COMPARED = 10_000
+"""Files of a folder that are compared with what DVC recorded of it."""
+
+_FOLDER, _LINK, _SUBMODULE = "040000", "120000", "160000"
+_POINTER = b"version https://git-lfs.github.com/spec/"
+# What makes a file in the working copy another one than that in Git.
+_FILTERS = (b"filter=", b"ident", b"working-tree-encoding")
+
+
+class Snapshot:
+    """One commit.
+
+    Args:
+        repo: Its repository.
+        rev: Its id.
+        documents: What was parsed before.
+        beside: The ids of objects that are read with the first files.
+    """
+
+    def __init__(self, repo: GitRepo, rev: str, documents: Documents, *, beside: Sequence[str] = ()) -> None:
+        self.repo = repo
+        self._beside = tuple(beside)
+        self.rev = rev
+        self._documents = documents
+        self._left = MOST_BYTES_IN_ALL
+        self._objects: dict[str, GitObject | None] = {}
+
+    # -- what there is -------------------------------------------------------------------------------------
+
+    @cached_property
+    def entries(self) -> Mapping[str, TreeEntry]:
+        """Files, folders and submodules, by path from the Git root.
+
+        Raises:
+            GitError: There is no such commit.
+        """
+        kinds = ("blob", "tree", "commit")
+        try:
+            found = self.repo.list_files(self.rev, "", kinds=kinds)
+        except GitError:
+            if self.repo.read([self.rev])[0] is None:  # which brings it, where it can be brought
+                raise
+            found = self.repo.list_files(self.rev, "", kinds=kinds)
+        return {entry.path: entry for entry in found}
+
+    @cached_property
+    def _paths(self) -> Sequence[str]:
+        return sorted(path for path, entry in self.entries.items() if entry.mode != _FOLDER)
+
+    def is_file(self, path: str) -> bool:
+        """Whether a file is there, or a link."""
+        return path in self.entries and self.entries[path].mode not in (_FOLDER, _SUBMODULE)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a folder is there."""
+        return path == "." or (path in self.entries and self.entries[path].mode == _FOLDER)
+
+    def below(self, folder: str) -> Sequence[str]:
+        """The files in a folder, and in those in it."""
+        if folder == ".":
+            return self._paths
+        return paths_in(self._paths, folder)
+
+    def submodule(self, path: str) -> TreeEntry | None:
+        """The submodule that is ``path``, or that has it."""
+        while path and path != ".":
+            entry = self.entries.get(path)
+            if entry is not None and entry.mode == _SUBMODULE:
+                return entry
+            path = posixpath.dirname(path)
+        return None
+
+    @cached_property
+    def named(self) -> Mapping[str, Sequence[str]]:
+        """The paths of DVC's own files, by what they are: ``dvc.yaml``, ``dvc.lock`` and ``.dvc``."""
+        found: dict[str, list[str]] = {"dvc.yaml": [], "dvc.lock": [], ".dvc": []}
+        for path in self._paths:
+            if not path.endswith(("dvc.yaml", "dvc.lock", ".dvc")) or "/.dvc/" in f"/{path}":
+                continue
+            name = posixpath.basename(path)
+            if name in found and name != ".dvc":
+                found[name].append(path)
+            elif name.endswith(".dvc") and name != ".dvc":
+                found[".dvc"].append(path)
+        return found
+
+    # -- what it holds -------------------------------------------------------------------------------------
+
+    def bring(self, paths: Iterable[str], others: Iterable[str] = ()) -> None:
+        """Have the files that are to be parsed, and others, in one call of git.
+
+        Raises:
+            GitError: The first can't be had; the others may be missing.
+        """
+        first = [oid for path in paths if (oid := self._wanted(path)) and not self._is_parsed(path, oid)]
+        more = [oid for path in others if (oid := self._wanted(path))]
+        try:
+            self._read(dict.fromkeys([*first, *more]))
+        except GitError:
+            if not more:
+                raise
+            self._read(dict.fromkeys(first))
+            self._objects |= dict.fromkeys(more)
+
+    def _wanted(self, path: str) -> str | None:
+        return self.entries[path].oid if self.is_file(path) else None
+
+    def _is_parsed(self, path: str, oid: str) -> bool:
+        return self._documents.find(oid, path) is not ABSENT
+
+    def _read(self, oids: Iterable[str]) -> None:
+        missing = [oid for oid in dict.fromkeys([*self._beside, *oids]) if oid not in self._objects]
+        if not missing:
+            return
+        found = self.repo.read(missing, limit=MOST_BYTES, most=self._left)
+        self._left -= sum(each.size for each in found if each is not None and each.data is not None)
+        self._objects.update(zip(missing, found, strict=True))
+
+    def data(self, path: str) -> bytes | None:
+        """The content of a file; None where there is none, or it is too large or can't be had."""
+        oid = self._wanted(path)
+        if oid is None:
+            return None
+        if oid not in self._objects:
+            self.bring((), [path])
+        found = self._objects[oid]
+        return found.data if found is not None else None
+
+    def beside(self, oid: str) -> bytes | None:
+        """One of the objects that were to be read with the files."""
+        if oid not in self._objects:
+            self._read(())
+        found = self._objects.get(oid)
+        return found.data if found is not None else None
+
+    def size(self, path: str) -> int | None:
+        """The bytes of a file, if it was looked at."""
+        oid = self._wanted(path)
+        found = self._objects.get(oid) if oid else None
+        return found.size if found is not None else None
+
+    def document(self, path: str) -> object:
+        """What a YAML, JSON or TOML file holds; None where there is none.
+
+        Raises:
+            InvalidFileError: It can't be read.
+        """
+        oid = self._wanted(path)
+        if oid is None:
+            return None
+        found = self._documents.find(oid, path)
+        if found is ABSENT:
+            data = self.data(path)
+            if data is None:
+                size = self.size(path)
+                why = (
+                    "it can't be had"
+                    if size is None
+                    else f"it has {size:,} bytes, and {MOST_BYTES:,} is the most"
+                )
+                if size is not None and size <= MOST_BYTES:
+                    why = f"the commit has more than {MOST_BYTES_IN_ALL:,} bytes to read"
+                raise InvalidFileError(f"{path!r} is not read: {why}", path=path)
+            found = self._documents.parsed(oid, path, data)
+        return found
+
+    # -- what DVC would say of it --------------------------------------------------------------------------
+
+    def pointer(self, path: str) -> tuple[str, int] | None:
+        """The sha256 and the size that a pointer of Git LFS stands for; None where the file is none, or was not read."""
+        found = self._objects.get(self._oid(path))
+        data = found.data if found is not None else None
+        if data is None or not data.startswith(_POINTER):
+            return None
+        lines = dict(line.partition(" ")[::2] for line in data[:1024].decode("utf-8", "replace").splitlines())
+        size = lines.get("size", "")
+        return (lines.get("oid", ""), int(size)) if size.isdigit() and len(size) < 20 else None
+
+    def is_as_recorded(
+        self, path: str, md5: str, *, nfiles: int | None = None, legacy: bool = False
+    ) -> tuple[bool | None, str]:
+        """Whether the file or folder has the md5 that DVC recorded; None where Git can't tell, and why.
+
+        Args:
+            path: From the Git root.
+            md5: With ``.dir`` at the end for a folder.
+            nfiles: How many files the folder had.
+            legacy: Whether DVC 2 recorded it, which changed the line ends of text first.
+        """
+        if self.has_agreed(path, md5):
+            return True, ""
+        if self.is_folder(path) != md5.endswith(".dir"):
+            return False, "it was a folder" if md5.endswith(".dir") else "it was a file"
+        paths = self.below(path) if self.is_folder(path) else [path]
+        if len(paths) > MOST_COMPARED:
+            return None, f"it has more than {MOST_COMPARED:,} files"
+        self.bring((), paths)
+        contents: dict[str, bytes] = {}
+        for each in paths:
+            data = self.data(each)
+            if self.entries[each].mode in (_LINK, _SUBMODULE) or data is None or data.startswith(_POINTER):
+                return None, f"{each!r} is in Git as something else, or too large"
+            contents[each] = data
+        ways = [bytes, _with_crlf, *([_without_cr] if legacy else ())]
+        for way in ways:
+            hashes = {each: md5_of(way(data)) for each, data in contents.items()}
+            if md5 == (hashes[path] if path in hashes else self._folder_md5(path, hashes)):
+                self._documents.agreed.add((self._oid(path), md5))
+                return True, ""
+        if self.is_folder(path):
+            if self._is_ignoring:
+                return None, "a .dvcignore says what of it counts"
+            if nfiles is None or nfiles > len(paths):
+                return None, f"it had other files than Git has ({nfiles} of them, and Git has {len(paths)})"
+        if self._is_filtered:
+            return None, ".gitattributes make another file of it in the working copy"
+        return False, ""
+
+    def has_agreed(self, path: str, md5: str) -> bool:
+        """Whether the same file or folder was found to have that md5 before."""
+        return (self._oid(path), md5) in self._documents.agreed
+
+    def _oid(self, path: str) -> str:
+        return self.entries[path].oid if path in self.entries else ""
+
+    @staticmethod
+    def _folder_md5(folder: str, hashes: Mapping[str, str]) -> str:
+        start = 0 if folder == "." else len(folder) + 1
+        return listing_md5([ListedFile(path[start:], md5) for path, md5 in hashes.items()])
+
+    @cached_property
+    def _is_ignoring(self) -> bool:
+        """Whether some ``.dvcignore`` may leave files out; the one that DVC begins with has comments only."""
+        texts = self._called(".dvcignore")
+        lines = [line.strip() for text in texts for line in (text or b"*").splitlines()]
+        return any(line and not line.startswith(b"#") for line in lines)
+
+    @cached_property
+    def _is_filtered(self) -> bool:
+        """Whether some ``.gitattributes`` may make another file in the working copy than Git has."""
+        texts = self._called(".gitattributes")
+        return any(text is None or any(word in text for word in _FILTERS) for text in texts)
+
+    def _called(self, name: str) -> Sequence[bytes | None]:
+        """The contents of all files of that name."""
+        paths = [path for path in self._paths if posixpath.basename(path) == name]
+        self.bring((), paths)
+        return [self.data(path) for path in paths]
+
+
+def paths_in(paths: Sequence[str], folder: str) -> Sequence[str]:
+    """Those of the sorted paths that are in a folder."""
+    # The character after the slash ends the range.
+    return paths[bisect_left(paths, f"{folder}/") : bisect_left(paths, f"{folder}0")]
+
+
+def md5_of(data: bytes) -> str:
+    """What DVC hashes bytes to."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _with_crlf(data: bytes) -> bytes:
+    """As Git may put text into a working copy on Windows."""
+    return data if b"\0" in data else data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _without_cr(data: bytes) -> bytes:
+    return data if b"\0" in data else data.replace(b"\r\n", b"\n")
