@@ -8,18 +8,17 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
+from tests.bench import loading
 from tests.bench.contention import HEAD as CONTESTS
-from tests.bench.contention import OWN_VERSIONS, Contest, contests, reasons
+from tests.bench.contention import OWN_VERSIONS, contests, reasons
 from tests.bench.measure import Row, table
-from tests.bench.registries import git, isolate, make_dvc_project, make_registry
-
-if TYPE_CHECKING:  # it imports MLflow
-    from tests.bench.backends import Findings
+from tests.bench.registries import git, isolate, make_registry
 
 PAGE = """\
 # Benchmarks
@@ -47,13 +46,43 @@ $ python -m nox -s bench
 $ python -m nox -s bench -- --write docs/reference/benchmarks.md
 ```
 
-`--quick` takes smaller registries and fewer repeats, and fails only where twice a budget is needed.
+`--quick` takes smaller registries and models and fewer repeats, and fails only where twice a budget is needed; `--only
+loading` measures one part (`calls`, `loading`, `writers` or `backends`).
 
 ## Measured
 
 {machine}
 
 {table}
+## Loading a model
+
+scikit-learn's `KNeighborsClassifier`, which is little more than the array of the points that it was fitted to: so the
+loader is about as fast as the disk, and what is done besides shows. It is a joblib file in the cache of a DVC project on
+this machine. All files are in the memory of the operating system already, on all sides: these are the costs of the
+work, not of the disk.
+
+* The budgets hold `load_model` to a script that reads the file where it lies in DVC's cache, compares its sha256 and
+  gives it to joblib; and, where the bytes are not here and the DVC remote is a folder on the same disk, to one that
+  copies it first. "Verified by an earlier process" means that this user has loaded it before, so that nothing is hashed
+  while the file looks the same; `verify="always"` hashes it nevertheless. `load_model` takes the file without any trust
+  beyond the class's name, so it reads it with a reader of its own, and twice: to see what it names, then to load it.
+* `dvc.api.read` brings the bytes, joblib loads them; `dvc artifacts get` is the command, and joblib loads the file that
+  it writes. Neither compares any digest.
+* MLflow is `mlflow.sklearn.load_model("models:/…@current")` with its registry in SQLite and its artifacts in a folder on
+  this disk, which it reads where they lie. The model is a pickle there, the fastest of its formats: it has no
+  joblib, and its own choice, skops, is slower. It compares no digest.
+
+"The whole process" starts with the interpreter and ends with it. "After another model" is the first call for this model
+in a process that has loaded another one, so everything is imported; "again" is the median of more calls there, at least
+three. `load_model` then returns the object that it has, as long as nothing changed; it is given the folder of the
+registry, or an open one (`registry=registry`).
+
+{loads}
+
+The most memory that such a process had at any moment, beside one that runs joblib and nothing else: the whole process,
+with its libraries. What `dvc artifacts get` needs is in a process of its own, which is not here.
+
+{peaks}
 ## Many writers
 
 So many processes, each with a clone of its own, move one stage of one model in one hub, in turn to three versions that
@@ -105,46 +134,65 @@ tables were there before; a model of its has no log, so it is smaller.
 {sizes}"""
 
 
+class Held(Protocol):
+    """A row that has a budget, or may have one."""
+
+    @property
+    def what(self) -> str:
+        """What was measured."""
+
+    @property
+    def excess(self) -> float:
+        """How much of its budget it needs: 1 is all of it."""
+
+
+class Part(NamedTuple):
+    """What one part of the page shows."""
+
+    rows: Sequence[Held]
+    tables: dict[str, str]
+    """By their names in the page."""
+    words: Mapping[str, object] = MappingProxyType({})
+    """What else stands there."""
+    broken: Sequence[str] = ()
+    """Promises that no row has, and that were not kept."""
+
+
 def main() -> int:
     """Measure everything; 1 if a budget is broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller, fewer; only twice a budget fails")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page with the table")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part (may be repeated)")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page with the tables")
     arguments = parser.parse_args()
+    if arguments.only and arguments.write:
+        parser.error("the page has all parts: --write goes without --only")
+    tables, words, broken = {}, {}, []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        rows = measure(Path(folder), quick=arguments.quick)
-        calls = 5 if arguments.quick else 25
-        writers = (1, 4) if arguments.quick else (1, 4, 16)
-        met = meet(Path(folder, "contests"), writers, calls=calls)
-        kept = keep(Path(folder, "backends"), quick=arguments.quick)
+        isolate(Path(folder))
+        for name, measure in PARTS.items():
+            if name in (arguments.only or PARTS):
+                part = measure(Path(folder, name), quick=arguments.quick)
+                tables |= part.tables
+                words |= part.words
+                allowed = 2 if arguments.quick else 1
+                broken += [row.what for row in part.rows if row.excess > allowed] + [*part.broken]
     facts = machine() + (" Measured with `--quick`." if arguments.quick else "")
-    tables = {
-        "table": table(rows), "contests": table(met, CONTESTS), "reasons": reasons(met), "facts": kept.facts,
-        "backends": table(kept.rows), "sizes": table(kept.sizes, kept.head),
-    }  # fmt: skip
-    page = (
-        PAGE.format(machine=facts, calls=calls, versions=OWN_VERSIONS * max(writers), **tables).rstrip()
-        + "\n"
-    )
     if arguments.write:
+        page = PAGE.format(machine=facts, **tables, **words).rstrip() + "\n"
         arguments.write.write_text(page, encoding="utf-8")
     print(facts, *tables.values(), sep="\n\n")
-    broken = [row.what for row in [*rows, *kept.rows] if row.excess > (2 if arguments.quick else 1)]
-    broken += [
-        f"{row.tool}, {row.writers} writers: acknowledged and lost" for row in met if row.is_ours and row.lost
-    ]
     for what in broken:
         print(f"broken: {what}", file=sys.stderr)
     return 1 if broken else 0
 
 
-def measure(folder: Path, *, quick: bool) -> list[Row]:
-    """Every row; the registries are made in ``folder``."""
-    isolate(folder)
+def measure_calls(folder: Path, *, quick: bool) -> Part:
+    """What calls cost in one repository."""
     from tests.bench import logs, processes  # these import DVC and GTO, which read the environment
 
     small, large = 1_000, 10_000 if quick else 100_000
-    loose, megabytes = (1_000, 20) if quick else (10_000, 100)
+    loose = 1_000 if quick else 10_000
     asked = 1_000 if quick else 10_000
     promoted = (100, 10_000) if quick else (100, 10_000, 100_000)
     repeats = 7 if quick else 15
@@ -173,29 +221,51 @@ def measure(folder: Path, *, quick: bool) -> list[Row]:
     rows += [*shared, logs.grown(*shared, f"{large:,} tags", f"{small:,} tags")]
     say("importing")
     rows += processes.importing(repeats=repeats)
-    say("loading")
-    project = make_dvc_project(folder / "project", megabytes)
-    rows += processes.loading(project, megabytes, repeats=max(5, repeats // 2))
     say("asking GTO and DVC")
     rows += logs.others(packed[asked], asked, repeats=2)
-    return rows
+    return Part(rows, {"table": table(rows)})
 
 
-def meet(folder: Path, writers: Sequence[int], *, calls: int) -> list[Contest]:
+def measure_writers(folder: Path, *, quick: bool) -> Part:
     """Every contest of many writers."""
-    found = []
-    for contest in contests(folder, writers, calls=calls):
+    each = 5 if quick else 25
+    numbers = (1, 4) if quick else (1, 4, 16)
+    met = []
+    for contest in contests(folder, numbers, calls=each):
         say(f"writing, {contest.writers} at once, with {contest.tool}: done")
-        found.append(contest)
-    return found
+        met.append(contest)
+    broken = [
+        f"{row.tool}, {row.writers} writers: acknowledged and lost" for row in met if row.is_ours and row.lost
+    ]
+    tables = {"contests": table(met, CONTESTS), "reasons": reasons(met)}
+    return Part((), tables, {"calls": each, "versions": OWN_VERSIONS * max(numbers)}, broken)
 
 
-def keep(folder: Path, *, quick: bool) -> Findings:
+def measure_backends(folder: Path, *, quick: bool) -> Part:
     """What the log costs in each backend."""
     from tests.bench import backends  # imports MLflow, which would weigh on what was measured before
 
     sizes = (1_000, 10_000) if quick else (1_000, 10_000, 100_000, 1_000_000)
-    return backends.measure(folder, sizes, repeats=7 if quick else 15, say=say)
+    kept = backends.measure(folder, sizes, repeats=7 if quick else 15, say=say)
+    tables = {"facts": kept.facts, "backends": table(kept.rows), "sizes": table(kept.sizes, kept.head)}
+    return Part(kept.rows, tables)
+
+
+def measure_loading(folder: Path, *, quick: bool) -> Part:
+    """What it takes to load a model."""
+    sizes = (1, 100) if quick else (1, 100, 1_000)
+    found = loading.measure(folder, sizes, repeats=3 if quick else 5, say=say)
+    tables = {"loads": table(found.rows), "peaks": table(found.peaks, loading.PEAK_HEAD)}
+    return Part([*found.rows, *found.peaks], tables)
+
+
+PARTS: dict[str, Callable[..., Part]] = {
+    "calls": measure_calls,
+    "writers": measure_writers,
+    "backends": measure_backends,
+    "loading": measure_loading,
+}
+"""What ``--only`` takes, in the order in which it is measured: what imports MLflow comes after what that would weigh on."""
 
 
 def machine() -> str:

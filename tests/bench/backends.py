@@ -36,7 +36,7 @@ from modelregistry.backends.base import Entry
 from modelregistry.config import cache_folder
 from modelregistry.events import Assigned, Event
 from modelregistry.tags import RawTag, name_in, numbered, parse, render
-from tests.bench.measure import Row, in_turn, timed, words
+from tests.bench.measure import Row, amount, in_turn, timed, words
 from tests.bench.registries import (
     EVENTS_PER_MODEL,
     VERSIONS,
@@ -350,14 +350,6 @@ def _with_driver(address: str) -> str:
 def _size_of(path: Path) -> int:
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     return sum(each.stat().st_blocks * 512 for each in files)
-
-
-def amount(size: int) -> str:
-    """A size for people."""
-    large, unit = next(
-        ((large, unit) for large, unit in ((10**9, "GB"), (10**6, "MB")) if size >= large), (1000, "kB")
-    )
-    return f"{size / large:.3g} {unit}"
 
 
 def _facts(folder: Path, server: Postgres, events: int) -> str:

@@ -70,6 +70,14 @@ def words(seconds: float | None) -> str:
     return f"{seconds / size:.3g} {unit}"
 
 
+def amount(size: int) -> str:
+    """A size for people."""
+    large, unit = next(
+        ((large, unit) for large, unit in ((10**9, "GB"), (10**6, "MB")) if size >= large), (1000, "kB")
+    )
+    return f"{size / large:.3g} {unit}"
+
+
 def timed(action: Callable[[], object]) -> float:
     """The seconds that one call takes."""
     start = time.perf_counter()

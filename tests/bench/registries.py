@@ -1,4 +1,4 @@
-"""Builds what is measured: Git repositories with as many tags as asked for, and a DVC project with model files.
+"""Builds what is measured: Git repositories with as many tags as asked for.
 
 The tags are what this library writes: events made by its own rules and rendered by its own codec. A model has 20:
 five versions are registered, put on the stage "shadow" and moved on to "current", which takes two tags. The
@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,34 +147,6 @@ def _for_fast_import(tag: bytes) -> bytes:
     header, _, body = tag.partition(b"\n\n")
     oid, _, name, tagger = (line.partition(b" ")[2] for line in header.split(b"\n"))
     return b"tag %s\nfrom %s\ntagger %s\ndata %d\n%s\n" % (name, oid, tagger, len(body), body)
-
-
-def make_dvc_project(folder: Path, megabytes: int) -> Path:
-    """A project with a large and a small scikit-learn model, added to DVC, registered and current."""
-    import joblib
-    import numpy
-    from sklearn.neighbors import KNeighborsClassifier
-
-    from modelregistry import Registry
-
-    folder.mkdir()
-    git(folder, "init", "--quiet")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, check=True)
-    entries = ""
-    for name, rows in (("large", megabytes * 12_500), ("small", 100)):
-        features = numpy.random.default_rng(0).random((rows, 9))  # with the label, 80 bytes a row
-        model = KNeighborsClassifier(algorithm="brute").fit(features, features[:, 0] > 0.5)
-        joblib.dump(model, folder / f"{name}.joblib")
-        entries += f"  {name}:\n    path: {name}.joblib\n    type: model\n"
-    (folder / "dvc.yaml").write_text(f"artifacts:\n{entries}")
-    files = ["large.joblib", "small.joblib"]
-    subprocess.run([sys.executable, "-m", "dvc", "add", "--quiet", *files], cwd=folder, check=True)
-    commit(folder, "Two models")
-    registry = Registry(folder)
-    for name in ("large", "small"):
-        version = registry.register(name, message="measured").version
-        registry.promote(name, version, "current", message="measured")
-    return folder
 
 
 def copy(folder: Path, name: str) -> Path:
