@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -39,6 +39,7 @@ from modelregistry.version import ModelVersion, Trust, Verify
 if TYPE_CHECKING:  # few ask for it
     from modelregistry.lineage import Lineage
     from modelregistry.provenance import Provenance
+    from modelregistry.reproduced import Reproduction
 
 MOST_FILES_IN_EVENT = 200
 _MUCH = 16 << 20
@@ -207,6 +208,23 @@ class ContentReader:
     def lineage(self, version: ModelVersion) -> Lineage:
         """What it was made from."""
         return self._provenance.of(version, self.declaration(version).path, declaring_file(version.name))
+
+    def reproduce(
+        self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
+    ) -> Reproduction:
+        """What comes of running its pipeline again."""
+        from modelregistry.reproduction import reproduce
+
+        def bring(path: str, folder: Path) -> None:
+            content = self._locate(version.rev, path)
+            storage = self._storages[content.storage]
+            place, _ = self._delivery.deliver(storage, content, {}, digest=None, reference=path)
+            copy_out(place, folder, posixpath.basename(path), {}, overwrite=False)
+
+        return reproduce(
+            self._repo, self.lineage(version), rev=version.source_rev, reference=version.reference, bring=bring,
+            tolerance=tolerance, timeout=timeout,
+        )  # fmt: skip
 
     def local_path(
         self, version: ModelVersion, *, verify: Verify = "once", progress: Progress = None

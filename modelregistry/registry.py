@@ -30,6 +30,7 @@ from modelregistry.errors import (
     OutcomeUnknownError,
     PartialViewWarning,
     RefusedError,
+    RegistryError,
     RegistryWarning,
     RemoteError,
 )
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from modelregistry.examine import Examined
     from modelregistry.gitmirror import GitMirror
     from modelregistry.grant import Grant
+    from modelregistry.impact import Affected
     from modelregistry.signers import Signers
     from modelregistry.verified import VerifiedBackend
     from modelregistry.writing import Decide, Pin, Sign
@@ -271,10 +273,10 @@ class Registry:
 
         return Cache(self._store, self._every_version)
 
-    def _every_version(self) -> Iterator[ModelVersion]:
+    def _every_version(self, *, withdrawn: bool = False) -> Iterator[ModelVersion]:
         self._refresh()
         for folded in self._fold_all():
-            for name in folded.history.served:
+            for name in folded.history.versions if withdrawn else folded.history.served:
                 yield self._version(folded, name)
 
     # -- reading -------------------------------------------------------------------------------------------
@@ -788,6 +790,40 @@ class Registry:
         from modelregistry import changes
 
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
+
+    def impact(self, what: str, *, registries: Iterable[Registry] = ()) -> Rows[Affected]:
+        """Every version that was made from something, those that hold a stage first: which models ate that dataset?
+
+        The versions of all models are looked at, withdrawn ones too, by what DVC recorded at their commits.
+
+        Args:
+            what: A digest (``md5:…``, ``sha256:…``, ``git:…``), a path in the repository, a URL, ``url@rev``, or the
+                reference of a version of another registry.
+            registries: Other registries to look in, too.
+
+        Raises:
+            InvalidInputError: ``what`` is empty.
+        """
+        from modelregistry.impact import Affected, ordered
+
+        if not what:
+            raise InvalidInputError("impact of what? A digest, a path, a URL or a reference says it")
+        found: list[Affected] = []
+        odd: list[str] = []
+        for registry in (self, *registries):
+            for version in registry._every_version(withdrawn=True):
+                try:
+                    nodes = version.lineage.find(what)
+                except RegistryError as error:
+                    odd.append(f"{version.reference}: {error}")
+                    continue
+                if nodes:
+                    found.append(Affected(version, nodes, without_secrets(registry.target)))
+        if odd:
+            warnings.warn(
+                f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning, stacklevel=2
+            )
+        return ordered(found)
 
     # -- trust ---------------------------------------------------------------------------------------------
 

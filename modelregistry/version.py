@@ -18,6 +18,7 @@ from modelregistry.progress import Progress
 
 if TYPE_CHECKING:  # few ask for it
     from modelregistry.lineage import Lineage
+    from modelregistry.reproduced import Reproduction
 
 Trust = Literal["code"] | Sequence[str] | None
 """What ``trust=`` takes: None, names and digests, or ``"code"``."""
@@ -47,6 +48,11 @@ class Reader(Protocol):
 
     def lineage(self, version: ModelVersion) -> Lineage:
         """What it was made from."""
+
+    def reproduce(
+        self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
+    ) -> Reproduction:
+        """What comes of running its pipeline again."""
 
     def load(
         self, version: ModelVersion, *, trust: Trust, loader: str | None, verify: Verify, progress: Progress
@@ -159,6 +165,30 @@ class ModelVersion:
             GitError: The commit can't be read.
         """
         return self._reader.lineage(self)
+
+    def reproduce(
+        self, *, tolerance: float | Mapping[str, float] = 0.0, timeout: float | None = None
+    ) -> Reproduction:
+        """Make it again, and compare: ``dvc repro`` in a temporary copy of its commit, with the inputs fetched.
+
+        That runs the commands of the project, so do it with projects that you trust. The working copy, the repository
+        and DVC's cache are left alone; nothing is taken from earlier runs.
+
+        Args:
+            tolerance: How far a metric may be from what was recorded: for all, or by key (``{"auc": 0.01}``; a key with
+                dots, or its end). Everything else must be the same bit for bit.
+            timeout: Seconds after which the pipeline is ended.
+
+        Returns:
+            A verdict for each output of the steps that made it; true if all are the same, or within the tolerance.
+
+        Raises:
+            RefusedError: No step of a pipeline made it, a step failed, or the time was up.
+            InvalidInputError: A tolerance that is none.
+            MissingBytesError: An input is nowhere to be had.
+            IntegrityError: An input is not what was recorded.
+        """
+        return self._reader.reproduce(self, tolerance=tolerance, timeout=timeout)
 
     def files(self) -> tuple[FileDigest, ...]:
         """Its files: path inside the artifact, sha256 (where recorded), size in bytes. Fetches nothing.

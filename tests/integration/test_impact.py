@@ -1,0 +1,120 @@
+"""This dataset was poisoned: which models ate it?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import modelregistry as mr
+from modelregistry import Registry
+from tests.integration.projects import commit, dvc, git, init, write
+
+PLAN = """\
+stages:
+  {name}:
+    cmd: {python} -c "import shutil; shutil.copy('{source}', '{name}.bin')"
+    deps: [{source}]
+    outs: [{name}.bin]
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``one`` and ``two`` are made from a.txt, ``three`` from b.txt; then a.txt and ``one`` change."""
+    root = init(tmp_path_factory.mktemp("impact") / "project")
+    dvc(root, "init", "--quiet")
+    plans = [("one", "a.txt"), ("two", "a.txt"), ("three", "b.txt")]
+    stages = "".join(
+        PLAN.format(name=name, source=source, python=sys.executable).removeprefix("stages:\n")
+        for name, source in plans
+    )
+    artifacts = "".join(f"  {name}: {{path: {name}.bin, type: model}}\n" for name, _ in plans)
+    write(root / "dvc.yaml", f"stages:\n{stages}artifacts:\n{artifacts}")
+    for text in ("first", "second"):
+        write(root / "a.txt", text)
+        write(root / "b.txt", "the same")
+        dvc(root, "add", "--quiet", "a.txt", "b.txt")
+        dvc(root, "repro", "--quiet")
+        commit(root, f"With the {text} data")
+    registry = Registry(root)
+    for rev in ("main~1", "main"):
+        for name, _ in plans[: 3 if rev == "main~1" else 2]:
+            registry.register(name, rev=rev)
+    registry.promote("two", "v0.1.0", "current")
+    registry.promote("one", "v0.1.1", "shadow")
+    return root
+
+
+def md5(root: Path, rev: str) -> str:
+    (line,) = [line for line in git(root, "show", f"{rev}:a.txt.dvc").splitlines() if "md5:" in line]
+    return "md5:" + line.rpartition(" ")[2]
+
+
+def found(registry: Registry, what: str, **options: object) -> list[str]:
+    return [row.version.reference for row in registry.impact(what, **options)]  # type: ignore[arg-type]
+
+
+def test_every_version_that_ate_these_bytes_is_found_the_ones_in_use_first(built: Path) -> None:
+    registry = Registry(built)
+    assert found(registry, md5(built, "main~1")) == ["two@v0.1.0", "one@v0.1.0"]
+    assert found(registry, md5(built, "main")) == ["one@v0.1.1", "two@v0.1.1"]
+    assert found(registry, "a.txt") == ["one@v0.1.1", "two@v0.1.0", "one@v0.1.0", "two@v0.1.1"]
+    assert found(registry, "b.txt") == ["three@v0.1.0"]
+    (row,) = registry.impact("b.txt")
+    assert [node.kind for node in row.nodes] == ["dataset"]
+    assert os.fspath(built) in row.registry
+    assert "three@v0.1.0" in str(registry.impact("b.txt"))
+    assert found(registry, "c.txt") == []
+
+
+def test_a_version_is_found_exactly_where_its_lineage_holds_it(built: Path) -> None:
+    registry = Registry(built)
+    versions = [version for row in registry.models() for version in registry.versions(row.name)]
+    everything = {
+        what
+        for version in versions
+        for node in version.lineage
+        for what in (node.digest, node.path, node.id)
+        if what
+    }
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(st.sampled_from(sorted(everything | {"nothing"})))
+    def check(what: str) -> None:
+        assert set(found(registry, what)) == {v.reference for v in versions if v.lineage.find(what)}
+
+    check()
+
+
+def test_several_registries_are_looked_through(built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    git(built, "clone", "--quiet", os.fspath(built), os.fspath(other))
+    rows = Registry(built).impact("b.txt", registries=[Registry(other, remote=None)])
+    assert sorted(row.registry for row in rows) == sorted([os.fspath(built), os.fspath(other)])
+
+
+def test_a_withdrawn_version_is_found_last(built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    git(built, "clone", "--quiet", os.fspath(built), os.fspath(other))
+    registry = Registry(other, remote=None)
+    registry.withdraw("two", "v0.1.0", then=mr.EMPTY)
+    assert found(registry, "a.txt")[-1] == "two@v0.1.0"
+
+
+def test_a_question_about_nothing_is_refused(built: Path) -> None:
+    with pytest.raises(mr.InvalidInputError, match="impact of what"):
+        Registry(built).impact("")
+
+
+def test_two_versions_differ_by_their_data_and_what_came_of_it(built: Path) -> None:
+    registry = Registry(built)
+    old, new = (registry.get(f"one@{name}").lineage for name in ("v0.1.0", "v0.1.1"))
+    difference = old.diff(new)
+    assert {after.name for _, after in difference.changed} >= {"one.bin", "a.txt"}
+    assert [commit.partition(" ")[2] for commit in difference.code.commits] == ["With the second data"]
+    assert not old.diff(old)
