@@ -10,7 +10,7 @@ from itertools import pairwise
 
 _WIDEST = 34
 """Characters of a line that a box shows; all of it is in the tooltip."""
-_CHARACTER, _LINE, _PAD = 6.7, 16, 8
+_CHARACTER, _LINE, _PAD = 7.2, 16, 8
 _GAP_X, _GAP_Y, _MARGIN = 46, 14, 12
 _SWEEPS = 8
 _DUMMY_HEIGHT = 6

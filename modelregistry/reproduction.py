@@ -122,12 +122,14 @@ def _run(tree: Path, folder: Path, steps: Sequence[Node], *, reference: str, tim
         )
         (project / ".dvc" / "config.local").write_text(settings)
     targets = [step.name for step in steps]
+    # A step that says `python` means this one, also where its environment was not activated (in a notebook, say).
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     printed = folder / "log"
     with printed.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache", "--no-commit", *targets],
             cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": os.fspath(folder / "site")},
+            env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": os.fspath(folder / "site")},
         )  # fmt: skip
         try:
             status = process.wait(timeout)
