@@ -1,10 +1,11 @@
-"""The one choke point between verified bytes and an object: inspect, decide, and only then load."""
+"""The one choke point between verified bytes and an object: what is not allowed is refused, with what would allow it."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
@@ -73,12 +74,12 @@ def deserialize(
                 reference, digest, chosen.name, decision.reason,
             )  # fmt: skip
             return chosen.load(path, permit)
-        needed = chosen.inspect(path)
+        needed = Inspection(Tier.CONFINED) if chosen.confines else chosen.inspect(path)
         if needed.tier < Tier.CODE and permit.names.issuperset(needed.names):
             try:
                 return chosen.load(path, permit)
             except UntrustedNamesError as error:
-                late = Inspection(Tier.NAMED, error.names)
+                late = Inspection(Tier.NAMED, _all_names(chosen, path, error.names))
                 raise _refusal(
                     late, decision, digest=digest, reference=reference, loader=chosen.name
                 ) from error
@@ -115,6 +116,14 @@ def choose_loader(path: Path, name: str, loaders: Sequence[Loader], *, wanted: s
         f"{problem} {name!r}, which {_looks_like(path)}; loaders: {known}; "
         f'if one of them fits, name it: loader="{loaders[0].name if loaders else "…"}"'
     )
+
+
+def _all_names(loader: Loader, path: Path, met: Sequence[str]) -> tuple[str, ...]:
+    """The names that stand in the way: those met while loading, and what comes after them in the file."""
+    later: tuple[str, ...] = ()
+    with suppress(UnknownFormatError):  # what those names would have made may be needed to read on
+        later = loader.inspect(path).names
+    return tuple(sorted({*met, *later}))
 
 
 def _looks_like(path: Path) -> str:

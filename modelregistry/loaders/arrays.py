@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import Any, cast
+
+from modelregistry.loaders.streams import Source
 
 _ALIGNED = 0x80
 """The bit in a dtype's flags that says its fields are padded as in C."""
+_LONGEST_CODE = 30
+_MOST_COLUMNS = 1000
+"""Columns of a structured dtype, those in shared parts counted each time: comparing two visits each."""
 
 
 class ArrayHere:
@@ -34,6 +38,24 @@ def reconstruct(subtype: Any, shape: Any, code: Any) -> Any:
     if shape != (0,) or code not in {b"b", "b"} or not issubclass(subtype, np.ndarray):
         raise ValueError("an array that numpy does not write")
     return np.ndarray.__new__(subtype, (0,), "b")
+
+
+def reconstruct_masked(kind: Any, base: Any, shape: Any, code: Any) -> Any:
+    """The empty masked array that a pickle makes before it sets its state."""
+    import numpy as np
+
+    if kind is not np.ma.MaskedArray or base is not np.ndarray:
+        raise ValueError("a masked array that numpy does not write")
+    return kind(reconstruct(base, shape, code))
+
+
+def dtype(code: Any, *_how: Any) -> Any:
+    """The dtype that a pickle spells by its code, before it sets its state."""
+    import numpy as np
+
+    if type(code) is not str or len(code) > _LONGEST_CODE:  # an object can spell one that is endless
+        raise ValueError("a dtype that numpy does not write")
+    return np.dtype(code, copy=True)  # its state must not change the one that everybody has
 
 
 def scalar(dtype: Any, data: Any = b"") -> Any:
@@ -62,13 +84,26 @@ def sound_state(target: Any, state: Any) -> Any:
         return state
     if isinstance(target, np.dtype):
         return _dtype_state(target, state)
-    if isinstance(target, np.ndarray) and type(target).__setstate__ is np.ndarray.__setstate__:
-        _, shape, _, _, data = state
-        if target.size:  # a view of the old data would outlive it
-            raise ValueError("an array that is given its state twice")
-        if isinstance(data, list) and len(data) != count(shape):  # numpy would read on past its end
-            raise ValueError("an array of another size than its shape")
+    if isinstance(target, np.ma.MaskedArray):
+        _, shape, dtype, _, data, mask, fill = state
+        _check_array(target, shape, dtype, data)
+        if type(mask) is not bytes or not (
+            fill is None or isinstance(fill, (str, bytes, int, float, np.generic))
+        ):
+            raise ValueError("a masked array that numpy does not write")
+    elif isinstance(target, np.ndarray):
+        _, shape, dtype, _, data = state
+        _check_array(target, shape, dtype, data)
     return state
+
+
+def _check_array(target: Any, shape: Any, dtype: Any, data: Any) -> None:
+    if target.size:  # a view of the old data would outlive it
+        raise ValueError("an array that is given its state twice")
+    if type(data) is not (list if dtype.hasobject else bytes):
+        raise ValueError("an array that numpy does not write")
+    if dtype.hasobject and len(data) != count(shape):  # numpy would read on past its end
+        raise ValueError("an array of another size than its shape")
 
 
 def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
@@ -79,6 +114,7 @@ def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
         raise ValueError("a dtype that is given its state twice")
     if fields is not None:
         columns = [(*fields[name], None)[:3] for name in names]
+        _count_columns([column[0] for column in columns], _MOST_COLUMNS)
         layout = {
             "names": list(names),
             "formats": [column[0] for column in columns],
@@ -98,28 +134,41 @@ def _dtype_state(dtype: Any, state: Any) -> tuple[Any, ...]:
     return cast("tuple[Any, ...]", cast("tuple[Any, ...]", rebuilt.__reduce__())[2])
 
 
-def announced(source: IO[bytes], state: Any) -> tuple[Any, tuple[int, ...], str]:
+def _count_columns(dtypes: list[Any], left: int) -> int:
+    import numpy as np
+
+    left -= len(dtypes)
+    if left < 0:
+        raise ValueError(f"a structured dtype of more than {_MOST_COLUMNS} columns")
+    for dtype in dtypes:
+        if not isinstance(dtype, np.dtype):
+            raise ValueError("a dtype that numpy does not write")
+        if nested := dtype.base.fields:
+            left = _count_columns([field[0] for field in nested.values()], left)
+    return left
+
+
+def announced(source: Source, state: Any) -> tuple[Any, tuple[int, ...], str]:
     """The dtype, shape and order of the array whose bytes come next, and the stream moved to the first one."""
     import numpy as np
 
     dtype, shape, order = state["dtype"], state["shape"], state["order"]
-    if not isinstance(dtype, np.dtype) or count(shape) * dtype.itemsize > sys.maxsize:
+    if not isinstance(dtype, np.dtype):
         raise ValueError("an array that joblib does not write")
-    if state.get("numpy_array_alignment_bytes") is not None and not dtype.hasobject:
-        source.read(source.read(1)[0])
+    if not dtype.hasobject:
+        source.expect(count(shape) * dtype.itemsize)
+        if state.get("numpy_array_alignment_bytes") is not None:
+            source.read(source.read(1)[0])
     return dtype, shape, order
 
 
-def read(source: IO[bytes], dtype: Any, shape: tuple[int, ...], order: str) -> Any:
+def read(source: Source, dtype: Any, shape: tuple[int, ...], order: str) -> Any:
     """The array, in the byte order of this machine where joblib would bring it there."""
     import numpy as np
 
     array = np.empty(count(shape), dtype)
     if array.nbytes:
-        view, done = memoryview(cast("Any", array.view("u1"))), 0
-        for chunk in chunks(source, array.nbytes):
-            view[done : done + len(chunk)] = chunk
-            done += len(chunk)
+        source.fill(memoryview(cast("Any", array.view("u1"))))
     foreign = ">" if sys.byteorder == "little" else "<"
     columns = [field[0] for field in (dtype.fields or {}).values()] or [dtype]
     if all(column.byteorder == foreign for column in columns):
@@ -127,10 +176,7 @@ def read(source: IO[bytes], dtype: Any, shape: tuple[int, ...], order: str) -> A
     return array.reshape(shape[::-1]).transpose() if order == "F" else array.reshape(shape)
 
 
-def chunks(source: IO[bytes], size: int) -> Iterator[bytes]:
-    """The next ``size`` bytes, piece by piece."""
-    while size:
-        if not (chunk := source.read(min(size, 1 << 20))):
-            raise ValueError("the file ends within an array")
-        size -= len(chunk)
-        yield chunk
+def is_number(value: object) -> bool:
+    """Whether it is a scalar of numpy's, which is hashed at once."""
+    np = sys.modules.get("numpy")
+    return np is not None and isinstance(value, np.generic) and not isinstance(value, np.void)

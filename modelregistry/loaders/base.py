@@ -83,6 +83,9 @@ class Loader(ABC):
     """The module behind it."""
     requires: ClassVar[str] = ""
     """The pip requirement of the library behind it, for the message when it is missing."""
+    confines: ClassVar[bool] = False
+    """Whether ``load`` itself stops at the first name outside the permit and reads no more: then the bytes are read
+    once, and ``inspect`` is asked only what to say in a refusal."""
     distributions: ClassVar[tuple[str, ...]] = ()
     """The distributions whose versions matter to who loads: recorded at registration, compared at load."""
 
