@@ -35,7 +35,10 @@ class Facts(NamedTuple):
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def settled(self, now: int) -> bool:
-        """Whether the last write is so old that another one, after ``now`` (ns), must show."""
+        """Whether the last write is so old that another one, after ``now`` (ns), must show in the mtime.
+
+        The ctime may be of just now: it tells of those who set the mtime back, and of a new name.
+        """
         return self.mtime_ns < now - (_TICK if self.mtime_ns % _SECOND else _COARSE_TICK)
 
     def linked(self, later: Facts) -> bool:
@@ -73,7 +76,7 @@ class Receipt:
             values = load_values(path)
             files = {str(name): Facts(*map(int, facts)) for name, facts in values["files"].items()}
             return cls(files, whole=values["whole"] is True)
-        except (OSError, LookupError, TypeError, ValueError, AttributeError):
+        except (OSError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
             return cls()
 
     def save(self, path: Path) -> None:
@@ -84,9 +87,9 @@ class Receipt:
         """Whether the artifact at ``place`` (or its file ``only``) is there and still looks as it did."""
         if only is not None:
             return only in self.files and look(place / only) == self.files[only]
-        return self.whole and all(
-            look(place / name if name else place) == facts for name, facts in self.files.items()
-        )
+        if not (self.whole and self.files):
+            return False
+        return all(look(place / name if name else place) == facts for name, facts in self.files.items())
 
 
 def date_back(path: Path) -> None:
