@@ -316,6 +316,7 @@ class ContentReader:
             if place is not None:
                 return place, version.digest
         content = self._locate(version.rev, version.path)
+        content = content.sized({file.path: file.size for file in self.files(version)})
         recorded = self._recorded(version, content)
         if only is not None and all(entry.path != only for entry in content.entries):
             raise PathNotFoundError(f"{version.reference} has no file {only!r}: files() lists what it has")

@@ -77,6 +77,13 @@ class PrivateFile:
         return file
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and whatever it is in, as far as it is missing, for this user alone."""
+    if not folder.is_dir():
+        make_private(folder.parent)  # mkdir(parents=True) makes them for everybody
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def doubt_of(facts: os.stat_result) -> str | None:
     """Why a file is not this user's alone; None if it is."""
     if not stat.S_ISREG(facts.st_mode):

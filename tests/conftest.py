@@ -14,6 +14,7 @@ from tests.strategies import FUZZ
 
 if TYPE_CHECKING:  # only tests that want a database pay for it
     from tests.postgres import Postgres
+    from tests.s3 import S3
 
 # Every run draws the same examples and keeps none, so that a red test is red for everybody.
 settings.register_profile(
@@ -63,6 +64,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server, of this worker's own."""
     from tests.postgres import running
+
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """An S3 server, of this worker's own."""
+    from tests.s3 import running
 
     with running() as server:
         yield server

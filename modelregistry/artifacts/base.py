@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -43,6 +43,16 @@ class Content:
         """Bytes in all, or None where the storage does not record it."""
         sizes = [entry.size for entry in self.entries]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    def sized(self, sizes: Mapping[str, int | None]) -> Content:
+        """The same, where ``sizes`` (bytes, by path) say what the storage does not record."""
+        if None not in (entry.size for entry in self.entries):
+            return self
+        entries = [
+            entry if entry.size is not None else replace(entry, size=sizes.get(entry.path))
+            for entry in self.entries
+        ]
+        return replace(self, entries=tuple(entries))
 
 
 Arrived = Callable[[Entry, Path], object]

@@ -10,7 +10,6 @@ import posixpath
 import re
 import stat
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,17 +20,18 @@ from urllib.parse import unquote, urlsplit
 
 from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storage
 from modelregistry.artifacts.dvcconfig import Project
+from modelregistry.artifacts.dvcfetch import Fetcher
 from modelregistry.artifacts.dvcoutputs import find_output
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
 from modelregistry.dvcfiles import ListedFile, Output, listing_md5, read_manifest
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.gitrepo import GitRepo
+from modelregistry.privatefile import make_private
 
 _ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
 _FEW_BYTES = 1 << 20
 _MAX_LISTING_BYTES = 128 << 20
 _EXTRAS = ("s3", "gs", "azure", "ssh")
-_CHUNK = 4 << 20
 _importing = threading.Lock()
 _log = logging.getLogger("modelregistry")
 
@@ -119,27 +119,49 @@ class DvcStorage(Storage):
         return Content(self.name, path, tuple(entries), is_directory, address)
 
     def _listing(self, origin: _Origin, entry: Entry) -> Sequence[ListedFile]:
-        """The files of a directory output: from the cache, from what we kept, or from the remote."""
+        """The files of a directory output: from what we kept, from the cache, or from the remote.
+
+        It is kept in any case: the files may stay here longer than in either of the two.
+        """
         md5 = entry.address.partition(":")[2]
         self._origins.setdefault(entry.address, origin)
-        place = self.find(entry)
         kept = self._home / "listings" / md5
-        if place is None and kept.is_file() and _md5(kept) == md5:
-            place = kept
-        if place is None:
-            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._home, prefix="listing-") as folder:
+        with suppress(OSError):
+            if _md5(data := _read_listing(kept, entry)) == md5:
+                return read_manifest(data, entry.path.rstrip("/"))
+        place = self.find(entry)
+        data = _read_listing(place, entry) if place is not None else self._fetch_listing(entry)
+        if (found := _md5(data)) != md5:
+            where = repr(os.fspath(place)) if place is not None else "the object in the remote"
+            raise IntegrityError(
+                f"the listing of {entry.path.rstrip('/')!r} is not the recorded one: {where} has the md5 {found!r}; "
+                "delete the damaged object and 'dvc push' it again where the files are",
+                path=entry.path.rstrip("/"),
+                expected=entry.address,
+                found=f"md5:{found}",
+            )
+        with suppress(OSError):  # where nothing can be written, the next process looks for it again
+            make_private(kept.parent)
+            temporary = kept.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+            temporary.write_bytes(data)
+            temporary.replace(kept)
+        return read_manifest(data, entry.path.rstrip("/"))
 
-                def keep(entry: Entry, fetched: Path) -> None:
-                    _check_listing(fetched, entry)
-                    kept.parent.mkdir(mode=0o700, exist_ok=True)
-                    fetched.replace(kept)
+    def _fetch_listing(self, entry: Entry) -> bytes:
+        found: list[bytes] = []
 
-                self.fetch([entry], Path(folder), keep)
-                place = kept
-        else:
-            _check_listing(place, entry)
-        return read_manifest(place.read_bytes(), entry.path.rstrip("/"))
+        def read(filesystem: Any, path: str, entry: Entry) -> bool:
+            try:
+                _check_size(filesystem.info(path).get("size") or 0, entry)
+                found.append(filesystem.cat_file(path))
+            except FileNotFoundError as error:
+                if not _is_lost(error):
+                    raise
+                return False
+            return True
+
+        self._check_found(self._visit([entry], read))
+        return found[0]
 
     # -- the project and its cache -------------------------------------------------------------------------
 
@@ -180,7 +202,8 @@ class DvcStorage(Storage):
             return None
         path = os.path.join(cache, _object_path(address))
         try:
-            return Path(path) if stat.S_ISREG(os.lstat(path).st_mode) else None
+            # In a shared cache there may be what this user can't read.
+            return Path(path) if stat.S_ISREG(os.lstat(path).st_mode) and os.access(path, os.R_OK) else None
         except OSError:
             return None
 
@@ -204,20 +227,18 @@ class DvcStorage(Storage):
             OSError: ``into`` can't be written.
         """
         wanted = list({entry.address: entry for entry in entries}.values())
-        counter = _Counter(wanted, report)
 
-        def bring(filesystem: Any, path: str, entry: Entry) -> bool:
+        def bring(fetcher: Fetcher, filesystem: Any, path: str, entry: Entry) -> bool:
             part = into / f"{entry.address.replace(':', '-')}.part"
             try:
-                resumed = _resume(filesystem, path, part, entry, counter)
-                if resumed:
+                if fetcher.bring(filesystem, path, entry, part):
                     try:
                         arrived(entry, part)
-                    except IntegrityError:
+                    except IntegrityError:  # what was there may have been damaged since
                         part.unlink(missing_ok=True)
+                        fetcher.bring(filesystem, path, entry, part)
                     else:
                         return True
-                _download(filesystem, path, part, entry, counter)
             except FileNotFoundError as error:
                 if not _is_lost(error):
                     raise
@@ -225,7 +246,12 @@ class DvcStorage(Storage):
             arrived(entry, part)
             return True
 
-        lost = self._visit(wanted, bring)
+        with Fetcher(wanted, report) as fetcher:
+            lost = self._visit(wanted, partial(bring, fetcher))
+        self._check_found(lost)
+
+    def _check_found(self, lost: Sequence[Entry]) -> None:
+        """Say what is nowhere to be had, and what to do."""
         if lost:
             entry = lost[0]
             origin = self._origin(entry)
@@ -379,78 +405,28 @@ class _Origin:
         return self._find(self.output.file if self.output else "", self._rev)
 
 
-def _download(filesystem: Any, path: str, part: Path, entry: Entry, counter: _Counter) -> None:
-    """Bring the object at ``path`` into the file ``part``."""
-    from fsspec.callbacks import Callback
-
-    hook = Callback(hooks={"count": partial(counter.count, entry)})
-    filesystem.get_file(path, os.fspath(part), callback=hook)
-    counter.count(entry, None, part.stat().st_size)
-
-
-def _resume(filesystem: Any, path: str, part: Path, entry: Entry, counter: _Counter) -> bool:
-    """Bring the rest of an object that is half in ``part``; whether that was to be done, and went well."""
-    done = part.stat().st_size if part.exists() else 0
-    if not done or entry.size is None or done > entry.size:
-        return False
-    try:
-        with filesystem.open(path, "rb") as source, part.open("ab") as target:
-            source.seek(done)
-            while chunk := source.read(_CHUNK):
-                target.write(chunk)
-                done += len(chunk)
-                counter.count(entry, None, done)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # some file systems can't seek: the whole is brought then
-        if _is_local(error):
-            raise
-        _log.debug("%s can't be gone on with: %s", entry.path, error)
-        return False
-    return done == entry.size
-
-
-class _Counter:
-    """Adds up what the threads report."""
-
-    def __init__(self, entries: Sequence[Entry], report: Report | None) -> None:
-        sizes = [entry.size for entry in entries]
-        self._total = None if None in sizes else sum(size for size in sizes if size is not None)
-        self._done: dict[str, int] = {}
-        self._sum = 0
-        self._report = report
-        self._lock = threading.Lock()
-
-    def count(self, entry: Entry, size: int | None, value: int, **_: object) -> None:
-        del size
-        if self._report is not None:
-            with self._lock:
-                self._sum += value - self._done.get(entry.address, 0)
-                self._done[entry.address] = value
-                self._report(self._sum, self._total)
-
-
 def _object_path(address: re.Match[str]) -> str:
     """Where DVC keeps an object, in a cache as in a remote; DVC 2 had no folder for the algorithm."""
     kind, oid = address.groups()
     return f"{oid[:2]}/{oid[2:]}" if kind == "md5-dos2unix" else f"files/md5/{oid[:2]}/{oid[2:]}"
 
 
-def _md5(path: Path) -> str:
-    if path.stat().st_size > _MAX_LISTING_BYTES:
-        return ""
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() + ".dir"
+def _md5(data: bytes) -> str:
+    """What a listing is called."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest() + ".dir"
 
 
-def _check_listing(path: Path, entry: Entry) -> None:
-    expected = entry.address.partition(":")[2]
-    if (found := _md5(path)) != expected:
-        raise IntegrityError(
-            f"the listing of {entry.path.rstrip('/')!r} is not the recorded one: {os.fspath(path)!r} has the md5 "
-            f"{found!r}; delete the damaged object and 'dvc push' it again where the files are",
-            path=entry.path.rstrip("/"),
-            expected=f"md5:{expected}",
-            found=f"md5:{found}",
+def _read_listing(path: Path, entry: Entry) -> bytes:
+    _check_size(path.stat().st_size, entry)
+    return path.read_bytes()
+
+
+def _check_size(size: int, entry: Entry) -> None:
+    if size > _MAX_LISTING_BYTES:
+        name = entry.path.rstrip("/")
+        raise InvalidFileError(
+            f"the listing of {name!r} is larger than {_MAX_LISTING_BYTES} bytes: nothing lists so many files",
+            path=name,
         )
 
 
@@ -486,6 +462,8 @@ def _opened(name: str, remotes: dict[str, dict[str, str]]) -> Iterator[tuple[Any
     kind, options, top = get_cloud_fs({"core": {}, "remote": remotes}, name=name)
     # In a worktree remote, what is addressed by its hash is apart from the files themselves.
     filesystem = kind(**options)
+    if connect := getattr(filesystem.fs, "set_session", None):
+        sync(filesystem.fs.loop, connect)  # many threads would each make a session, and keep the last
     try:
         yield filesystem, filesystem.join(top, ".dvc") if options.get("worktree") else top
     finally:
@@ -498,7 +476,9 @@ def _opened(name: str, remotes: dict[str, dict[str, str]]) -> Iterator[tuple[Any
 
 def _is_local(error: Exception) -> bool:
     """Whether the disk of this machine is full or can't be written, rather than a remote out of reach."""
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS
+    )  # fmt: skip
 
 
 def _is_lost(error: FileNotFoundError) -> bool:

@@ -365,7 +365,7 @@ def test_a_damaged_listing_is_never_read(project: Path, tmp_path: Path, place: s
     target.unlink(missing_ok=True)
     write(target, evil)
     with pytest.raises(IntegrityError, match="'folder'") as caught:
-        fresh(project, tmp_path / "home").locate("HEAD", "folder")
+        fresh(project, tmp_path / "other home").locate("HEAD", "folder")
     assert caught.value.expected == content.address
     # And if its name is its md5, what it lists is still refused.
     text = (project / "folder.dvc").read_text().replace(oid, f"{md5(evil)}.dir")
