@@ -82,13 +82,16 @@ class Delivery:
             CacheError: They can't be kept.
         """
         wanted = [entry for entry in content.entries if only in (None, entry.path)]
-        found = self.bring(storage, content, wanted, recorded, reference=reference, progress=progress)
+        view = self._view(content, digest or content.address) if digest or content.address else None
+        found = self.bring(
+            storage, content, wanted, recorded, reference=reference, view=view, progress=progress
+        )
         if only is None:
             digest = whole_digest(described(content.entries, found), is_directory=content.is_directory)
         try:
             place = self.name(content, digest or content.address, found)
         except CacheError as error:
-            if len(wanted) > 1:
+            if content.is_directory and only is None:
                 raise
             _log.warning("%s is handed out as it lies: %s", reference, error)
             return found[wanted[0].path][0], digest or ""
@@ -102,9 +105,20 @@ class Delivery:
         recorded: Mapping[str, str],
         *,
         reference: str,
+        view: Path | None = None,
         progress: Progress = None,
     ) -> dict[str, tuple[Path, Digests]]:
         """Where the verified bytes of each entry lie, and what they hash to, by its path; fetches what is not here.
+
+        Args:
+            storage: Where the bytes come from.
+            content: What the artifact consists of.
+            entries: Those of its files that are wanted.
+            recorded: The sha256 of each file, by path; nothing where only the storage's addresses are known.
+            reference: What the caller asked for, for messages.
+            view: Where an earlier delivery may have left the artifact: of bytes that were used where DVC had them,
+                these are the only names here once they are gone from there.
+            progress: Who is told while bytes move.
 
         Raises:
             MissingBytesError: They are nowhere to be had.
@@ -112,7 +126,14 @@ class Delivery:
             CacheError: They can't be kept.
         """
         expected = {entry.path: recorded.get(entry.path, entry.address) for entry in entries}
-        places = {entry.path: self._find(storage, entry, expected[entry.path]) for entry in entries}
+
+        def named(entry: Entry) -> Path | None:
+            return view / entry.path if view is not None and content.is_directory else view
+
+        def find(entry: Entry) -> Path | None:
+            return self._find(storage, entry, expected[entry.path], named(entry))
+
+        places = {entry.path: find(entry) for entry in entries}
         fetched: dict[str, tuple[Path, Digests]] = {}
         if None in places.values():
             if self._offline:
@@ -124,7 +145,7 @@ class Delivery:
                 )
             with self._store.incoming(content.address or entries[0].address) as folder:
                 # Another process may have brought them while this one waited.
-                places = {entry.path: self._find(storage, entry, expected[entry.path]) for entry in entries}
+                places = {entry.path: find(entry) for entry in entries}
                 absent = {entry.address: entry for entry in entries if places[entry.path] is None}
                 if absent:
                     fetched = self._fetch(
@@ -132,7 +153,7 @@ class Delivery:
                     )
 
         def check(entry: Entry) -> tuple[Path, Digests]:
-            return self._check(storage, entry, places[entry.path], fetched, expected, reference)
+            return self._check(entry, places[entry.path], named(entry), fetched, expected, reference)
 
         if len(entries) == 1:
             return {entries[0].path: check(entries[0])}
@@ -178,9 +199,9 @@ class Delivery:
 
     def _check(
         self,
-        storage: Storage,
         entry: Entry,
         place: Path | None,
+        named: Path | None,
         fetched: Mapping[str, tuple[Path, Digests]],
         expected: Mapping[str, str],
         reference: str,
@@ -195,13 +216,14 @@ class Delivery:
             return place, verify_file(place, wanted, name=f"{reference}:{entry.path}")
         except IntegrityError as error:
             raise IntegrityError(
-                f"{error}; {self._deal_with(storage, entry, place, wanted)}",
+                f"{error}; {self._deal_with(entry, place, named, wanted)}",
                 path=error.path, expected=error.expected, found=error.found,
             ) from error  # fmt: skip
 
-    def _deal_with(self, storage: Storage, entry: Entry, bad: Path, expected: str) -> str:
+    def _deal_with(self, entry: Entry, bad: Path, named: Path | None, expected: str) -> str:
         """Set aside a file that is not what its own name says; returns what was done, and what to do."""
         names = [self._store.place(digest) for digest in {expected, entry.address}]
+        names += [named] if named is not None else []  # by any of them it would be found again
         ours = bad.is_relative_to(self._store.folder)
         address = entry.address
         algorithm = address.partition(":")[0]
@@ -219,8 +241,9 @@ class Delivery:
         """Whether the bytes of an entry are on this machine, unverified."""
         return self._find(storage, entry, entry.address) is not None
 
-    def _find(self, storage: Storage, entry: Entry, expected: str) -> Path | None:
-        return storage.find(entry) or self._store.find(expected) or self._store.find(entry.address)
+    def _find(self, storage: Storage, entry: Entry, expected: str, named: Path | None = None) -> Path | None:
+        found = storage.find(entry) or self._store.find(expected) or self._store.find(entry.address)
+        return named if found is None and named is not None and self._store.holds(named) else found
 
     # -- names ---------------------------------------------------------------------------------------------
 
@@ -236,7 +259,7 @@ class Delivery:
             CacheError: The store can't be written.
         """
         called = posixpath.basename(content.path)
-        place = self._store.view(digest) / called
+        place = self._view(content, digest)
         receipt = Receipt(self._store.read_receipt(digest, called).files)
         for path, (source, digests) in found.items():
             target = place / path if content.is_directory else place
@@ -251,6 +274,10 @@ class Delivery:
         receipt.whole = len(receipt.files) == len(content.entries)
         receipt.save(self._store.receipt(digest, called))
         return place
+
+    def _view(self, content: Content, digest: str) -> Path:
+        """Where the artifact has its names."""
+        return self._store.view(digest) / posixpath.basename(content.path)
 
 
 def check_verify(verify: object) -> None:

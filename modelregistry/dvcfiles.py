@@ -392,6 +392,10 @@ def read_manifest(data: bytes, path: str) -> tuple[ListedFile, ...]:
         raise InvalidFileError(f"the listing of {path!r} is no JSON: {error}", path=path) from error
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise InvalidFileError(f"the listing of {path!r} is no list of files", path=path)
+    if not items:
+        raise InvalidFileError(
+            f"the listing of {path!r} is empty: a folder without a file is no artifact", path=path
+        )
     files = []
     for item in items:
         name, md5 = item.get("relpath"), item.get("md5")

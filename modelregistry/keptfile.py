@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelregistry.gitrepo import file_mark
+from modelregistry.privatefile import make_private
 
 
 def hashed(text: str) -> str:
@@ -30,7 +31,7 @@ def load_values(path: Path) -> Mapping[str, Any]:
 def save_text(path: Path, text: str) -> object:
     """Put a file with the text in its place; returns the mark of what is there then, if nobody else wrote."""
     with suppress(OSError, ValueError):  # a disk that can't be written is no matter
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
         temporary.write_text(text, encoding="utf-8")
         mark = file_mark(temporary)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelregistry.errors import CacheError, IntegrityError, InvalidFileError
+from modelregistry.privatefile import make_private
 from modelregistry.receipts import Facts, Receipt
 
 _log = logging.getLogger("modelregistry")
@@ -100,7 +101,18 @@ class Store:
     def find(self, digest: str) -> Path | None:
         """Where the bytes with this digest are, if they are here."""
         path = self.place(digest)
-        return path if path.is_file() else None
+        return path if self.holds(path) else None
+
+    def holds(self, path: Path) -> bool:
+        """Whether there is a file at ``path`` in the store, and no link on the way leads out of its part of the store.
+
+        A part itself (``objects``, ``views``, …) may be a link, to a larger disk, say. The file may be one too.
+        """
+        return os.path.isfile(path) and not self._is_led_out(path)  # False too where this user may not look
+
+    def _is_led_out(self, path: Path) -> bool:
+        part = self.folder / path.relative_to(self.folder).parts[0]
+        return not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(part))
 
     def place(self, digest: str) -> Path:
         """Where the bytes with this digest would be."""
@@ -121,8 +133,8 @@ class Store:
         name = "-".join(_split(digest))
         locks, folder = self.folder / "locks", self.folder / "incoming" / name
         with _told(self.folder):
-            self._make(locks)
-            self._make(folder.parent)
+            make_private(locks)
+            make_private(folder.parent)
             lock = FileLock(locks / name)
             try:
                 lock.acquire(blocking=False)
@@ -160,10 +172,15 @@ class Store:
             raise InvalidFileError(
                 f"a file named {target.name!r} would leave the store", path=os.fspath(target)
             )
+        if self._is_led_out(target):
+            raise CacheError(
+                errno.ELOOP,
+                f"a link on the way to {os.fspath(target)!r} leads out of the cache folder: remove the link, then load again",
+            )
         if target.exists() and target.samefile(source):
             return
         with _told(self.folder):
-            self._make(target.parent)
+            make_private(target.parent)
             temporary = target.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
             try:
                 os.link(source.resolve(), temporary)
@@ -182,7 +199,7 @@ class Store:
         target = self.folder / "set-aside" / f"{time.strftime('%Y%m%dT%H%M%S')}-{bad.name}"
         others = [name for name in names if name.exists() and name.samefile(bad)]
         try:
-            self._make(target.parent)
+            make_private(target.parent)
             shutil.move(bad, target)
             for name in others:
                 name.unlink(missing_ok=True)
@@ -190,10 +207,6 @@ class Store:
             _log.warning("%s is damaged and can't be moved away: %s", bad, error)
             return None
         return target
-
-    def _make(self, folder: Path) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents are made without the mode
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def view(self, digest: str) -> Path:
         """The folder in which the artifact with this digest has its names."""
