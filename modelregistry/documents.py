@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from modelregistry.errors import InvalidFileError
+from modelregistry.gitfolders import Memory
 from modelregistry.keptfile import load_values, save_text
 from modelregistry.privatefile import doubt_of
 from modelregistry.yamltext import decoded_text, parse, typed
@@ -39,9 +40,11 @@ class Documents:
 
     Attributes:
         agreed: Ids of files and folders in Git, each with the md5 of DVC's that it was found to have.
+        folders: What is known of folders in Git.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folders = Memory()
         self.agreed: set[tuple[str, str]] = set()
         self._folder = folder
         self._memory: dict[tuple[str, str], object] = {}
@@ -71,8 +74,9 @@ class Documents:
 
     def _remember(self, key: tuple[str, str], document: object) -> None:
         self._memory[key] = document
-        while len(self._memory) > _MOST_KEPT:
-            self._memory.pop(next(iter(self._memory), key), None)
+        if len(self._memory) > _MOST_KEPT:
+            for each in list(self._memory)[: _MOST_KEPT // 2]:
+                self._memory.pop(each, None)
 
     def _place(self, key: tuple[str, str]) -> Path:
         oid, kind = key

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple, Protocol, cast
 
 from modelregistry.errors import (
     GitError,
@@ -27,10 +27,9 @@ from modelregistry.errors import (
     WorkingCopyError,
 )
 from modelregistry.gitcall import LOCAL_SECONDS, GitCall, without_secrets
+from modelregistry.gitobjects import GitObject, ObjectReader, entries_of
 from modelregistry.tags import MOST_TAG_BYTES, RawTag
 
-# Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
-_PIPE_CHUNK = 400
 _PIPE_BYTES = 1 << 17
 _TAG_FORMAT = (
     "%(objectname) %(objecttype) %(raw:size) %(refname)%0a%(if:equals=tag)%(objecttype)%(then)%(raw)%(end)"
@@ -38,6 +37,15 @@ _TAG_FORMAT = (
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _COMMITTED = ("commit: ", "commit (initial): ")
 _SCP_URL = re.compile(r"(?:[^/@:]+@)?[^/@:]{2,}:(?!//)")
+
+
+class Read(Protocol):
+    """Reads objects, as ``GitRepo.read`` does."""
+
+    def __call__(
+        self, names: Sequence[str], *, limit: int = 1 << 24, most: int | None = None
+    ) -> list[GitObject | None]:
+        """The objects that ``names`` stand for."""
 
 
 class Ref(NamedTuple):
@@ -48,18 +56,8 @@ class Ref(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class GitObject:
-    """An object as it lies in the repository; ``data`` is None when it is larger than the reader allowed."""
-
-    oid: str
-    kind: str
-    size: int
-    data: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """One file, or folder, of a commit."""
+    """One file of a commit."""
 
     path: str
     mode: str
@@ -342,56 +340,46 @@ class GitRepo:
         Raises:
             RemoteError: They can't be fetched.
         """
-        found = self._read_promised(names, limit, most)
-        if self.bring_commits is not None and None in found:
-            missing = self._missing_commits(
-                [name for name, each in zip(names, found, strict=True) if each is None]
-            )
-            if missing:
-                self.bring_commits(missing)
-                found = self._read_promised(names, limit, most)
-        return found
+        with self.reading() as read:
+            return read(names, limit=limit, most=most)
 
-    def _missing_commits(self, names: Sequence[str]) -> list[str]:
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        """What reads as ``read`` does, by one git for as long as the body runs: where questions come from answers."""
+        reader = ObjectReader(self._git)
+
+        def read(
+            names: Sequence[str], *, limit: int = 1 << 24, most: int | None = None
+        ) -> list[GitObject | None]:
+            found = self._read_promised(reader, names, limit, most)
+            if self.bring_commits is not None and None in found:
+                lost = [name for name, each in zip(names, found, strict=True) if each is None]
+                missing = self._missing_commits(reader, lost)
+                if missing:
+                    self.bring_commits(missing)
+                    found = self._read_promised(reader, names, limit, most)
+            return found
+
+        try:
+            yield read
+        finally:
+            reader.close()
+
+    def _missing_commits(self, reader: ObjectReader, names: Sequence[str]) -> list[str]:
         """The commits that ``names`` begin with and that are not here."""
         revs = [rev for rev in dict.fromkeys(name.partition(":")[0] for name in names) if _OID.fullmatch(rev)]
-        return [
-            rev for rev, found in zip(revs, self._read_promised(revs, 0, None), strict=True) if found is None
-        ]
+        found = self._read_promised(reader, revs, 0, None)
+        return [rev for rev, each in zip(revs, found, strict=True) if each is None]
 
-    def _read_promised(self, names: Sequence[str], limit: int, most: int | None) -> list[GitObject | None]:
+    def _read_promised(
+        self, reader: ObjectReader, names: Sequence[str], limit: int, most: int | None
+    ) -> list[GitObject | None]:
         try:
-            return self._read(names, limit, most)
+            return reader.read(names, limit, most)
         except GitError as error:
             if not self._bring(error, names):
                 raise
-            return self._read(names, limit, most)
-
-    def _read(self, names: Sequence[str], limit: int, most: int | None = None) -> list[GitObject | None]:
-        found: list[GitObject | None] = []
-        left = float("inf") if most is None else most
-        asked = [name if name.isprintable() else "" for name in names]
-        with self._git.conversation(["cat-file", "--batch-command", "--buffer"]) as (send, receive):
-            for start in range(0, len(asked), _PIPE_CHUNK):
-                chunk = asked[start : start + _PIPE_CHUNK]
-                send(b"".join(b"info %s\n" % (name.encode() or b"?") for name in chunk) + b"flush\n")
-                heads = [_head(receive.readline()) for _ in chunk]
-                wanted = []
-                for head in heads:
-                    takes = head is not None and head.size <= min(limit, left)
-                    left -= head.size if head is not None and takes else 0
-                    wanted.append(takes)
-                asked_for = [head for head, takes in zip(heads, wanted, strict=True) if head and takes]
-                send(b"".join(b"contents %s\n" % head.oid.encode() for head in asked_for) + b"flush\n")
-                for head, takes in zip(heads, wanted, strict=True):
-                    if head is None or not takes:
-                        found.append(head)
-                        continue
-                    receive.readline()
-                    data = receive.read(head.size)
-                    receive.read(1)
-                    found.append(GitObject(head.oid, head.kind, head.size, data))
-        return found
+            return reader.read(names, limit, most)
 
     def _bring(self, error: GitError, names: Sequence[str]) -> bool:
         """Fetch what ``names`` stand for, if it was left out of this clone and git said so; whether that was done."""
@@ -405,11 +393,20 @@ class GitRepo:
                 folder, _, file = path.rpartition("/")
                 folders.setdefault(f"{rev}:{folder}", []).append(file)
         # Folders are never left out, only files; git knows no way to ask which.
-        for tree, files in zip(self._read(list(folders), 1 << 26), folders.values(), strict=True):
-            known = _tree_files(tree) if tree is not None else {}
+        for tree, files in zip(self._read_trees(list(folders)), folders.values(), strict=True):
+            known = (
+                {name: oid for name, mode, oid in entries_of(tree) if mode.startswith("100")} if tree else {}
+            )
             oids += [known[file] for file in files if file in known]
         self.bring(list(dict.fromkeys(oids)))
         return True
+
+    def _read_trees(self, names: Sequence[str]) -> list[GitObject | None]:
+        reader = ObjectReader(self._git)
+        try:
+            return reader.read(names, 1 << 26, None)
+        finally:
+            reader.close()
 
     def read_file(self, rev: str, path: str, *, limit: int = 1 << 24) -> bytes | None:
         """The content of the file ``path`` at commit ``rev``; None if there is none (or it is a folder)."""
@@ -432,21 +429,14 @@ class GitRepo:
             raise RevisionNotFoundError(f"{hint}: {then}{self._partial_hint()}") from error
         return output.decode().strip()
 
-    def list_files(self, rev: str, path: str, *, kinds: Sequence[str] = ("blob",)) -> list[TreeEntry]:
-        """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root.
-
-        Args:
-            rev: The commit.
-            path: From the Git root; ``""`` for all.
-            kinds: What Git calls them: also ``tree`` for the folders and ``commit`` for submodules.
-        """
-        options = ["-r", "-z", "--full-tree", *(["-t"] if "tree" in kinds else ())]
-        output = self.run("--literal-pathspecs", "ls-tree", *options, rev, "--", path or ".")
+    def list_files(self, rev: str, path: str) -> list[TreeEntry]:
+        """The files at ``path`` (a file or a folder) of commit ``rev``, by path from the Git root."""
+        output = self.run("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", rev, "--", path or ".")
         entries = []
         for record in output.split(b"\0")[:-1]:
             facts, _, name = record.partition(b"\t")
             mode, kind, oid = facts.decode().split()
-            if kind in kinds:
+            if kind == "blob":  # and no submodule
                 entries.append(TreeEntry(name.decode("utf-8", "surrogateescape"), mode, oid))
         return entries
 
@@ -631,29 +621,6 @@ def _tag_object(receive: IO[bytes]) -> tuple[str, bytes | None]:
     if len(data) <= size:
         raise ValueError("git cat-file ended early")
     return kind, data[:-1]
-
-
-def _head(line: bytes) -> GitObject | None:
-    """What ``info`` says of an object, without its data; None if there is none."""
-    parts = line.decode("utf-8", "replace").split()
-    if len(parts) == 3 and parts[2].isdigit():
-        return GitObject(parts[0], parts[1], int(parts[2]), None)
-    if not line:
-        raise ValueError("git cat-file ended early")
-    return None
-
-
-def _tree_files(tree: GitObject) -> dict[str, str]:
-    """The files of one folder, with their object ids (Git's format: mode, space, name, NUL, raw id)."""
-    found = {}
-    data, width = tree.data or b"", len(tree.oid) // 2
-    while data:
-        head, _, rest = data.partition(b"\0")
-        mode, _, name = head.partition(b" ")
-        if mode.startswith(b"100"):
-            found[name.decode("utf-8", "surrogateescape")] = rest[:width].hex()
-        data = rest[width:]
-    return found
 
 
 def file_mark(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:

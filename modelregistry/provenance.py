@@ -95,7 +95,9 @@ class Provenance:
         cached: Cached = nothing_cached
         if self._cached is not None:
             cached = partial(self._cached, rev=version.rev)
-        own = _Project(self._source, Records(snapshot, cached=cached))
+        with snapshot.asking():
+            own = _Project(self._source, Records(snapshot, cached=cached))
+            own.records.prepare([path, *own.records.shown(file)], measured=path)
         sources = Sources(self._mirrors, offline=self._offline)
         builder = _Builder(own, sources, self._documents, lambda address, _: cached(address, ""))
         builder.trace(version, path, file)
@@ -185,7 +187,7 @@ class _Builder:
         self._followed: set[str] = set()
         self._imports: list[_Import] = []
         self._imported: dict[str, str] = {}
-        self._projects: dict[tuple[int, str], _Project] = {}
+        self._projects: dict[tuple[Source, str], _Project] = {}
         self._places: dict[str, str] = {}
         self._deps: dict[str, Dep] = {}
         self._is_full = False
@@ -221,14 +223,12 @@ class _Builder:
     # -- the registry's own repository ---------------------------------------------------------------------
 
     def trace(self, version: ModelVersion, path: str, file: str) -> None:
-        """Find how the version at ``path``, which ``file`` declares, came to be.
+        """Find how the version at ``path``, which was prepared, and which ``file`` declares, came to be.
 
         Raises:
             GitError: The commit can't be read.
         """
-        own = self._own
-        own.records.prepare([path, *own.records.shown(file)], measured=path)
-        subject = self._file(own, path)
+        subject = self._file(self._own, path)
         assert subject is not None
         self._drain()
         self._describe(subject, version, path)
@@ -284,7 +284,7 @@ class _Builder:
             found = own.records.find(path)
             if id_ in self._nodes or any(made.step for made in found.all):
                 continue  # that of a step which is on the way, or of one that is not
-            if not found.all and path not in own.snapshot.entries:
+            if not found.all and own.snapshot.oid(path) is None:
                 continue
             node = replace(self._path(own, found, path), kind=_KINDS[kind])
             self._nodes[id_] = self._valued(own, node, found.exact)
@@ -293,7 +293,7 @@ class _Builder:
             return
         for name in own.records.pipelines[file].params if file in own.records.pipelines else ():
             place = resolve(file, name)
-            if place is None or place not in own.snapshot.entries:
+            if place is None or not own.snapshot.is_file(place):
                 continue
             values: Mapping[str, JsonValue] = {}
             note = None
@@ -378,7 +378,7 @@ class _Builder:
         digest = f"md5:{made.md5}" if made.md5 is not None else None
         size = made.out.size
         if digest is None and project.snapshot.is_file(path):
-            digest, size = f"git:{project.snapshot.entries[path].oid}", project.snapshot.size(path)
+            digest, size = f"git:{project.snapshot.oid(path)}", project.snapshot.size(path)
         status: Status = "recorded"
         note = None
         if len(found.exact) > 1:
@@ -425,11 +425,11 @@ class _Builder:
             return self._folder(project, path)
         kind = kind_in_git([path])
         if snapshot.is_file(path):
-            here = (f"git:{snapshot.entries[path].oid}", snapshot.size(path))
+            here = (f"git:{snapshot.oid(path)}", snapshot.size(path))
             digest, size = snapshot.pointer(path) or here
             return self._node(project, path, kind, digest=digest, size=size)
         if (submodule := snapshot.submodule(path)) is not None:
-            note = f"it is in the submodule {submodule.path!r} at {submodule.oid[:10]}, which is not read"
+            note = f"it is in the submodule {submodule[0]!r} at {submodule[1][:10]}, which is not read"
             return self._node(project, path, kind, status="unread", note=note)
         dep = self._deps.get(project.id("file", path))
         return self._node(  # what nobody keeps is sooner data than code
@@ -444,11 +444,11 @@ class _Builder:
         paths = snapshot.below(path)
         start = 0 if path == "." else len(path) + 1
         files: dict[str, JsonValue] = {
-            each[start:]: f"git:{snapshot.entries[each].oid}" for each in paths[:MOST_LISTED]
+            each[start:]: f"git:{snapshot.oid(each)}" for each in paths[:MOST_LISTED]
         }
         return self._node(
             project, path, kind_in_git(paths), values={"files": files},
-            digest=f"git:{snapshot.entries[path].oid}" if path in snapshot.entries else None,
+            digest=f"git:{snapshot.oid(path)}",
             note=f"{len(paths) - MOST_LISTED:,} more files" if len(paths) > MOST_LISTED else None,
         )  # fmt: skip
 
@@ -598,14 +598,14 @@ class _Builder:
         """Go on in the repositories that things were imported from, until there is nothing more."""
         while self._imports:
             imports, self._imports = self._imports, []
-            wanted: dict[_Project, list[_Import]] = {}
+            wanted: dict[tuple[Source, str], list[_Import]] = {}
             for each in imports:
-                project = self._open(each)
-                if project is not None:
-                    wanted.setdefault(project, []).append(each)
-            for project, found in wanted.items():
+                source = self._open(each)
+                if source is not None:
+                    wanted.setdefault((source, each.dep.rev_lock or ""), []).append(each)
+            for (source, rev), found in wanted.items():
                 try:
-                    project.records.prepare(each.path for each in found)
+                    project = self._project(source, rev, [each.path for each in found])
                 except RegistryError as error:
                     for each in found:
                         self._unreachable(each, error)
@@ -614,22 +614,30 @@ class _Builder:
                     self._go_on(project, each)
                 self._drain()
 
-    def _open(self, wanted: _Import) -> _Project | None:
-        dep = wanted.dep
+    def _open(self, wanted: _Import) -> Source | None:
         try:
             if wanted.path.startswith("../") or wanted.path == "..":
                 raise InvalidFileError(f"{wanted.path!r} leads out of the repository", path=wanted.file)
-            rev = dep.rev_lock or ""
-            source = self._sources.open(dep.url or "", rev, wanted.importer.source, wanted.file)
-            key = (id(source), rev)
-            if key not in self._projects:
-                place = self._place(public_url(source.url or ""), rev)
-                snapshot = Snapshot(source.repo, rev, self._documents)
-                self._projects[key] = _Project(source, Records(snapshot, cached=self._cached), f"{place}!")
-            return self._projects[key]
+            dep = wanted.dep
+            return self._sources.open(dep.url or "", dep.rev_lock or "", wanted.importer.source, wanted.file)
         except RegistryError as error:
             self._unreachable(wanted, error)
             return None
+
+    def _project(self, source: Source, rev: str, paths: Sequence[str]) -> _Project:
+        """Another repository at a commit, with what tells how these paths came to be."""
+        project = self._projects.get((source, rev))
+        if project is not None:
+            with project.snapshot.asking():
+                project.records.prepare(paths)
+            return project
+        snapshot = Snapshot(source.repo, rev, self._documents)
+        with snapshot.asking():
+            records = Records(snapshot, cached=self._cached)
+            records.prepare(paths)
+        place = self._place(public_url(source.url or ""), rev)
+        project = self._projects[source, rev] = _Project(source, records, f"{place}!")
+        return project
 
     def _unreachable(self, wanted: _Import, error: RegistryError) -> None:
         node = self._nodes[wanted.repository]

@@ -194,6 +194,8 @@ class Records:
     def _read_pipelines(self) -> None:
         named = self.snapshot.named
         folders = sorted({posixpath.dirname(path) for path in (*named["dvc.yaml"], *named["dvc.lock"])})
+        if self.snapshot.is_cut:
+            self.unread["."] = "the commit has more files than were looked at"
         if len(folders) > MOST_FILES:
             self.unread["dvc.yaml"] = (
                 f"there are {len(folders):,} pipelines, and {MOST_FILES:,} of them are read"
@@ -325,7 +327,7 @@ class Records:
                     return Found(container=made)
             parent = posixpath.dirname(parent)
         below = tuple(self._made[place][0] for place in self._places_in(path))
-        if not below and path in self._lingering and path not in self.snapshot.entries:
+        if not below and path in self._lingering and self.snapshot.oid(path) is None:
             return Found((self._lingering[path],))
         return Found(below=below)
 
@@ -386,7 +388,11 @@ class Records:
 
     def _is_known(self, path: str) -> bool:
         snapshot = self.snapshot
-        return path in snapshot.entries or bool(self.find(path).all) or snapshot.submodule(path) is not None
+        return (
+            snapshot.oid(path) is not None
+            or bool(self.find(path).all)
+            or snapshot.submodule(path) is not None
+        )
 
     def _compared(self, steps: Iterable[StepRecord]) -> Iterator[str]:
         """The files in Git whose content tells whether the steps' record is that of the commit."""
@@ -453,7 +459,7 @@ class Records:
             return Verdict(noted=(step.problem,))
         lock = posixpath.join(posixpath.dirname(step.file), "dvc.lock")
         if step.recorded is None:
-            why = "has no record of it" if lock in self.snapshot.entries else "is not there"
+            why = "has no record of it" if self.snapshot.is_file(lock) else "is not there"
             return Verdict((f"{lock!r} {why}: it did not run, or what it made was not committed",))
         if step.planned is None:
             return Verdict((f"{step.file!r} has no such step (any more)",))
@@ -528,7 +534,7 @@ class Records:
             return same or None, "it is a folder that has what DVC tracks, and may have had more"
         if self.snapshot.submodule(path) is not None:
             return None, "it is in a submodule"
-        if path not in self.snapshot.entries and path != ".":
+        if self.snapshot.oid(path) is None:
             return None, "the commit does not have it"
         return self.snapshot.is_as_recorded(path, md5, nfiles=dep.nfiles, legacy=dep.legacy)
 
@@ -560,7 +566,7 @@ class Records:
         unclear: list[str] = []
         for made in step.outs:
             md5 = made.out.md5
-            if md5 is None or made.path not in self.snapshot.entries or self._is_tracked_inside(made):
+            if md5 is None or self.snapshot.oid(made.path) is None or self._is_tracked_inside(made):
                 continue
             same, why = self.snapshot.is_as_recorded(
                 made.path, md5, nfiles=made.out.nfiles, legacy=made.out.legacy

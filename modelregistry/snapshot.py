@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 from modelregistry.documents import ABSENT, MOST_BYTES, Documents
 from modelregistry.dvcfiles import ListedFile, listing_md5
-from modelregistry.errors import GitError, InvalidFileError
-from modelregistry.gitrepo import GitObject, GitRepo, TreeEntry
+from modelregistry.errors import GitError, InvalidFileError, RevisionNotFoundError
+from modelregistry.gitfolders import Folders
+from modelregistry.gitobjects import GitObject
+from modelregistry.gitrepo import GitRepo, Read
 
 MOST_BYTES_IN_ALL = 64 << 20
 """Of one commit; what comes after is left unread."""
 MOST_COMPARED = 10_000
 """Files of a folder that are compared with what DVC recorded of it."""
 
-_FOLDER, _LINK, _SUBMODULE = "040000", "120000", "160000"
+_LINK = "120000"
+_NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 # What makes a file in the working copy another one than that in Git.
 _FILTERS = (b"filter=", b"ident", b"working-tree-encoding")
@@ -31,74 +35,92 @@ class Snapshot:
         repo: Its repository.
         rev: Its id.
         documents: What was parsed before.
-        beside: The ids of objects that are read with the first files.
+        beside: The ids of objects that are read with it.
+
+    Attributes:
+        is_cut: Whether it has more files than were looked at.
     """
 
     def __init__(self, repo: GitRepo, rev: str, documents: Documents, *, beside: Sequence[str] = ()) -> None:
         self.repo = repo
+        self.is_cut = False
+        self._ask: Read = repo.read
         self._beside = tuple(beside)
         self.rev = rev
         self._documents = documents
         self._left = MOST_BYTES_IN_ALL
         self._objects: dict[str, GitObject | None] = {}
+        self._below: dict[str, Sequence[str]] = {}
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Have one git answer all that is asked meanwhile."""
+        with self.repo.reading() as ask:
+            self._ask = ask
+            try:
+                yield
+            finally:
+                self._ask = self.repo.read
 
     # -- what there is -------------------------------------------------------------------------------------
 
     @cached_property
-    def entries(self) -> Mapping[str, TreeEntry]:
-        """Files, folders and submodules, by path from the Git root.
+    def _folders(self) -> Folders:
+        first = [self.rev, *self._beside]
+        self._objects |= zip(first, self._ask(first), strict=True)
+        commit = self._objects[self.rev]
+        if commit is None or commit.kind != "commit":
+            raise RevisionNotFoundError(f"no commit {self.rev!r} here: 'git fetch' may bring it")
+        tree = (commit.data or b"").partition(b"\n")[0].decode().removeprefix("tree ")
+        return Folders(tree, self._documents.folders, self._answer, _NAMES)
 
-        Raises:
-            GitError: There is no such commit.
-        """
-        kinds = ("blob", "tree", "commit")
-        try:
-            found = self.repo.list_files(self.rev, "", kinds=kinds)
-        except GitError:
-            if self.repo.read([self.rev])[0] is None:  # which brings it, where it can be brought
-                raise
-            found = self.repo.list_files(self.rev, "", kinds=kinds)
-        return {entry.path: entry for entry in found}
+    def _answer(
+        self, names: Sequence[str], *, limit: int = MOST_BYTES, most: int | None = None
+    ) -> list[GitObject | None]:
+        """By whoever is asked at the time."""
+        return self._ask(names, limit=limit, most=most)
 
-    @cached_property
-    def _paths(self) -> Sequence[str]:
-        return sorted(path for path, entry in self.entries.items() if entry.mode != _FOLDER)
+    def oid(self, path: str) -> str | None:
+        """Git's id of the file, folder or submodule at a path from the Git root; None where nothing is there."""
+        item = self._folders.item(path)
+        return item.oid if item is not None else None
 
     def is_file(self, path: str) -> bool:
         """Whether a file is there, or a link."""
-        return path in self.entries and self.entries[path].mode not in (_FOLDER, _SUBMODULE)
+        item = self._folders.item(path)
+        return item is not None and item.is_file
+
+    def is_link(self, path: str) -> bool:
+        """Whether a link is there."""
+        item = self._folders.item(path)
+        return item is not None and item.mode == _LINK
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there."""
-        return path == "." or (path in self.entries and self.entries[path].mode == _FOLDER)
+        item = self._folders.item(path)
+        return item is not None and item.is_folder
+
+    def submodule(self, path: str) -> tuple[str, str] | None:
+        """The path of the submodule that is ``path``, or that has it, and its commit."""
+        return self._folders.submodule(path)
 
     def below(self, folder: str) -> Sequence[str]:
         """The files in a folder, and in those in it."""
-        if folder == ".":
-            return self._paths
-        return paths_in(self._paths, folder)
-
-    def submodule(self, path: str) -> TreeEntry | None:
-        """The submodule that is ``path``, or that has it."""
-        while path and path != ".":
-            entry = self.entries.get(path)
-            if entry is not None and entry.mode == _SUBMODULE:
-                return entry
-            path = posixpath.dirname(path)
-        return None
+        if folder not in self._below:
+            self._below[folder], whole = self._folders.files(folder)
+            self.is_cut = self.is_cut or not whole
+        return self._below[folder]
 
     @cached_property
     def named(self) -> Mapping[str, Sequence[str]]:
-        """The paths of DVC's own files, by what they are: ``dvc.yaml``, ``dvc.lock`` and ``.dvc``."""
-        found: dict[str, list[str]] = {"dvc.yaml": [], "dvc.lock": [], ".dvc": []}
-        for path in self._paths:
-            if not path.endswith(("dvc.yaml", "dvc.lock", ".dvc")) or "/.dvc/" in f"/{path}":
-                continue
+        """The paths of DVC's own files and of Git's attributes, by what they are called, or their suffix ``.dvc``."""
+        found: dict[str, list[str]] = {name: [] for name in _NAMES}
+        paths, whole = self._folders.found()
+        self.is_cut = self.is_cut or not whole
+        for path in paths:
             name = posixpath.basename(path)
-            if name in found and name != ".dvc":
-                found[name].append(path)
-            elif name.endswith(".dvc") and name != ".dvc":
-                found[".dvc"].append(path)
+            if "/.dvc/" not in f"/{path}" and name != ".dvc":
+                found[name if name in found else ".dvc"].append(path)
         return found
 
     # -- what it holds -------------------------------------------------------------------------------------
@@ -120,16 +142,17 @@ class Snapshot:
             self._objects |= dict.fromkeys(more)
 
     def _wanted(self, path: str) -> str | None:
-        return self.entries[path].oid if self.is_file(path) else None
+        item = self._folders.item(path)
+        return item.oid if item is not None and item.is_file else None
 
     def _is_parsed(self, path: str, oid: str) -> bool:
         return self._documents.find(oid, path) is not ABSENT
 
     def _read(self, oids: Iterable[str]) -> None:
-        missing = [oid for oid in dict.fromkeys([*self._beside, *oids]) if oid not in self._objects]
+        missing = [oid for oid in oids if oid not in self._objects]
         if not missing:
             return
-        found = self.repo.read(missing, limit=MOST_BYTES, most=self._left)
+        found = self._ask(missing, limit=MOST_BYTES, most=self._left)
         self._left -= sum(each.size for each in found if each is not None and each.data is not None)
         self._objects.update(zip(missing, found, strict=True))
 
@@ -144,9 +167,7 @@ class Snapshot:
         return found.data if found is not None else None
 
     def beside(self, oid: str) -> bytes | None:
-        """One of the objects that were to be read with the files."""
-        if oid not in self._objects:
-            self._read(())
+        """One of the objects that were to be read with it."""
         found = self._objects.get(oid)
         return found.data if found is not None else None
 
@@ -185,7 +206,7 @@ class Snapshot:
 
     def pointer(self, path: str) -> tuple[str, int] | None:
         """The sha256 and the size that a pointer of Git LFS stands for; None where the file is none, or was not read."""
-        found = self._objects.get(self._oid(path))
+        found = self._objects.get(self.oid(path) or "")
         data = found.data if found is not None else None
         if data is None or not data.startswith(_POINTER):
             return None
@@ -215,14 +236,14 @@ class Snapshot:
         contents: dict[str, bytes] = {}
         for each in paths:
             data = self.data(each)
-            if self.entries[each].mode in (_LINK, _SUBMODULE) or data is None or data.startswith(_POINTER):
+            if self.is_link(each) or data is None or data.startswith(_POINTER):
                 return None, f"{each!r} is in Git as something else, or too large"
             contents[each] = data
         ways = [bytes, _with_crlf, *([_without_cr] if legacy else ())]
         for way in ways:
             hashes = {each: md5_of(way(data)) for each, data in contents.items()}
             if md5 == (hashes[path] if path in hashes else self._folder_md5(path, hashes)):
-                self._documents.agreed.add((self._oid(path), md5))
+                self._documents.agreed.add((self.oid(path) or "", md5))
                 return True, ""
         if self.is_folder(path):
             if self._is_ignoring:
@@ -235,10 +256,7 @@ class Snapshot:
 
     def has_agreed(self, path: str, md5: str) -> bool:
         """Whether the same file or folder was found to have that md5 before."""
-        return (self._oid(path), md5) in self._documents.agreed
-
-    def _oid(self, path: str) -> str:
-        return self.entries[path].oid if path in self.entries else ""
+        return (self.oid(path) or "", md5) in self._documents.agreed
 
     @staticmethod
     def _folder_md5(folder: str, hashes: Mapping[str, str]) -> str:
@@ -260,7 +278,7 @@ class Snapshot:
 
     def _called(self, name: str) -> Sequence[bytes | None]:
         """The contents of all files of that name."""
-        paths = [path for path in self._paths if posixpath.basename(path) == name]
+        paths = self.named[name]
         self.bring((), paths)
         return [self.data(path) for path in paths]
 

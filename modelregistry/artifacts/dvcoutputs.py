@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from modelregistry.dvcfiles import Output, dvc_file_outputs, lock_outputs, out_lookup
 from modelregistry.errors import InvalidFileError, PathNotFoundError
-from modelregistry.gitrepo import GitObject, GitRepo
+from modelregistry.gitobjects import GitObject
+from modelregistry.gitrepo import GitRepo
 
 _FEW_BYTES = 1 << 20
 _MANY_BYTES = 8 << 20

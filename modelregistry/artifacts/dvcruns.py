@@ -10,7 +10,8 @@ from pathlib import Path
 
 from modelregistry.dvcfiles import read_lock
 from modelregistry.errors import InvalidFileError
-from modelregistry.gitrepo import GitObject, GitRepo
+from modelregistry.gitobjects import GitObject
+from modelregistry.gitrepo import GitRepo
 
 _RUN = re.compile(r"[0-9a-f]{64}")
 _FEW_BYTES = 1 << 20

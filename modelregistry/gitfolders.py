@@ -1,0 +1,201 @@
+"""The folders of commits, read by their ids, so that what many commits share is read and looked through once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from modelregistry.errors import GitError
+from modelregistry.gitobjects import entries_of
+from modelregistry.gitrepo import Read
+
+MOST_LISTED = 200_000
+"""Files that are listed of one folder: in Git, few objects make a folder without an end."""
+_MOST_FOUND = 20_000
+_MOST_BYTES = 64 << 20
+_MOST_KEPT = 20_000
+_MOST_DEPTH = 100
+_FOLDER, _SUBMODULE = "40000", "160000"
+
+
+class Item(NamedTuple):
+    """Something in a folder."""
+
+    mode: str
+    """As Git writes it."""
+    oid: str
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.mode == _FOLDER
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether it is a submodule, whose id is that of a commit elsewhere."""
+        return self.mode == _SUBMODULE
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, or a link."""
+        return not (self.is_folder or self.is_submodule)
+
+
+Items = Mapping[str, Item]
+
+
+class Memory:
+    """What is known of folders, for all commits of a process."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Items] = {}
+        self.found: dict[str, tuple[str, ...]] = {}
+
+
+class Folders:
+    """The folders of one commit.
+
+    Args:
+        root: The id of its top folder.
+        memory: What is known of others.
+        ask: Reads objects.
+        names: The names of files, or their ends with a dot, that ``found`` tells.
+    """
+
+    def __init__(self, root: str, memory: Memory, ask: Read, names: Sequence[str]) -> None:
+        self._root = root
+        self._memory = memory
+        self._ask = ask
+        self._whole = frozenset(names)
+        self._ends = tuple(name for name in names if name.startswith("."))
+        self._known: dict[str, Items] = {}
+        self._found: dict[str, tuple[str, ...]] = {}
+
+    def _load(self, oids: Iterable[str]) -> None:
+        """Know these folders; those that are not known yet are read at once."""
+        new = [oid for oid in dict.fromkeys(oids) if oid not in self._known]
+        self._known.update((oid, items) for oid in new if (items := self._memory.items.get(oid)) is not None)
+        new = [oid for oid in new if oid not in self._known]
+        for oid, tree in zip(new, self._ask(new, limit=_MOST_BYTES) if new else (), strict=True):
+            if tree is None or tree.data is None or tree.kind != "tree":
+                raise GitError(f"the folder {oid} is missing, or too large to be read")
+            items = {name: Item(mode, inner) for name, mode, inner in entries_of(tree)}
+            self._known[oid] = self._memory.items[oid] = items
+        _bound(self._memory.items)
+
+    def _items(self, oid: str) -> Items:
+        if oid not in self._known:
+            self._load([oid])
+        return self._known[oid]
+
+    def item(self, path: str) -> Item | None:
+        """What is at a path from the top; nothing is known of what is in a submodule."""
+        found = self._walk(path)
+        return found[1] if found is not None and found[0] == path else None
+
+    def submodule(self, path: str) -> tuple[str, str] | None:
+        """The path of the submodule that is ``path``, or that has it, and its commit."""
+        found = self._walk(path)
+        return (found[0], found[1].oid) if found is not None and found[1].is_submodule else None
+
+    def _walk(self, path: str) -> tuple[str, Item] | None:
+        """What is at a path, or the submodule on the way, with its own path."""
+        found = Item(_FOLDER, self._root)
+        if path in ("", "."):
+            return path, found
+        end = 0
+        for name in path.split("/"):
+            if found.is_submodule:
+                return path[: end - 1], found
+            inner = self._items(found.oid).get(name) if found.is_folder else None
+            if inner is None:
+                return None
+            found = inner
+            end += len(name) + 1
+        return path, found
+
+    def files(self, path: str) -> tuple[Sequence[str], bool]:
+        """The paths of the files and submodules below a folder, sorted, and whether those are all."""
+        top = self.item(path)
+        if top is None or not top.is_folder:
+            return (), True
+        found: list[str] = []
+        level = [("" if path in ("", ".") else f"{path}/", top.oid)]
+        for _ in range(_MOST_DEPTH):
+            self._load(oid for _, oid in level)
+            inner = []
+            for folder, oid in level:
+                for name, item in self._known[oid].items():
+                    if item.is_folder:
+                        inner.append((f"{folder}{name}/", item.oid))
+                    else:
+                        found.append(folder + name)
+                if len(found) + len(inner) > MOST_LISTED:
+                    return sorted(found[:MOST_LISTED]), False
+            level = inner
+            if not level:
+                return sorted(found), True
+        return sorted(found), False
+
+    def found(self) -> tuple[Sequence[str], bool]:
+        """The paths of all files that have one of the names, sorted, and whether those are all."""
+        level, seen = [self._root], {self._root}
+        order: list[str] = []
+        for _ in range(_MOST_DEPTH):
+            level = [oid for oid in level if not self._recalls(oid)]
+            if not level:
+                break
+            self._load(level)
+            order += level
+            level = [
+                item.oid
+                for oid in level
+                for item in self._known[oid].values()
+                if item.is_folder and item.oid not in seen
+            ]
+            level = list(dict.fromkeys(level))
+            seen.update(level)
+        # What is in a folder is known before the folder is: a folder can't be in itself.
+        whole = True
+        pending = list(reversed(order))
+        while pending:
+            later = []
+            for oid in pending:
+                paths = self._found_in(oid)
+                if paths is None:
+                    later.append(oid)
+                    continue
+                whole = whole and len(paths) <= _MOST_FOUND
+                self._found[oid] = self._memory.found[oid] = tuple(paths[:_MOST_FOUND])
+            if len(later) == len(pending):  # deeper than what was walked
+                return sorted(self._found.get(self._root, ())), False
+            pending = later
+        _bound(self._memory.found)
+        return sorted(self._found[self._root]), whole
+
+    def _recalls(self, oid: str) -> bool:
+        known = self._memory.found.get(oid)
+        if known is not None:
+            self._found[oid] = known
+        return oid in self._found
+
+    def _found_in(self, oid: str) -> list[str] | None:
+        paths: list[str] = []
+        for name, item in self._known[oid].items():
+            if item.is_folder:
+                inner = self._found.get(item.oid)
+                if inner is None:
+                    return None
+                paths += (f"{name}/{path}" for path in inner)
+            elif item.is_file and (name in self._whole or name.endswith(self._ends)):
+                paths.append(name)
+            if len(paths) > _MOST_FOUND:
+                break
+        return paths
+
+
+def _bound(kept: dict[str, Any]) -> None:
+    """Forget half of it where it is too much; whoever uses it has it still."""
+    if len(kept) > _MOST_KEPT:
+        for oid in list(kept)[: _MOST_KEPT // 2]:
+            kept.pop(oid, None)
