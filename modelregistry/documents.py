@@ -8,10 +8,10 @@ import posixpath
 from collections.abc import Callable
 from datetime import date, time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from modelregistry.errors import InvalidFileError
-from modelregistry.gitfolders import Memory
+from modelregistry.gitfolders import Memory, bound
 from modelregistry.keptfile import load_values, save_text
 from modelregistry.privatefile import doubt_of
 from modelregistry.yamltext import decoded_text, parse, typed
@@ -20,7 +20,7 @@ MOST_BYTES = 8 << 20
 """Of one file."""
 _MOST_TOML_BYTES = 1 << 20  # its parser is slower
 _FEW_BYTES = 1 << 11  # parsed sooner than looked up on disk
-_MOST_KEPT = 512
+MOST_KEPT = 512
 _MOST_DEPTH = 64
 _SCHEMA = 1
 
@@ -41,10 +41,12 @@ class Documents:
     Attributes:
         agreed: Ids of files and folders in Git, each with the md5 of DVC's that it was found to have.
         folders: What is known of folders in Git.
+        meanings: What documents were read as, by id, path and reader.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folders = Memory()
+        self.meanings: dict[tuple[str, str, object], Any] = {}
         self.agreed: set[tuple[str, str]] = set()
         self._folder = folder
         self._memory: dict[tuple[str, str], object] = {}
@@ -74,9 +76,7 @@ class Documents:
 
     def _remember(self, key: tuple[str, str], document: object) -> None:
         self._memory[key] = document
-        if len(self._memory) > _MOST_KEPT:
-            for each in list(self._memory)[: _MOST_KEPT // 2]:
-                self._memory.pop(each, None)
+        bound(self._memory, MOST_KEPT)
 
     def _place(self, key: tuple[str, str]) -> Path:
         oid, kind = key

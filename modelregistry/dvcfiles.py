@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.yamltext import as_list, as_mapping, decoded_text, is_null, parse, typed
@@ -312,6 +313,9 @@ def _hash(entry: Mapping[str, object], path: str) -> str | None:
 # -- which output is a path --------------------------------------------------------------------------------
 
 
+@lru_cache(
+    maxsize=1 << 14
+)  # a step's paths are asked for again and again, and most are those of the commit before
 def resolve(file: str, *parts: str) -> str | None:
     """A path written in ``file`` (both posix), from the Git root; None if it is absolute, a URL or leads outside."""
     if any("://" in part or part.startswith(("/", "~")) or _DRIVE.match(part) for part in parts):

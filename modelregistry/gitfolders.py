@@ -69,6 +69,7 @@ class Folders:
         self._whole = frozenset(names)
         self._ends = tuple(name for name in names if name.startswith("."))
         self._known: dict[str, Items] = {}
+        self._walked: dict[str, tuple[str, Item] | None] = {}
         self._found: dict[str, tuple[str, ...]] = {}
 
     def _load(self, oids: Iterable[str]) -> None:
@@ -81,7 +82,7 @@ class Folders:
                 raise GitError(f"the folder {oid} is missing, or too large to be read")
             items = {name: Item(mode, inner) for name, mode, inner in entries_of(tree)}
             self._known[oid] = self._memory.items[oid] = items
-        _bound(self._memory.items)
+        bound(self._memory.items)
 
     def _items(self, oid: str) -> Items:
         if oid not in self._known:
@@ -100,6 +101,11 @@ class Folders:
 
     def _walk(self, path: str) -> tuple[str, Item] | None:
         """What is at a path, or the submodule on the way, with its own path."""
+        if path not in self._walked:
+            self._walked[path] = self._look(path)
+        return self._walked[path]
+
+    def _look(self, path: str) -> tuple[str, Item] | None:
         found = Item(_FOLDER, self._root)
         if path in ("", "."):
             return path, found
@@ -170,7 +176,7 @@ class Folders:
             if len(later) == len(pending):  # deeper than what was walked
                 return sorted(self._found.get(self._root, ())), False
             pending = later
-        _bound(self._memory.found)
+        bound(self._memory.found)
         return sorted(self._found[self._root]), whole
 
     def _recalls(self, oid: str) -> bool:
@@ -194,8 +200,8 @@ class Folders:
         return paths
 
 
-def _bound(kept: dict[str, Any]) -> None:
-    """Forget half of it where it is too much; whoever uses it has it still."""
-    if len(kept) > _MOST_KEPT:
-        for oid in list(kept)[: _MOST_KEPT // 2]:
-            kept.pop(oid, None)
+def bound(kept: dict[Any, Any], most: int = _MOST_KEPT) -> None:
+    """Forget the older half where it is too much; whoever uses it has it still."""
+    if len(kept) > most:
+        for key in list(kept)[: most // 2]:
+            kept.pop(key, None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO
 
-from modelregistry.gitcall import GitCall
+from modelregistry.gitcall import LOCAL_SECONDS, GitCall
 
 # Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
 _PIPE_CHUNK = 400
@@ -34,6 +35,7 @@ class ObjectReader:
         self._call = call
         self._stack = ExitStack()
         self._talk: tuple[Callable[[bytes], None], IO[bytes]] | None = None
+        self._since = 0.0
 
     def close(self) -> None:
         """Let it end.
@@ -58,7 +60,10 @@ class ObjectReader:
         """
         if not names:
             return []
+        if self._talk is not None and time.monotonic() - self._since > LOCAL_SECONDS / 2:
+            self.close()  # before its time is up, which is that of one question
         if self._talk is None:
+            self._since = time.monotonic()
             command = ["cat-file", "--batch-command", "--buffer"]
             self._talk = self._stack.enter_context(self._call.conversation(command))
         try:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -124,6 +125,7 @@ class GitRepo:
             os.path.join(self.common_dir, "refs", "remotes", "origin", "HEAD"),
         )
         self._heads: tuple[object, tuple[str, ...]] = (None, ())
+        self._kept = threading.local()
         # What others who change references here agreed on; where the contents come from that a clone left out, and
         # where the commits come from that are not here.
         self.guard: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -345,7 +347,13 @@ class GitRepo:
 
     @contextmanager
     def reading(self) -> Iterator[Read]:
-        """What reads as ``read`` does, by one git for as long as the body runs: where questions come from answers."""
+        """What reads as ``read`` does, by one git for as long as the body runs; ``read`` itself is answered by it too.
+
+        For questions that come from answers, and for many commits. One thread's is not another's.
+        """
+        if (kept := getattr(self._kept, "read", None)) is not None:
+            yield kept
+            return
         reader = ObjectReader(self._git)
 
         def read(
@@ -360,9 +368,11 @@ class GitRepo:
                     found = self._read_promised(reader, names, limit, most)
             return found
 
+        self._kept.read = read
         try:
             yield read
         finally:
+            self._kept.read = None
             reader.close()
 
     def _missing_commits(self, reader: ObjectReader, names: Sequence[str]) -> list[str]:

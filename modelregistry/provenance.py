@@ -95,7 +95,7 @@ class Provenance:
         cached: Cached = nothing_cached
         if self._cached is not None:
             cached = partial(self._cached, rev=version.rev)
-        with snapshot.asking():
+        with snapshot.repo.reading():
             own = _Project(self._source, Records(snapshot, cached=cached))
             own.records.prepare([path, *own.records.shown(file)], measured=path)
         sources = Sources(self._mirrors, offline=self._offline)
@@ -628,11 +628,11 @@ class _Builder:
         """Another repository at a commit, with what tells how these paths came to be."""
         project = self._projects.get((source, rev))
         if project is not None:
-            with project.snapshot.asking():
+            with source.repo.reading():
                 project.records.prepare(paths)
             return project
         snapshot = Snapshot(source.repo, rev, self._documents)
-        with snapshot.asking():
+        with snapshot.repo.reading():
             records = Records(snapshot, cached=self._cached)
             records.prepare(paths)
         place = self._place(public_url(source.url or ""), rev)

@@ -221,8 +221,7 @@ class Records:
         except InvalidFileError as error:
             self.unread[file] = str(error)
         try:
-            if (document := self.snapshot.document(lock)) is not None:
-                recorded = {step.name: step for step in lock_steps(document, lock)}
+            recorded = {step.name: step for step in self.snapshot.meaning(lock, lock_steps) or ()}
         except InvalidFileError as error:
             self.unread[lock] = str(error)
         planned = pipeline.steps if pipeline is not None else {}
@@ -295,7 +294,7 @@ class Records:
         for file in new:
             self._dvc_files.add(file)
             try:
-                found = dvc_file(self.snapshot.document(file), file)
+                found = self.snapshot.meaning(file, dvc_file) or DvcFile()
             except InvalidFileError as error:
                 self.unread[file] = str(error)
                 continue

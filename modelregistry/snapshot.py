@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
-from modelregistry.documents import ABSENT, MOST_BYTES, Documents
+from modelregistry.documents import ABSENT, MOST_BYTES, MOST_KEPT, Documents
 from modelregistry.dvcfiles import ListedFile, listing_md5
 from modelregistry.errors import GitError, InvalidFileError, RevisionNotFoundError
-from modelregistry.gitfolders import Folders
+from modelregistry.gitfolders import Folders, bound
 from modelregistry.gitobjects import GitObject
-from modelregistry.gitrepo import GitRepo, Read
+from modelregistry.gitrepo import GitRepo
 
 MOST_BYTES_IN_ALL = 64 << 20
 """Of one commit; what comes after is left unread."""
 MOST_COMPARED = 10_000
 """Files of a folder that are compared with what DVC recorded of it."""
 
+_Meaning = TypeVar("_Meaning")
 _LINK = "120000"
 _NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -44,7 +45,6 @@ class Snapshot:
     def __init__(self, repo: GitRepo, rev: str, documents: Documents, *, beside: Sequence[str] = ()) -> None:
         self.repo = repo
         self.is_cut = False
-        self._ask: Read = repo.read
         self._beside = tuple(beside)
         self.rev = rev
         self._documents = documents
@@ -52,33 +52,17 @@ class Snapshot:
         self._objects: dict[str, GitObject | None] = {}
         self._below: dict[str, Sequence[str]] = {}
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Have one git answer all that is asked meanwhile."""
-        with self.repo.reading() as ask:
-            self._ask = ask
-            try:
-                yield
-            finally:
-                self._ask = self.repo.read
-
     # -- what there is -------------------------------------------------------------------------------------
 
     @cached_property
     def _folders(self) -> Folders:
         first = [self.rev, *self._beside]
-        self._objects |= zip(first, self._ask(first), strict=True)
+        self._objects |= zip(first, self.repo.read(first), strict=True)
         commit = self._objects[self.rev]
         if commit is None or commit.kind != "commit":
             raise RevisionNotFoundError(f"no commit {self.rev!r} here: 'git fetch' may bring it")
         tree = (commit.data or b"").partition(b"\n")[0].decode().removeprefix("tree ")
-        return Folders(tree, self._documents.folders, self._answer, _NAMES)
-
-    def _answer(
-        self, names: Sequence[str], *, limit: int = MOST_BYTES, most: int | None = None
-    ) -> list[GitObject | None]:
-        """By whoever is asked at the time."""
-        return self._ask(names, limit=limit, most=most)
+        return Folders(tree, self._documents.folders, self.repo.read, _NAMES)
 
     def oid(self, path: str) -> str | None:
         """Git's id of the file, folder or submodule at a path from the Git root; None where nothing is there."""
@@ -152,7 +136,7 @@ class Snapshot:
         missing = [oid for oid in oids if oid not in self._objects]
         if not missing:
             return
-        found = self._ask(missing, limit=MOST_BYTES, most=self._left)
+        found = self.repo.read(missing, limit=MOST_BYTES, most=self._left)
         self._left -= sum(each.size for each in found if each is not None and each.data is not None)
         self._objects.update(zip(missing, found, strict=True))
 
@@ -200,6 +184,18 @@ class Snapshot:
                     why = f"the commit has more than {MOST_BYTES_IN_ALL:,} bytes to read"
                 raise InvalidFileError(f"{path!r} is not read: {why}", path=path)
             found = self._documents.parsed(oid, path, data)
+        return found
+
+    def meaning(self, path: str, read: Callable[[object, str], _Meaning]) -> _Meaning | None:
+        """What ``read`` makes of the document at a path, which is remembered; raises as ``document`` and ``read`` do."""
+        key = (self._wanted(path) or "", path, read)
+        found = self._documents.meanings.get(key)
+        if found is None:
+            document = self.document(path)
+            if document is None:
+                return None
+            found = self._documents.meanings[key] = read(document, path)
+            bound(self._documents.meanings, MOST_KEPT)
         return found
 
     # -- what DVC would say of it --------------------------------------------------------------------------
