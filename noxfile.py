@@ -14,7 +14,7 @@ nox.options.default_venv_backend = "venv"  # needs nothing but Python itself
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # only tests-3.x ask for one
-nox.options.sessions = ["lint", "types", "tests", "docs", "demo", "package"]
+nox.options.sessions = ["lint", "types", "tests", "torch", "docs", "demo", "package"]
 
 
 def scratch(session: nox.Session, name: str) -> Path:
@@ -46,13 +46,30 @@ def run_tests(session: nox.Session) -> None:
     """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
     isolate(session)
     install(session, "test")
-    # The pages under tests/docs need the docs tools: the docs session runs them; tests/crash needs strace.
-    session.run("pytest", "-n", "2", "--ignore=tests/docs", "--ignore=tests/crash", *session.posargs)
+    # Others run what needs more: the docs tools, strace, the libraries of further formats.
+    elsewhere = [f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats")]
+    session.run("pytest", "-n", "2", *elsewhere, *session.posargs)
 
 
 nox.session(name="tests")(run_tests)
 for version in nox.project.python_versions(PYPROJECT):
     nox.session(name=f"tests-{version}", python=version, default=False)(run_tests)
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Run the tests of PyTorch's formats."""
+    isolate(session)
+    install(session, "torch", extras="")
+    session.run("pytest", "tests/formats/test_torch.py", *session.posargs)
+
+
+@nox.session(default=False)
+def formats(session: nox.Session) -> None:
+    """Run the tests of every format, with the library that writes it: two and a half gigabytes."""
+    isolate(session)
+    install(session, "formats", extras="")
+    session.run("pytest", "tests/formats", *session.posargs)
 
 
 @nox.session(default=False)

@@ -25,6 +25,7 @@ napoleon_use_ivar = True
 
 # No inventories are fetched, so only our own names are held to have a target.
 nitpick_ignore_regex = [("py:.*", r"(?!modelregistry\.).*")]
+nitpick_ignore = [("py:class", "modelregistry.plugins.LoaderT")]  # a type variable has no page
 
 
 def to_the_public_name(

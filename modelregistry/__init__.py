@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from modelregistry.listing import Model
     from modelregistry.loading import download, load_model
     from modelregistry.names import Reference
-    from modelregistry.plugins import migrate, open_backend
+    from modelregistry.plugins import migrate, open_backend, register_loader
     from modelregistry.registry import Registry
     from modelregistry.version import ModelVersion
 
@@ -85,6 +85,7 @@ _HOMES = {
     "load_model": "loading",
     "migrate": "plugins",
     "open_backend": "plugins",
+    "register_loader": "plugins",
 }
 
 __all__ = [
@@ -142,6 +143,7 @@ __all__ = [
     "load_model",
     "migrate",
     "open_backend",
+    "register_loader",
 ]
 
 

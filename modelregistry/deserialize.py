@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
-from modelregistry.loaders.base import Inspection, Likeness, Loader, Tier, UntrustedNamesError
+from modelregistry.loaderchoice import choose
+from modelregistry.loaders.base import Inspection, Loader, Tier, UntrustedNamesError
 from modelregistry.trust import Decision, Vouching
 
 _logger = logging.getLogger("modelregistry")
@@ -18,21 +19,6 @@ _SHOWN = 20
 """Names that a message lists; the error has them all."""
 _WIDEST, _LONGEST = 200, 4000
 """Characters of a name and of a line to paste that a message shows."""
-
-_FORMATS = (
-    (b"PK\x03\x04", "a zip"),
-    (b"\x80", "a pickle"),
-    (b"\x1f\x8b", "gzip"),
-    (b"BZ", "bzip2"),
-    (b"\xfd7zXZ", "xz"),
-    (b"\x78", "zlib"),
-    (b"\x04\x22\x4d\x18", "LZ4"),
-    (b"\x93NUMPY", "a numpy array"),
-    (b"\x89HDF", "HDF5"),
-    (b"PAR1", "Parquet"),
-    (b"GGUF", "GGUF"),
-    (b"{", "JSON"),
-)
 
 
 def deserialize(
@@ -43,6 +29,7 @@ def deserialize(
     reference: str,
     loaders: Sequence[Loader],
     loader: str | None,
+    framework: str | None = None,
     trust: Vouching,
 ) -> object:
     """The object in bytes whose digest the caller has verified.
@@ -56,6 +43,7 @@ def deserialize(
         reference: What the caller asked for, for messages.
         loaders: The loaders to choose from.
         loader: The name of the one to take, whatever the file looks like; None to recognise it.
+        framework: The framework that made the model, as a hint.
         trust: Who on the side of the one who loads vouches for what.
 
     Raises:
@@ -64,7 +52,8 @@ def deserialize(
         MissingDependencyError: The library behind the loader is not installed.
     """
     try:
-        chosen = choose_loader(path, name, loaders, wanted=loader)
+        choice = choose(path, name, loaders, wanted=loader, framework=framework)
+        chosen, path = choice.loader, choice.path
         decision = trust.decide(digest)
         permit = decision.permit
         if permit.code:
@@ -91,52 +80,12 @@ def deserialize(
         raise
 
 
-def choose_loader(path: Path, name: str, loaders: Sequence[Loader], *, wanted: str | None = None) -> Loader:
-    """The loader that is wanted, else the one that recognises the file or folder.
-
-    Raises:
-        UnknownFormatError: There is none, or more than one.
-    """
-    known = ", ".join(repr(each.name) for each in loaders) or "none"
-    if wanted is not None:
-        for each in loaders:
-            if each.name == wanted:
-                return each
-        raise UnknownFormatError(f"no loader is called {wanted!r}; there are: {known}")
-    likeness = {each.name: each.recognises(path, name) for each in loaders}
-    strongest = max(likeness.values(), default=Likeness.NONE)
-    match [each for each in loaders if strongest and likeness[each.name] == strongest]:
-        case [only]:
-            return only
-        case []:
-            problem = "no loader recognises"
-        case several:
-            problem = f"{' and '.join(repr(each.name) for each in several)} each recognise"
-    raise UnknownFormatError(
-        f"{problem} {name!r}, which {_looks_like(path)}; loaders: {known}; "
-        f'if one of them fits, name it: loader="{loaders[0].name if loaders else "…"}"'
-    )
-
-
 def _all_names(loader: Loader, path: Path, met: Sequence[str]) -> tuple[str, ...]:
     """The names that stand in the way: those met while loading, and what comes after them in the file."""
     later: tuple[str, ...] = ()
     with suppress(UnknownFormatError):  # what those names would have made may be needed to read on
         later = loader.inspect(path).names
     return tuple(sorted({*met, *later}))
-
-
-def _looks_like(path: Path) -> str:
-    if path.is_dir():
-        return "is a folder"
-    with path.open("rb") as file:
-        head = file.read(8)
-    if not head:
-        return "is empty"
-    for mark, format_ in _FORMATS:
-        if head.startswith(mark):
-            return f"starts like {format_}"
-    return f"starts with {head!r}"
 
 
 def escaped(name: str) -> str:
@@ -163,7 +112,7 @@ def _refusal(
     if tier is Tier.NAMED:
         every_name = json.dumps(sorted(permit.names.union(missing)))
         options.insert(0, (f"trust={every_name}", "models may use these names, as they please"))
-    if loader != "skops":
+    if loader in {"joblib", "pickle"}:
         options.append(('skops.io.dump(model, "model.skops")', "and register that: skops needs fewer names"))
 
     lines = [f"{reference!r} was not loaded and none of this was run (tier {tier.name.lower()!r}): {found}"]

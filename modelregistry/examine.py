@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from modelregistry.deserialize import choose_loader, escaped
+from modelregistry.deserialize import escaped
 from modelregistry.environment import PYTHON, installed
 from modelregistry.errors import UnknownFormatError
+from modelregistry.loaderchoice import Choice, choose
 from modelregistry.loaders.base import (
     Description,
     Inspection,
@@ -90,15 +91,16 @@ def examine(
         loaders: Gives the loaders to choose from.
     """
     path = _tried(bring)
-    chosen = _tried(lambda: choose_loader(path, name, loaders(path))) if path is not None else None
-    if path is None or chosen is None:
+    choice = _tried(lambda: choose(path, name, loaders(path))) if path is not None else None
+    if path is None or choice is None:
         return None
-    described = _tried(lambda: chosen.describe(path)) or Description()
+    chosen = choice.loader
+    described = _described(choice, path)
     signature, needed = described.signature, None
     if size <= MOST_TRIED:
-        needed = _tried(lambda: chosen.inspect(path))
+        needed = _tried(lambda: chosen.inspect(choice.path))
     if needed is not None and needed.tier is Tier.CONFINED:
-        needed, told = _tried(lambda: _try_out(chosen, path)) or (needed, None)
+        needed, told = _tried(lambda: _try_out(chosen, choice.path)) or (needed, None)
         signature = signature or told
     return Examined(chosen.name, _environment(described, chosen), signature, needed)
 
@@ -110,11 +112,20 @@ def what_it_needs(path: Path, name: str, *, loaders: Sequence[Loader]) -> tuple[
         UnknownFormatError: No loader or more than one recognises the file.
         MissingDependencyError: The library that reads it is not installed.
     """
-    chosen = choose_loader(path, name, loaders)
+    choice = choose(path, name, loaders)
+    chosen = choice.loader
     try:
-        return chosen.name, chosen.inspect(path)
+        return chosen.name, chosen.inspect(choice.path)
     except UnknownFormatError:
         return chosen.name, Inspection(Tier.CODE)
+
+
+def _described(choice: Choice, whole: Path) -> Description:
+    """What the model tells; of a folder that another loader knows as well, what that tells comes first."""
+    described = _tried(lambda: choice.loader.describe(choice.path)) or Description()
+    around = choice.around
+    told = (_tried(lambda: around.describe(whole)) if around is not None else None) or Description()
+    return Description(told.signature or described.signature, {**described.packages, **told.packages})
 
 
 def _try_out(loader: Loader, path: Path) -> tuple[Inspection, ModelSignature | None]:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from modelregistry.errors import InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from modelregistry.backends.base import Backend
+    from modelregistry.loaders.base import Loader
+
+_logger = logging.getLogger("modelregistry")
 
 LOADERS = {
+    "catboost": "modelregistry.loaders.catboost:CatBoostLoader",
+    "gguf": "modelregistry.loaders.paths:GGUFLoader",
     "joblib": "modelregistry.loaders.pickles:JoblibLoader",
+    "keras": "modelregistry.loaders.keras:KerasLoader",
+    "lightgbm": "modelregistry.loaders.lightgbm:LightGBMLoader",
+    "mlflow": "modelregistry.loaders.mlflow:MLflowLoader",
+    "onnx": "modelregistry.loaders.onnx:OnnxLoader",
+    "path": "modelregistry.loaders.paths:PathLoader",
     "pickle": "modelregistry.loaders.pickles:PickleLoader",
+    "safetensors": "modelregistry.loaders.safetensors:SafetensorsLoader",
+    "sentence-transformers": "modelregistry.loaders.sentencetransformers:SentenceTransformersLoader",
     "skops": "modelregistry.loaders.skops:SkopsLoader",
+    "spacy": "modelregistry.loaders.spacy:SpacyLoader",
+    "torch": "modelregistry.loaders.torch:TorchLoader",
+    "transformers": "modelregistry.loaders.transformers:TransformersLoader",
+    "xgboost": "modelregistry.loaders.xgboost:XGBoostLoader",
 }
 STORAGES = {
     "dvc": "modelregistry.artifacts.dvc:DvcStorage",
@@ -93,33 +110,82 @@ def migrate(address: str) -> None:
     backend_class(address).migrate(address)
 
 
+_registered: dict[str, Loader] = {}
+
+LoaderT = TypeVar("LoaderT", bound="Loader | type[Loader]")
+
+
+def register_loader(loader: LoaderT, *, replace: bool = False) -> LoaderT:
+    """Have a loader of one's own considered, in this process, before all others.
+
+    Args:
+        loader: A subclass of ``modelregistry.loaders.base.Loader`` (as a decorator, too), or an instance. One that was
+            registered under the same name before gives way to it.
+        replace: Take the place of a loader that ships with this library.
+
+    Returns:
+        The loader, as it was passed.
+
+    Raises:
+        InvalidInputError: It is no loader or has no name, or the name is taken by a loader that ships.
+    """
+    from modelregistry.loaders.base import Loader
+
+    made: object = loader() if isinstance(loader, type) and issubclass(loader, Loader) else loader
+    if not isinstance(made, Loader):
+        raise InvalidInputError(
+            f"{loader!r} is no loader; pass a subclass of modelregistry.loaders.base.Loader, or an instance of one"
+        )
+    name: object = getattr(made, "name", None)
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(f'{loader!r} has no name: give the class one, name = "mine"')
+    if name in LOADERS and not replace:
+        raise InvalidInputError(
+            f"loader {name!r} ships with modelregistry; call yours something else, or pass replace=True"
+        )
+    _registered[name] = made
+    return loader
+
+
 @cache
-def _own_loaders() -> tuple[Any, ...]:
+def _own_loaders() -> tuple[Loader, ...]:
     return tuple(load_class(target)() for target in LOADERS.values())
 
 
 @cache
-def _plugged_loaders() -> tuple[Any, ...]:
+def _plugged_loaders() -> tuple[Loader, ...]:
     from importlib.metadata import entry_points
 
-    return tuple(entry.load()() for entry in entry_points(group="modelregistry.loaders"))
+    found: list[Loader] = []
+    for entry in entry_points(group="modelregistry.loaders"):
+        try:
+            found.append(entry.load()())
+        except Exception:  # whatever stops one plug-in stops no other loader
+            _logger.exception("loader %r, which an installed package brings, can't be used", entry.name)
+    return tuple(found)
 
 
-def loaders_for(path: Path, name: str, wanted: str | None) -> tuple[Any, ...]:
+def loaders_for(path: Path, name: str, wanted: str | None) -> tuple[Loader, ...]:
     """The loaders to choose from for a file or folder.
 
-    Those of installed packages (entry points ``modelregistry.loaders``) are looked for only where none of ours is
-    wanted or recognises it: to find them takes as long as to find the version.
+    Those of installed packages (entry points ``modelregistry.loaders``) are looked for only where none of the others
+    is wanted or recognises it: to find them takes as long as to find the version.
     """
-    ours = _own_loaders()
-    if any(each.name == wanted if wanted else each.recognises(path, name) for each in ours):
-        return ours
-    return (*ours, *_plugged_loaders())
+    near = _near_loaders()
+    if any(each.name == wanted if wanted else each.recognises(path, name) for each in near):
+        return near
+    taken = {loader.name for loader in near}
+    return (*near, *(loader for loader in _plugged_loaders() if loader.name not in taken))
+
+
+def _near_loaders() -> tuple[Loader, ...]:
+    ours = (loader for loader in _own_loaders() if loader.name not in _registered)
+    return (*_registered.values(), *ours)
 
 
 def import_library(name: str, wanted: str | None) -> None:
     """Import what the loader of a file with this name will import, if that can be told and is installed."""
-    for each in _own_loaders():
+    for each in _near_loaders():
         if each.library and (each.name == wanted if wanted else name.endswith(each.suffixes)):
-            with suppress(ImportError):  # the loader says it better
+            with suppress(ImportError, OSError):  # the loader says it better
                 import_module(each.library)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
+from modelregistry.errors import MissingDependencyError, RegistryError, UnknownFormatError
 from modelregistry.modelsignature import ModelSignature
 
 
@@ -82,7 +85,9 @@ class Loader(ABC):
     library: ClassVar[str] = ""
     """The module behind it."""
     requires: ClassVar[str] = ""
-    """The pip requirement of the library behind it, for the message when it is missing."""
+    """The pip requirement of the library behind it; an older one is refused."""
+    extra: ClassVar[str] = ""
+    """The extra of this package that installs it; a loader of another package has none."""
     confines: ClassVar[bool] = False
     """Whether ``load`` itself stops at the first name outside the permit and reads no more: then the bytes are read
     once, and ``inspect`` is asked only what to say in a refusal."""
@@ -95,6 +100,10 @@ class Loader(ABC):
 
         Never raises for what a file holds: what can't be read is not recognised.
         """
+
+    def part(self, path: Path) -> Path | None:
+        """The file or folder in this one that holds the model, where another loader can read that by itself."""
+        return None
 
     @abstractmethod
     def inspect(self, path: Path) -> Inspection:
@@ -125,6 +134,76 @@ class Loader(ABC):
             UntrustedNamesError: The bytes ask for a name that the permit does not allow.
             MissingDependencyError: The library behind the loader is not installed.
         """
+
+    def by_name(self, path: Path, name: str) -> Likeness:
+        """What the name alone says of a file."""
+        called = bool(self.suffixes) and name.lower().endswith(self.suffixes)
+        return Likeness.SUFFIX if called and path.is_file() else Likeness.NONE
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Around the import of the library behind it: what is missing is an error that says what to install.
+
+        Raises:
+            MissingDependencyError: It is not installed, or is older than ``requires`` allows.
+        """
+        from importlib.metadata import PackageNotFoundError, version
+
+        from packaging.requirements import Requirement
+
+        wanted = Requirement(self.requires)
+        install = f"pip install {f'modelregistry[{self.extra}]' if self.extra else self.requires!r}"
+        try:
+            found = version(wanted.name)
+        except PackageNotFoundError:  # another distribution may bring the same module
+            found = "none"
+        else:
+            if not wanted.specifier.contains(found, prereleases=True):
+                raise MissingDependencyError(
+                    f"loader {self.name!r} needs {self.requires}, found {found}: {install}"
+                )
+        try:
+            yield
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"loader {self.name!r} needs {self.requires}, found {found} ({error}): {install}"
+            ) from error
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[None]:
+        """Around the library's own reader, which may raise anything for a malformed file.
+
+        Raises:
+            UnknownFormatError: It raised what is no error of this library.
+        """
+        try:
+            yield
+        except (RegistryError, UntrustedNamesError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:300]
+            raise UnknownFormatError(
+                f"{path.name!r} can't be read by loader {self.name!r}: {reason!r}"
+            ) from error
+
+    def check_file(self, path: Path) -> None:
+        """Refuse what is no file with something in it.
+
+        Raises:
+            UnknownFormatError: It is a folder, or empty.
+        """
+        if path.is_dir():
+            raise UnknownFormatError(f"{path.name!r} is a folder; loader {self.name!r} reads one file")
+        if not path.stat().st_size:
+            raise UnknownFormatError(f"{path.name!r} is empty, so loader {self.name!r} can't read it")
+
+
+def head(path: Path, size: int) -> bytes:
+    """The first bytes of a file; none of what is no file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 class UntrustedNamesError(Exception):

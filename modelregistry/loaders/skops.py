@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
+import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.errors import MissingDependencyError, UnknownFormatError
-from modelregistry.loaders import estimators
+from modelregistry.loaders import estimators, zips
 from modelregistry.loaders.base import (
     Description,
     Inspection,
@@ -19,6 +19,8 @@ from modelregistry.loaders.base import (
 )
 from modelregistry.modelsignature import ModelSignature
 
+_SCHEMA = "schema.json"
+
 
 class SkopsLoader(Loader):
     """What ``skops.io.dump`` writes."""
@@ -27,14 +29,11 @@ class SkopsLoader(Loader):
     suffixes: ClassVar[tuple[str, ...]] = (".skops",)
     library: ClassVar[str] = "skops.io"
     requires: ClassVar[str] = "skops>=0.12"  # before, a file could run code past its own list of types
+    extra: ClassVar[str] = "skops"
 
     def recognises(self, path: Path, name: str) -> Likeness:
         """Whether the file is a zip with a schema in it, or is called so."""
-        if not path.is_file():
-            return Likeness.NONE
-        if _has_schema(path):
-            return Likeness.MAGIC
-        return Likeness.SUFFIX if name.lower().endswith(self.suffixes) else Likeness.NONE
+        return Likeness.MAGIC if _SCHEMA in zips.members(path) else self.by_name(path, name)
 
     def inspect(self, path: Path) -> Inspection:
         """The types that skops does not trust by itself. Constructs none of them.
@@ -52,13 +51,9 @@ class SkopsLoader(Loader):
         Raises:
             UnknownFormatError: The file is not one that skops writes.
         """
-        import zipfile
-
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open("schema.json") as schema:
-                return estimators.describe(schema)
-        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, NotImplementedError, EOFError) as error:
-            raise UnknownFormatError(f"{path.name!r} has no schema: {str(error)!r}") from error
+        self._check(path)
+        with self.reading(path), zipfile.ZipFile(path) as archive, archive.open(_SCHEMA) as schema:
+            return estimators.describe(schema)
 
     def describe_object(self, model: object) -> ModelSignature | None:
         """What an estimator tells."""
@@ -70,7 +65,7 @@ class SkopsLoader(Loader):
         Raises:
             MissingDependencyError: skops is not installed, or too old to be safe.
         """
-        _library(self.requires).dump(model, path)
+        self._library().dump(model, path)
 
     def load(self, path: Path, permit: Permit) -> object:
         """The object, built from types that skops or the permit trusts; from any if code may run.
@@ -80,51 +75,29 @@ class SkopsLoader(Loader):
             UnknownFormatError: The file is not one that skops writes.
             MissingDependencyError: skops is not installed, or too old to be safe.
         """
-        skops = _library(self.requires)
+        skops = self._library()
+        self._check(path)
         trusted = self._untrusted(path) if permit.code else permit.names
-        try:
-            loaded: object = skops.load(path, trusted=sorted(trusted))
-        except skops.exceptions.UntrustedTypesFoundException as error:
-            raise UntrustedNamesError(tuple(sorted(self._untrusted(path) - trusted))) from error
+        # What types of the caller's own raise is theirs to see.
+        with self.reading(path) if permit == Permit() else nullcontext():
+            try:
+                loaded: object = skops.load(path, trusted=sorted(trusted))
+            except skops.exceptions.UntrustedTypesFoundException as error:
+                raise UntrustedNamesError(tuple(sorted(self._untrusted(path) - trusted))) from error
         return loaded
 
+    def _check(self, path: Path) -> None:
+        self.check_file(path)
+        zips.check(path)
+
     def _untrusted(self, path: Path) -> set[str]:
-        skops = _library(self.requires)
-        if path.is_dir():
-            raise UnknownFormatError(f"{path.name!r} is a folder; loader 'skops' reads one file")
-        with path.open("rb"):  # a file that can't be opened is no matter of formats
-            pass
-        try:
+        skops = self._library()
+        self._check(path)
+        with self.reading(path):
             return set(skops.get_untrusted_types(file=path))
-        except Exception as error:  # a malformed schema can make skops raise anything
-            reason = f"{type(error).__name__}: {error}"[:300]
-            raise UnknownFormatError(f"{path.name!r} can't be read as a skops file: {reason!r}") from error
 
-
-def _has_schema(path: Path) -> bool:
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "schema.json" in archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return False
-
-
-def _library(requirement: str) -> Any:
-    from importlib.metadata import PackageNotFoundError, version
-
-    from packaging.requirements import Requirement
-
-    try:
-        found = version("skops")
-    except PackageNotFoundError:
-        found = None
-    if found is None or not Requirement(requirement).specifier.contains(found, prereleases=True):
-        raise MissingDependencyError(
-            f"loader 'skops' needs {requirement}, found {found or 'none'}: pip install {requirement!r}"
-        )
-    import skops.io
-    import skops.io.exceptions
-
-    return skops.io
+    def _library(self) -> Any:
+        with self.importing():
+            import skops.io
+            import skops.io.exceptions
+        return skops.io

@@ -1,4 +1,4 @@
-"""The laws every backend keeps, as a pytest class for those who write one.
+"""The laws that every backend and every loader keeps, as pytest classes for those who write one.
 
 Subclass it in a test module, say how the log is opened, and run pytest::
 
@@ -11,18 +11,29 @@ What it holds a backend to: laws that one process can see (``SequentialLaws``), 
 memory, which is the specification (``StoryLaw``), threads and processes that write at once and processes that are killed
 (``WriterLaws``), and a log of some size (``SizeLaw``). The laws of processes are kept by whoever declares
 ``multi_writer``; there is no way to leave them out. Needs the extra ``testing``. To see the values in a failed
-assertion, call ``pytest.register_assert_rewrite("modelregistry.testing")`` before the import.
+assertion, call ``pytest.register_assert_rewrite("modelregistry.testing")`` before the import. A loader is held to
+``LoaderSuite`` in the same manner.
 """
 
 from __future__ import annotations
 
 from modelregistry.testing.events import make_event, make_events
 from modelregistry.testing.laws import SequentialLaws
+from modelregistry.testing.loaders import LoaderSuite
 from modelregistry.testing.size import SizeLaw
 from modelregistry.testing.story import StoryLaw
 from modelregistry.testing.writers import WriterLaws
 
-__all__ = ["BackendSuite", "SequentialLaws", "SizeLaw", "StoryLaw", "WriterLaws", "make_event", "make_events"]
+__all__ = [
+    "BackendSuite",
+    "LoaderSuite",
+    "SequentialLaws",
+    "SizeLaw",
+    "StoryLaw",
+    "WriterLaws",
+    "make_event",
+    "make_events",
+]
 
 
 class BackendSuite(SequentialLaws, StoryLaw, WriterLaws, SizeLaw):
