@@ -28,6 +28,7 @@ from modelregistry.errors import (
 )
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
+from modelregistry.loaderchoice import hinted_framework, wanted_loader
 from modelregistry.plugins import import_library, loaders_for
 from modelregistry.privatecopy import copy_out
 from modelregistry.progress import Progress, check_progress
@@ -268,12 +269,14 @@ class ContentReader:
         """The object, through the one choke point."""
         trusted = TrustValue.parse(trust)
         name = posixpath.basename(version.path)
+        meta = self.declaration(version).meta
+        loader = loader or wanted_loader(meta)
         path, digest = self._verified_while(lambda: import_library(name, loader), version, verify, progress)
         warn_of_mismatch(version.reference, version.environment, stacklevel=4)
         with paused():
             return deserialize(
                 path, name, digest=digest, reference=version.reference,
-                loaders=loaders_for(path, name, loader), loader=loader,
+                loaders=loaders_for(path, name, loader), loader=loader, framework=hinted_framework(meta),
                 trust=Vouching(trusted, version.registered.digest, lambda: self._signer(version)),
             )  # fmt: skip
 
