@@ -203,7 +203,7 @@ class ContentReader:
 
         return Provenance(
             self._repo, home=self._home, url=self._url, offline=self._offline,
-            cached=self._storages["dvc"].cached if "dvc" in self._storages else None,
+            cached=self._storages["dvc"].cached if self._repo.root is not None else None,
         )  # fmt: skip
 
     def lineage(self, version: ModelVersion) -> Lineage:

@@ -186,15 +186,18 @@ class Folders:
         return oid in self._found
 
     def _found_in(self, oid: str) -> list[str] | None:
-        paths: list[str] = []
-        for name, item in self._known[oid].items():
-            if item.is_folder:
-                inner = self._found.get(item.oid)
-                if inner is None:
-                    return None
-                paths += (f"{name}/{path}" for path in inner)
-            elif item.is_file and (name in self._whole or name.endswith(self._ends)):
-                paths.append(name)
+        """Those below a folder, once those below each folder in it are known; what has the most comes last."""
+        items = self._known[oid]
+        inner = {name: self._found.get(item.oid) for name, item in items.items() if item.is_folder}
+        if None in inner.values():
+            return None
+        paths = [
+            name
+            for name, item in items.items()
+            if item.is_file and (name in self._whole or name.endswith(self._ends))
+        ]
+        for name, found in sorted(inner.items(), key=lambda pair: len(pair[1] or ())):
+            paths += (f"{name}/{path}" for path in found or ())
             if len(paths) > _MOST_FOUND:
                 break
         return paths

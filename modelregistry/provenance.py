@@ -79,7 +79,8 @@ class Provenance:
             file: The ``dvc.yaml`` that declares it.
 
         Raises:
-            GitError: Its commit can't be read.
+            RevisionNotFoundError: Its commit is not here.
+            GitError: It can't be read.
         """
         found = self._known.get(version)
         if found is None:
@@ -223,11 +224,7 @@ class _Builder:
     # -- the registry's own repository ---------------------------------------------------------------------
 
     def trace(self, version: ModelVersion, path: str, file: str) -> None:
-        """Find how the version at ``path``, which was prepared, and which ``file`` declares, came to be.
-
-        Raises:
-            GitError: The commit can't be read.
-        """
+        """Find how the version at ``path``, which was prepared, and which ``file`` declares, came to be."""
         subject = self._file(self._own, path)
         assert subject is not None
         self._drain()
@@ -336,10 +333,11 @@ class _Builder:
         id_ = project.id("file", path)
         if dep is not None:
             self._deps.setdefault(id_, dep)
-        if whole and id_ not in self._followed:
+        asked = self._ask(id_, partial(self._add_file, project, id_, path))
+        if asked is not None and whole and id_ not in self._followed:
             self._followed.add(id_)
             self._queue.append(partial(self._follow, project, id_, path))
-        return self._ask(id_, partial(self._add_file, project, id_, path))
+        return asked
 
     def _add_file(self, project: _Project, id_: str, path: str) -> None:
         found = project.records.find(path)
@@ -615,9 +613,12 @@ class _Builder:
                 self._drain()
 
     def _open(self, wanted: _Import) -> Source | None:
+        if wanted.path.startswith("../") or wanted.path == "..":
+            if wanted.node in self._nodes:
+                note = f"it was imported from {wanted.path!r}, which leads out of the repository"
+                self._nodes[wanted.node] = replace(self._nodes[wanted.node], status="unread", note=note)
+            return None
         try:
-            if wanted.path.startswith("../") or wanted.path == "..":
-                raise InvalidFileError(f"{wanted.path!r} leads out of the repository", path=wanted.file)
             dep = wanted.dep
             return self._sources.open(dep.url or "", dep.rev_lock or "", wanted.importer.source, wanted.file)
         except RegistryError as error:

@@ -265,7 +265,7 @@ class Records:
     def shown(self, file: str) -> Mapping[str, OutKind]:
         """What a ``dvc.yaml`` lists as metrics and plots apart from its steps, from the Git root."""
         pipeline = self.pipelines.get(file)
-        if pipeline is None:
+        if pipeline is None or not (pipeline.metrics or pipeline.plots):
             return {}
         kinds: tuple[tuple[OutKind, tuple[str, ...]], ...] = (
             ("plots", pipeline.plots),

@@ -162,7 +162,7 @@ class ModelVersion:
         Raises:
             PathNotFoundError: ``dvc.yaml`` does not declare it there.
             InvalidFileError: ``dvc.yaml`` can't be read.
-            GitError: The commit can't be read.
+            RevisionNotFoundError: The commit is not here, and can't be brought.
         """
         return self._reader.lineage(self)
 

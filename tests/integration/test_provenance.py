@@ -21,8 +21,18 @@ from modelregistry.lineage import Lineage
 from modelregistry.lineagenode import Node
 from modelregistry.records import Records
 from modelregistry.snapshot import Snapshot
-from tests.integration.pipelines import ETAG, ask_dvc, change_team, make_base, make_lake, make_team, web
-from tests.integration.projects import commit, git, write
+from tests.integration.pipelines import (
+    ETAG,
+    ask_dvc,
+    change_team,
+    dvcs,
+    make_base,
+    make_lake,
+    make_team,
+    start,
+    web,
+)
+from tests.integration.projects import commit, git, run, write
 
 
 @dataclass
@@ -196,6 +206,49 @@ def test_the_run_says_who_committed_it_and_when(churn: Lineage, world: World) ->
     assert run.rev == git(world.team, "rev-parse", "main")
     assert (run.values["author"], run.values["message"]) == ("Ann Author", "Train")
     assert str(run.values["time"])[:4].isdigit()
+
+
+def test_what_dvclive_logs_is_read(tmp_path: Path) -> None:
+    root = start(tmp_path / "live", tmp_path / "cache")
+    commit(root)
+    write(root / "model.txt", "weights")
+    code = (
+        "from dvclive import Live\n"
+        "with Live(save_dvc_exp=False) as live:\n"
+        "    live.log_params({'lr': 0.1, 'net': {'depth': 2}})\n"
+        "    for step in range(2):\n"
+        "        live.log_metric('train/loss', 1 - step / 4)\n"
+        "        live.next_step()\n"
+        "    live.log_artifact('model.txt', type='model', name='net')\n"
+    )
+    run(root, sys.executable, "-c", code)
+    commit(root)
+    found = lineage_at(root, "net")
+    assert found.subject.path == "model.txt"
+    assert [node.values for node in found.params] == [{"lr": 0.1, "net": {"depth": 2}}]
+    assert [(node.path, node.values) for node in found.metrics] == [
+        ("dvclive/metrics.json", {"train": {"loss": 0.75}, "step": 1})
+    ]
+    assert [(node.path, list(node.values["files"])) for node in found.plots] == [  # type: ignore[arg-type]
+        ("dvclive/plots/metrics", ["train/loss.tsv"])
+    ]
+    assert found.run in found.upstream(found.metrics[0])
+
+
+@pytest.mark.slow
+def test_a_tracked_folder_of_five_thousand_files_is_one_dataset(tmp_path: Path) -> None:
+    root = start(tmp_path / "many", tmp_path / "cache")
+    for number in range(5000):
+        write(root / "data" / f"{number % 50}" / f"{number}.txt", f"{number}\n")
+    stage = "  train: {cmd: cp data/7/7.txt model.txt, deps: [data/7/7.txt, data/8], outs: [model.txt]}\n"
+    write(root / "dvc.yaml", f"stages:\n{stage}artifacts:\n  m: {{path: model.txt, type: model}}\n")
+    dvcs(root, ["add", "--quiet", "data"], ["repro", "--quiet"])
+    commit(root)
+    found = lineage_at(root, "m")
+    assert [(node.path, node.note) for node in found.datasets] == [
+        ("data/7/7.txt", "in 'data'"), ("data/8", "in 'data'"), ("data", None),
+    ]  # fmt: skip
+    assert [(step.status, step.note) for step in found.steps] == [("recorded", None)]
 
 
 # -- across repositories

@@ -628,6 +628,21 @@ def test_a_large_folder_of_code_names_some_of_its_files(root: Path, trace: Trace
     assert node.note == "4,000 more files"
 
 
+def test_a_tree_without_an_end_is_looked_at_in_part(root: Path, trace: Trace) -> None:
+    project(root, {"train.py": "x\n"}, TRAIN)
+    blob = git(root, "rev-parse", "HEAD:train.py")
+    tree = git(root, "mktree", stdin="".join(f"100644 blob {blob}\t{n}.dvc\n" for n in range(10)).encode())
+    for _ in range(12):
+        tree = git(root, "mktree", stdin="".join(f"040000 tree {tree}\t{n}\n" for n in range(10)).encode())
+    inside = git(root, "ls-tree", "HEAD").splitlines()
+    whole = git(root, "mktree", stdin="\n".join([*inside, f"040000 tree {tree}\tbomb\n"]).encode())
+    git(root, "reset", "--quiet", "--soft", git(root, "commit-tree", whole, "-p", "HEAD", "-m", "bomb"))
+    with soon(20):
+        found = trace()
+    assert named(found, "train").status == "recorded"
+    assert "the commit has more files than were looked at" in found.notes
+
+
 # -- other repositories ------------------------------------------------------------------------------------
 
 
@@ -671,8 +686,10 @@ def test_a_commit_that_is_none_is_told(root: Path, trace: Trace, tmp_path: Path,
 def test_a_path_that_leads_out_is_told(root: Path, trace: Trace, tmp_path: Path) -> None:
     rev = project(tmp_path / "other", {"m.pkl": "x"})
     project(root, {"m.pkl.dvc": imported("m.pkl", "../other", rev, of="../../etc/passwd")})
-    (node,) = trace().of_kind("repository")
-    assert (node.status, "leads out" in str(node.note)) == ("unreachable", True)
+    found = trace()
+    assert [node.kind for node in found] == ["model", "repository", "run"]
+    assert (found.subject.status, "leads out" in str(found.subject.note)) == ("unread", True)
+    assert found.of_kind("repository")[0].status == "recorded"
 
 
 def test_a_path_that_is_not_there_is_told(root: Path, trace: Trace, tmp_path: Path) -> None:
