@@ -100,6 +100,17 @@ def race(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fetch(session: nox.Session) -> None:
+    """Let eight processes fetch one large model from S3, and kill fetches at many moments and at each of their steps."""
+    run_long(
+        session,
+        {"MODELREGISTRY_FETCH": "500", "MODELREGISTRY_FETCH_KILLS": "200"},
+        *("-k", "eight_processes or kill"),
+        *("tests/integration/test_s3.py", "tests/integration/test_fetching.py"),
+    )
+
+
+@nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Draw odd tags, odd names, sequences of calls and moments of death (`nox -s fuzz -- -k killed`)."""
     run_long(

@@ -1,6 +1,6 @@
 """Bytes that are fetched: told of while they come, gone on with after a death, right or not served, from whatever remote.
 
-``MODELREGISTRY_FETCH_KILLS=…`` kills a load at each of its steps (``nox -s race``).
+``MODELREGISTRY_FETCH_KILLS=…`` kills a load at each of its steps (``nox -s fetch``).
 """
 
 from __future__ import annotations

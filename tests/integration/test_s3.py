@@ -1,7 +1,7 @@
 """Models whose bytes are in S3: fetched once by whoever comes, in parallel, gone on with after a kill, and verified.
 
 ``MODELREGISTRY_FETCH=500`` lets eight processes fetch so many megabytes, ``MODELREGISTRY_FETCH_KILLS=200`` kills so
-many (``nox -s race``).
+many (``nox -s fetch``).
 """
 
 from __future__ import annotations
