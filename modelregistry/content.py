@@ -271,7 +271,10 @@ class ContentReader:
         name = posixpath.basename(version.path)
         meta = self.declaration(version).meta
         loader = loader or wanted_loader(meta)
-        path, digest = self._verified_while(lambda: import_library(name, loader), version, verify, progress)
+        made_of = version.environment or ()
+        path, digest = self._verified_while(
+            lambda: import_library(name, loader, made_of), version, verify, progress
+        )
         warn_of_mismatch(version.reference, version.environment, stacklevel=4)
         with paused():
             return deserialize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -183,9 +184,21 @@ def _near_loaders() -> tuple[Loader, ...]:
     return (*_registered.values(), *ours)
 
 
-def import_library(name: str, wanted: str | None) -> None:
-    """Import what the loader of a file with this name will import, if that can be told and is installed."""
+_MADE_OF = {"scikit-learn": "sklearn"}
+"""What the objects of other loaders' files are made of, and the module that making them imports: never taken from what a
+registration says."""
+
+
+def import_library(name: str, wanted: str | None, packages: Iterable[str] = ()) -> None:
+    """Import what the loader of a file with this name will import, if that can be told and is installed.
+
+    Args:
+        name: What the file is called.
+        wanted: The loader that was asked for.
+        packages: The distributions that the model was made with.
+    """
     for each in _near_loaders():
         if each.library and (each.name == wanted if wanted else name.endswith(each.suffixes)):
-            with suppress(ImportError, OSError):  # the loader says it better
-                import_module(each.library)
+            for module in (each.library, *filter(None, map(_MADE_OF.get, packages))):
+                with suppress(ImportError, OSError):  # the loader says it better
+                    import_module(module)

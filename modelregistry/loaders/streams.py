@@ -43,7 +43,8 @@ class Source:
         size = os.fstat(file.fileno()).st_size
         self._raw: IO[bytes] = file
         self._left = self._opcodes = size
-        if head.startswith(COMPRESSED):
+        self._is_plain = not head.startswith(COMPRESSED)
+        if not self._is_plain:
             self._raw = io.BufferedReader(_Decompressed(file, head), _PIECE)
             self._left = max(LEAST_GROWN, MOST_GROWN * size)
             self._opcodes = max(LEAST_OPCODES, MOST_OPCODES * size)
@@ -87,6 +88,9 @@ class Source:
         """Read past as many bytes."""
         self.expect(length)
         self._left -= length
+        if self._is_plain:  # all that was expected is there
+            self._raw.seek(length, os.SEEK_CUR)
+            return
         for piece in _pieces(length):
             if len(self._read(piece)) < piece:
                 raise ValueError("the file ends within an array")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _AGAIN, _WHILE = 3, 0.25
 """Calls, at least, and seconds for more of them, whose median is what it takes to load the model once more."""
-_NAMES = ["sklearn.neighbors._classification.KNeighborsClassifier"]
 
 
 class Model(NamedTuple):
@@ -41,9 +40,7 @@ def ours(model: Model, **options: object) -> object:
     """This library, as it comes."""
     import modelregistry
 
-    return modelregistry.load_model(
-        model.name, stage="current", registry=model.project, trust=_NAMES, **options
-    )
+    return modelregistry.load_model(model.name, stage="current", registry=model.project, **options)
 
 
 def ours_always(model: Model) -> object:
@@ -60,7 +57,7 @@ def ours_opened(model: Model) -> object:
     """The same, by a registry that the process keeps open."""
     import modelregistry
 
-    return modelregistry.load_model(model.name, stage="current", registry=_open(model.project), trust=_NAMES)
+    return modelregistry.load_model(model.name, stage="current", registry=_open(model.project))
 
 
 @cache
