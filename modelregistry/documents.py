@@ -22,6 +22,7 @@ _MOST_TOML_BYTES = 1 << 20  # its parser is slower
 _FEW_BYTES = 1 << 11  # parsed sooner than looked up on disk
 MOST_KEPT = 512
 _MOST_DEPTH = 64
+_MOST_AGREED = 100_000
 _SCHEMA = 1
 
 
@@ -73,6 +74,12 @@ class Documents:
         if len(data) >= _FEW_BYTES:
             save_text(self._place(key), json.dumps({"schema": _SCHEMA, "document": found}))
         return found
+
+    def agree(self, oid: str, md5: str) -> None:
+        """Remember that what has that id in Git has that md5 in DVC."""
+        if len(self.agreed) > _MOST_AGREED:
+            self.agreed.clear()
+        self.agreed.add((oid, md5))
 
     def _remember(self, key: tuple[str, str], document: object) -> None:
         self._memory[key] = document

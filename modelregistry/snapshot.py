@@ -239,7 +239,7 @@ class Snapshot:
         for way in ways:
             hashes = {each: md5_of(way(data)) for each, data in contents.items()}
             if md5 == (hashes[path] if path in hashes else self._folder_md5(path, hashes)):
-                self._documents.agreed.add((self.oid(path) or "", md5))
+                self._documents.agree(self.oid(path) or "", md5)
                 return True, ""
         if self.is_folder(path):
             if self._is_ignoring:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelregistry import Registry, RegistryError, provenance, snapshot
+from modelregistry import Registry, RegistryError, snapshot, tracing
 from modelregistry.dvcfiles import ListedFile, listing_md5
 from modelregistry.gitrepo import GitRepo
 from modelregistry.lineage import Lineage
@@ -61,6 +62,12 @@ def project(
     return commit(root)
 
 
+def made_at(rev: str) -> ModelVersion:
+    """A version of that commit."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return ModelVersion("m", "v1.0.0", "inactive", (), rev, rev, None, None, at, "Ann", "", {}, "")
+
+
 TRAIN = {"train": {"deps": [entry("train.py", "x\n")], "outs": [entry("m.pkl")]}}
 
 
@@ -73,27 +80,9 @@ def root(tmp_path: Path) -> Path:
 def trace(root: Path, tmp_path: Path) -> Trace:
     """The lineage of a path of the project as it is committed."""
 
-    def find(
-        path: str = "m.pkl", file: str = "dvc.yaml", *, offline: bool = False, folder: Path | None = None
-    ) -> Lineage:
-        rev = git(folder or root, "rev-parse", "HEAD")
-        version = ModelVersion(
-            "m",
-            "v1.0.0",
-            "inactive",
-            (),
-            rev,
-            rev,
-            None,
-            None,
-            datetime(2026, 1, 1, tzinfo=UTC),
-            "Ann",
-            "",
-            {},
-            "",
-        )
-        repo = GitRepo.discover(folder or root)
-        return Provenance(repo, home=tmp_path / "home", offline=offline).of(version, path, file)
+    def find(path: str = "m.pkl", *, offline: bool = False) -> Lineage:
+        source = Provenance(GitRepo.discover(root), home=tmp_path / "home", offline=offline)
+        return source.of(made_at(git(root, "rev-parse", "HEAD")), path, "dvc.yaml")
 
     return find
 
@@ -580,6 +569,61 @@ def test_an_output_that_is_listed_as_metrics_is_one(root: Path, trace: Trace) ->
     assert sources_of(found, "m.json") == {"train"}
 
 
+# -- what it costs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a line for each git that is started."""
+    log = write(tmp_path / "calls", "")
+    script = write(
+        tmp_path / "bin" / "git", f'#!/bin/sh\necho "$@" >> {log}\nexec {shutil.which("git")} "$@"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    return log
+
+
+def test_one_git_reads_a_whole_lineage(root: Path, calls: Path, tmp_path: Path) -> None:
+    project(root, {"train.py": "x\n", "a/b/c.txt": "x"}, TRAIN)
+    write(root / "dvc.yaml", "vars: [more.yaml]\n" + (root / "dvc.yaml").read_text())
+    write(root / "more.yaml", "n: 1\n")
+    version = made_at(commit(root))
+    source = Provenance(GitRepo.discover(root), home=tmp_path / "home")
+    calls.write_text("")
+    assert named(source.of(version, "m.pkl", "dvc.yaml"), "train").status == "recorded"
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_one_git_reads_the_lineages_of_many_versions(root: Path, calls: Path, tmp_path: Path) -> None:
+    revs = [
+        project(root, {"train.py": f"{number}\n"}, {"train": {"outs": [entry("m.pkl", str(number))]}})
+        for number in range(5)
+    ]
+    repo = GitRepo.discover(root)
+    source = Provenance(repo, home=tmp_path / "home")
+    calls.write_text("")
+    with repo.reading():
+        digests = [source.of(made_at(rev), "m.pkl", "dvc.yaml").subject.digest for rev in revs]
+    assert digests == [f"md5:{md5(str(number))}" for number in range(5)]
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_what_was_parsed_once_is_not_read_again(root: Path, trace: Trace, tmp_path: Path) -> None:
+    steps = {f"s{n}": {"outs": [entry(f"x{n}")]} for n in range(50)} | TRAIN
+    project(root, {"train.py": "x\n"}, steps)
+    trace()
+    kept = {path.name for path in (tmp_path / "home" / "documents").rglob("*.json")}
+    assert {
+        f"{git(root, 'rev-parse', f'HEAD:{name}')[2:]}.yaml.json" for name in ("dvc.lock", "dvc.yaml")
+    } <= kept
+    for path in (tmp_path / "home" / "documents").rglob("*.json"):
+        found = json.loads(path.read_text())
+        found["document"].get("stages", {}).pop("train", None)
+        path.write_text(json.dumps(found))
+    assert "train" not in [node.name for node in trace()]
+
+
 # -- sizes -------------------------------------------------------------------------------------------------
 
 
@@ -598,7 +642,7 @@ def test_a_chain_of_steps_may_be_long(root: Path, trace: Trace) -> None:
 def test_a_lineage_is_bounded_and_says_so(root: Path, trace: Trace, monkeypatch: pytest.MonkeyPatch) -> None:
     deps = [entry(f"d{n}") for n in range(50)]
     project(root, {}, {"train": {"deps": deps, "outs": [entry("m.pkl")]}})
-    monkeypatch.setattr(provenance, "MOST_NODES", 20)
+    monkeypatch.setattr(tracing, "MOST_NODES", 20)
     found = trace()
     assert len(found) == 21  # and the run
     assert "more than 20 nodes" in found.notes[0]
@@ -869,25 +913,9 @@ def test_whatever_the_files_say_there_is_a_graph_without_circles(
         folder / "dir.dvc", yaml.safe_dump({"outs": [{"path": "dir", "md5": f"{MD5}.dir"}], "deps": tracked})
     )
     rev = commit(folder)
-    version = ModelVersion(
-        "m",
-        "v1.0.0",
-        "inactive",
-        (),
-        rev,
-        rev,
-        None,
-        None,
-        datetime(2026, 1, 1, tzinfo=UTC),
-        "Ann",
-        "",
-        {},
-        "",
-    )
     for path in ("m.pkl", "dir/x"):
-        found = Provenance(GitRepo.discover(folder), home=folder / "home", offline=True).of(
-            version, path, "dvc.yaml"
-        )
+        source = Provenance(GitRepo.discover(folder), home=folder / "home", offline=True)
+        found = source.of(made_at(rev), path, "dvc.yaml")
         assert found.subject.name == path
         assert all(node not in found.upstream(node) for node in found)
         assert Lineage.from_dict(json.loads(json.dumps(found.to_dict()))) == found
@@ -895,20 +923,5 @@ def test_whatever_the_files_say_there_is_a_graph_without_circles(
 
 def test_a_commit_that_is_not_there_is_an_error(root: Path, trace: Trace, tmp_path: Path) -> None:
     project(root, {"m.pkl": "x"})
-    version = ModelVersion(
-        "m",
-        "v1.0.0",
-        "inactive",
-        (),
-        "1" * 40,
-        "1" * 40,
-        None,
-        None,
-        datetime(2026, 1, 1, tzinfo=UTC),
-        "",
-        "",
-        {},
-        "",
-    )
     with pytest.raises(RegistryError):
-        Provenance(GitRepo.discover(root), home=tmp_path / "home").of(version, "m.pkl", "dvc.yaml")
+        Provenance(GitRepo.discover(root), home=tmp_path / "home").of(made_at("1" * 40), "m.pkl", "dvc.yaml")

@@ -32,6 +32,7 @@ assert_type(version.digest, str | None)
 assert_type(version.local_path(), Path)
 assert_type(version.open("weights.bin"), BinaryIO)
 assert_type(version.load(trust=["mypkg.Clipper"]), object)
+assert_type([(node.name, node.digest) for node in version.lineage.datasets], list[tuple[str, str | None]])
 assert_type(version.environment, Mapping[str, str] | None)
 if version.signature is not None:
     assert_type([column.name for column in version.signature.inputs], list[str | None])
