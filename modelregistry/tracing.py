@@ -310,7 +310,7 @@ class Tracer:
         digest = f"md5:{made.md5}" if made.md5 is not None else None
         size = made.out.size
         if digest is None and project.snapshot.is_file(path):
-            digest, size = f"git:{project.snapshot.oid(path)}", project.snapshot.size(path)
+            digest = f"git:{project.snapshot.oid(path)}"
         status: Status = "recorded"
         note = None
         if len(found.exact) > 1:
@@ -357,7 +357,7 @@ class Tracer:
             return self._folder(project, path)
         kind = kind_in_git([path])
         if snapshot.is_file(path):
-            here = (f"git:{snapshot.oid(path)}", snapshot.size(path))
+            here = (f"git:{snapshot.oid(path)}", self._size(project, path))
             digest, size = snapshot.pointer(path) or here
             return self._node(project, path, kind, digest=digest, size=size)
         if (submodule := snapshot.submodule(path)) is not None:
@@ -369,6 +369,13 @@ class Tracer:
             size=dep.size if dep is not None else None,
             note="the commit does not have it, neither in Git nor as something that DVC tracks",
         )  # fmt: skip
+
+    def _size(self, project: Project, path: str) -> int | None:
+        """The bytes of a file in Git, where that is the same whatever was read before."""
+        dep = self._deps.get(project.id("file", path))
+        if dep is None or dep.md5 is None:
+            return None
+        return dep.size if project.snapshot.has_agreed(path, dep.md5) else project.snapshot.size(path)
 
     def _folder(self, project: Project, path: str) -> Node:
         """A folder in Git, which names its files."""

@@ -621,6 +621,29 @@ def test_one_git_reads_the_lineages_of_many_versions(root: Path, calls: Path, tm
     assert len(calls.read_text().splitlines()) == 1
 
 
+def test_what_was_built_before_changes_no_lineage(root: Path, tmp_path: Path) -> None:
+    files = {
+        "train.py": "x\n",
+        "src/a.py": "y\n",
+        "data.csv": "1\n",
+        "metrics.json": json.dumps({"m" * 3000: 1}),
+    }
+    deps = [entry("train.py", "x\n", size=2), entry("data.csv", "2\n", size=2), entry("src")]
+    project(root, files, {"train": {"deps": deps, "outs": [entry("m.pkl")]}})
+    write(
+        root / "dvc.yaml",
+        (root / "dvc.yaml").read_text() + "metrics: [metrics.json]\nartifacts: {m: {path: m.pkl}}\n",
+    )
+    first, second = commit(root), project(root, {"other": "x"})
+    many = Provenance(GitRepo.discover(root), home=tmp_path / "home")
+    many.of(made_at(first), "m.pkl", "dvc.yaml")
+    later = many.of(made_at(second), "m.pkl", "dvc.yaml")
+    for home in ("home", "elsewhere"):
+        alone = Provenance(GitRepo.discover(root), home=tmp_path / home)
+        assert alone.of(made_at(second), "m.pkl", "dvc.yaml") == later
+    assert (named(later, "train.py").size, named(later, "data.csv").size) == (2, 2)
+
+
 def test_what_was_parsed_once_is_not_read_again(root: Path, trace: Trace, tmp_path: Path) -> None:
     steps = {f"s{n}": {"outs": [entry(f"x{n}")]} for n in range(50)} | TRAIN
     project(root, {"train.py": "x\n"}, steps)
