@@ -422,8 +422,8 @@ def test_a_policy_in_toml_that_says_little_asks_for_every_signature() -> None:
 
 @pytest.mark.parametrize("where", ["", "[[signer]]\nprincipal = 'x'\nkey = '{ANN}'\n", "[[require]]\n"])
 def test_an_unknown_word_in_toml_is_refused_wherever_it_stands(where: str) -> None:
-    text = f"{where}sevral = 1\n[[signer]]\nprincipal = 'ann@example.com'\nkey = '{ANN}'\n"
-    with pytest.raises(InvalidSettingsError, match="sevral"):
+    text = f"{where}nosuchkey = 1\n[[signer]]\nprincipal = 'ann@example.com'\nkey = '{ANN}'\n"
+    with pytest.raises(InvalidSettingsError, match="nosuchkey"):
         parse_policy(text.replace("{ANN}", ANN), "policy.toml")
 
 
