@@ -280,7 +280,7 @@ class Cache:
 
     def _remove_leftovers(self, seconds: float) -> None:
         before = time.time() - seconds
-        for folder in ("incoming", "set-aside"):
+        for folder in ("incoming", "links", "set-aside"):
             for path in (self.folder / folder).glob("*"):
                 if max(map(_changed, [path, *path.rglob("*")])) < before:
                     if path.is_dir():

@@ -181,7 +181,9 @@ class Store:
             return
         with _told(self.folder):
             make_private(target.parent)
-            temporary = target.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+            # Not beside it: one that was killed here would leave a file too many in the folder that is handed out.
+            make_private(self.folder / "links")
+            temporary = self.folder / "links" / f"{os.getpid()}-{os.urandom(6).hex()}"
             try:
                 os.link(source.resolve(), temporary)
             except OSError:  # another file system, or a file of another owner

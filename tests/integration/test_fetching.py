@@ -187,7 +187,7 @@ print(json.dumps(kills))
 
 
 @pytest.mark.timeout(0 if EVERY else 300)
-@pytest.mark.parametrize(("what", "step"), [("file", 1 if EVERY else 3), ("folder", 1 if EVERY else 11)])
+@pytest.mark.parametrize(("what", "step"), [("file", 1 if EVERY else 3), ("folder", 1 if EVERY else 7)])
 def test_a_load_that_is_killed_at_any_of_its_steps_leaves_nothing_that_the_next_could_take_for_whole(
     what: str, step: int, make: Make, fresh_cache: Path
 ) -> None:
