@@ -136,6 +136,16 @@ def registry(plain: Path) -> Registry:
 
 
 @pytest.fixture
+def served(project: Path) -> Registry:
+    """The project's registry: churn v0.1.0 is current; v0.2.0 has other bytes and holds nothing."""
+    registry = Registry(project)
+    registry.register("churn", rev="main~1")
+    registry.register("churn", bump="minor")
+    registry.promote("churn", "v0.1.0", "current")
+    return registry
+
+
+@pytest.fixture
 def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of ours that is empty."""
     folder = tmp_path / "fresh-cache"

@@ -18,16 +18,6 @@ from modelregistry import Registry
 NAMES = ["sklearn.linear_model._logistic.LogisticRegression"]
 
 
-@pytest.fixture
-def served(project: Path) -> Registry:
-    """The project's registry: churn v0.1.0 is current; v0.2.0 has other bytes and holds nothing."""
-    registry = Registry(project)
-    registry.register("churn", rev="main~1")
-    registry.register("churn", bump="minor")
-    registry.promote("churn", "v0.1.0", "current")
-    return registry
-
-
 def object_of(version: mr.ModelVersion, project: Path) -> Path:
     (file,) = version.files()
     assert file.md5 is not None

@@ -17,16 +17,6 @@ from tests.integration.projects import commit, git, write
 NAMES = ["sklearn.linear_model._logistic.LogisticRegression"]
 
 
-@pytest.fixture
-def served(project: Path) -> Registry:
-    """The project's registry: churn v0.1.0 is current; v0.2.0 has other bytes and holds nothing."""
-    registry = Registry(project)
-    registry.register("churn", rev="main~1")
-    registry.register("churn", bump="minor")
-    registry.promote("churn", "v0.1.0", "current")
-    return registry
-
-
 def load(registry: Registry | Path, stage: str = "current", **options: object) -> object:
     return mr.load_model("churn", stage=stage, registry=registry, **{"trust": NAMES, **options})  # type: ignore[arg-type]
 

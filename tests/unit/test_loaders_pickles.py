@@ -5,7 +5,6 @@ import copyreg
 import decimal
 import fractions
 import io
-import marshal
 import pickle
 import struct
 import subprocess
@@ -26,6 +25,18 @@ from modelregistry.errors import MissingDependencyError, RegistryError, UnknownF
 from modelregistry.loaders.base import Permit, Tier, UntrustedNamesError
 from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.vouched import vouched
+from tests.corpus.hostile import (
+    OLD,
+    TECHNIQUES,
+    Ops,
+    apply,
+    call,
+    name,
+    opening,
+    ops,
+    stream,
+    touch,
+)
 
 LOADERS = (PickleLoader(), JoblibLoader())
 CONFINED = Permit()
@@ -45,122 +56,11 @@ def written(folder: Path, content: bytes, name: str = "model.pkl") -> Path:
 # ------------------------------------------------------------------ hostile pickles, opcode by opcode
 
 
-class Ops(bytes):
-    """Opcodes that leave one value on the stack."""
-
-    __slots__ = ()
-
-
-def ops(value: object) -> Ops:
-    return value if isinstance(value, Ops) else Ops(pickle.dumps(value, 2)[2:-1])
-
-
-def name(module: str, qualname: str) -> Ops:
-    """STACK_GLOBAL, which resolves dotted names."""
-    return Ops(ops(module) + ops(qualname) + pickle.STACK_GLOBAL)
-
-
-def apply(function: Ops, *arguments: object) -> Ops:
-    return Ops(function + b"(" + b"".join(ops(argument) for argument in arguments) + b"tR")
-
-
-def call(function: str, *arguments: object) -> Ops:
-    module, _, attribute = function.rpartition(".")
-    return apply(Ops(f"c{module}\n{attribute}\n".encode()), *arguments)
-
-
-def stream(*parts: bytes) -> bytes:
-    return b"\x80\x04" + b"".join(parts) + b"."
-
-
-def touch(mark: str) -> str:
-    return f"touch {mark}"
-
-
-def opening(mark: str) -> str:
-    return f"open({mark!r}, 'w').close()"
-
-
-def os_module() -> Ops:
-    return call("importlib.import_module", "os")
-
-
-def bytecode(mark: str) -> bytes:
-    return marshal.dumps(compile(opening(mark), "x", "exec"))
-
-
 PAYLOADS: dict[str, Callable[[str], bytes]] = {
-    "posix.system": lambda mark: stream(call("posix.system", touch(mark))),
-    "os.system": lambda mark: stream(call("os.system", touch(mark))),
-    "os.system in protocol 0": lambda mark: b"cos\nsystem\n(V" + touch(mark).encode() + b"\ntR.",
-    "INST": lambda mark: b"(V" + touch(mark).encode() + b"\nios\nsystem\n.",
-    "OBJ": lambda mark: b"(cos\nsystem\nV" + touch(mark).encode() + b"\no.",
-    "python 2 spelling": lambda mark: b"c__builtin__\neval\n(V" + opening(mark).encode() + b"\ntR.",
-    "eval": lambda mark: stream(call("builtins.eval", opening(mark))),
-    "exec": lambda mark: stream(call("builtins.exec", opening(mark))),
-    "exec of compile": lambda mark: stream(
-        call("builtins.exec", call("builtins.compile", opening(mark), "x", "exec"))
-    ),
-    "open": lambda mark: stream(call("builtins.open", mark, "w")),
-    "io.open": lambda mark: stream(call("io.open", mark, "w")),
-    "codecs.open": lambda mark: stream(call("codecs.open", mark, "w")),
-    "subprocess.check_call": lambda mark: stream(call("subprocess.check_call", ["touch", mark])),
-    "subprocess.getoutput": lambda mark: stream(call("subprocess.getoutput", touch(mark))),
-    "os.spawnlp": lambda mark: stream(call("os.spawnlp", 0, "touch", "touch", mark)),
-    "importlib and getattr": lambda mark: stream(
-        apply(call("builtins.getattr", os_module(), "system"), touch(mark))
-    ),
-    "__import__ and getattr": lambda mark: stream(
-        apply(call("builtins.getattr", call("builtins.__import__", "os"), "system"), touch(mark))
-    ),
-    "inspect.getattr_static": lambda mark: stream(
-        apply(call("inspect.getattr_static", os_module(), "system"), touch(mark))
-    ),
-    "functools.partial": lambda mark: stream(
-        apply(call("functools.partial", name("os", "system"), touch(mark)))
-    ),
-    "operator.methodcaller": lambda mark: stream(
-        apply(call("operator.methodcaller", "system", touch(mark)), os_module())
-    ),
-    "operator.attrgetter": lambda mark: stream(
-        apply(apply(call("operator.attrgetter", "system"), os_module()), touch(mark))
-    ),
-    "marshal and FunctionType": lambda mark: stream(
-        apply(call("types.FunctionType", call("marshal.loads", bytecode(mark)), {}))
-    ),
-    "map": lambda mark: stream(
-        call("builtins.list", call("builtins.map", name("os", "system"), [touch(mark)]))
-    ),
-    "map eaten by a vouched type": lambda mark: stream(
-        call("builtins.set", call("builtins.map", name("os", "system"), [touch(mark)]))
-    ),
-    "starmap": lambda mark: stream(
-        call("builtins.list", call("itertools.starmap", name("os", "system"), [(touch(mark),)]))
-    ),
-    "joblib walks to os": lambda mark: stream(apply(name("joblib.numpy_pickle", "os.system"), touch(mark))),
-    "shutil walks to os": lambda mark: stream(apply(name("shutil", "os.system"), touch(mark))),
-    "numpy walks to os": lambda mark: stream(
-        apply(name("numpy.testing._private.utils", "os.system"), touch(mark))
-    ),
-    "Path.touch": lambda mark: stream(apply(name("pathlib", "Path.touch"), call("pathlib.Path", mark))),
-    "ndarray.tofile": lambda mark: stream(apply(name("numpy", "ndarray.tofile"), np.arange(3), mark)),
-    "numpy.savetxt": lambda mark: stream(call("numpy.savetxt", mark, [1])),
-    "joblib.dump": lambda mark: stream(call("joblib.dump", 1, mark)),
-    "logging.FileHandler": lambda mark: stream(call("logging.FileHandler", mark)),
-    "zipfile.ZipFile": lambda mark: stream(call("zipfile.ZipFile", mark, "w")),
-    "timeit": lambda mark: stream(call("timeit.timeit", opening(mark), "pass")),
-    "cProfile": lambda mark: stream(call("cProfile.run", opening(mark), mark + ".stats")),
-    "runpy": lambda mark: stream(call("runpy.run_path", mark + ".py")),
-    "numpy.load": lambda mark: stream(call("numpy.load", mark + ".npy", None, True)),
-    "pickle in a pickle": lambda mark: stream(call("pickle.loads", stream(call("os.system", touch(mark))))),
-    "result dropped": lambda mark: stream(call("os.system", touch(mark)), b"0N"),
-    "as a dict key": lambda mark: stream(b"}", call("os.system", touch(mark)), b"Ns"),
-    "behind a vouched name": lambda mark: stream(
-        call("collections.OrderedDict"), b"0", call("os.system", touch(mark))
-    ),
-    "BUILD with slots": lambda mark: stream(
-        call("types.SimpleNamespace"), b"N}", ops("a"), call("os.system", touch(mark)), b"s\x86b"
-    ),
+    technique: lambda mark, harm=harm, head=b"\x80\x02" if technique in OLD else b"\x80\x04": (  # type: ignore[misc]
+        head + harm(mark) + b"."
+    )
+    for technique, harm in TECHNIQUES.items()
 }
 
 
