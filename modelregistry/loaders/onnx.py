@@ -76,7 +76,7 @@ class OnnxLoader(Loader):
         Raises:
             UnknownFormatError: The file is malformed.
         """
-        file = self._checked(path)
+        file, _ = self._checked(path)
         with self.reading(file), _mapped(file) as data:
             graph = next(span for number, _, span in _fields(data, 0, len(data)) if number == _GRAPH)
             return Description(_signature(data, *graph))
@@ -92,11 +92,15 @@ class OnnxLoader(Loader):
         """
         with self.importing():
             import onnxruntime
-        file = self._checked(path)
+        file, locations = self._checked(path)
         with self.reading(file):
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 4  # what goes wrong is raised, and need not be printed too
             options.add_session_config_entry("session.load_model_format", "ONNX")
+            if any((path / location).is_symlink() for location in locations):
+                # The store links to what it can't name otherwise, and ONNX Runtime follows no link out of a folder.
+                data = [(path / location).read_bytes() for location in locations]
+                options.add_external_initializers_from_files_in_memory(locations, data, [*map(len, data)])
             there = onnxruntime.get_available_providers()
             wanted = [each for each in ("CUDAExecutionProvider", "CPUExecutionProvider") if each in there]
             session: object = onnxruntime.InferenceSession(
@@ -116,21 +120,22 @@ class OnnxLoader(Loader):
                     f"{path.name!r} has {len(several)} files called '*.onnx'; one is needed"
                 )
 
-    def _checked(self, path: Path) -> Path:
-        """The file of the graph, once all that it refers to is known to be in the folder."""
+    def _checked(self, path: Path) -> tuple[Path, list[str]]:
+        """The file of the graph, and the files that it refers to, each known to be in the folder."""
         file = self._file(path)
         with self.reading(file), _mapped(file) as data:
             if not _is_model(data):
                 raise ValueError("it is no ONNX model")
             # No external data without this key, and to search is so much faster than to walk.
-            locations = {*_locations(data, "model", 0, len(data))} if data.find(b"location") >= 0 else ()
+            named = _locations(data, "model", 0, len(data)) if data.find(b"location") >= 0 else ()
+            locations = sorted(set(named))
         for location in locations:
             if not path.is_dir():
                 raise UnknownFormatError(
                     f"{path.name!r} keeps its data in another file, {location!r}: register the folder of both"
                 )
             contained(path, location)
-        return file
+        return file, locations
 
 
 def _graphs(folder: Path) -> list[Path]:

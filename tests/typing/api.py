@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, assert_type
 
 import modelregistry as mr
+from modelregistry.loaders.base import Loader
 
 registry = mr.Registry(Path("."))
 mr.Registry()
@@ -62,6 +63,17 @@ except mr.UntrustedModelError as error:
 
 log = mr.open_backend("postgresql://registry@db.example.com/models", pool_size=2)
 assert_type(mr.migrate("sqlite:///log.db"), None)
+
+
+@mr.register_loader
+class PoemLoader(Loader):
+    """Keeps its type."""
+
+    def poem(self) -> str:
+        return self.name
+
+
+assert_type(mr.register_loader(PoemLoader, replace=True), type[PoemLoader])
 elsewhere = mr.Registry(".", backend=log)
 mr.Registry(".", backend="git")
 assert_type(elsewhere.copy_log("git").events, int)

@@ -94,6 +94,17 @@ def test_a_folder_with_a_graph_and_its_data_loads(tmp_path: Path) -> None:
     assert LOADER.describe(tmp_path / "model").signature is not None
 
 
+def test_a_folder_whose_files_the_store_can_only_link_to_loads(tmp_path: Path) -> None:
+    graph = written(tmp_path / "objects" / "ab", multiplying(elsewhere("weights.bin")).SerializeToString())
+    data = written(tmp_path / "objects" / "cd", np.array([2, 3], "float32").tobytes())
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "graph.onnx").symlink_to(graph)
+    (tmp_path / "model" / "weights.bin").symlink_to(data)
+    session = load(tmp_path / "model")
+    assert isinstance(session, onnxruntime.InferenceSession)
+    assert session.run(None, {"x": np.ones(2, "float32")})[0].tolist() == [2.0, 3.0]
+
+
 def test_a_file_alone_may_have_no_data_beside_it(tmp_path: Path) -> None:
     path = written(tmp_path / "graph.onnx", multiplying(elsewhere("weights.bin")).SerializeToString())
     written(tmp_path / "weights.bin", bytes(8))
