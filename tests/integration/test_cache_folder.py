@@ -288,6 +288,16 @@ def test_a_cache_folder_of_another_user_is_one_error(root: Path, fresh_cache: Pa
         assert "make it writable, or set $MODELREGISTRY_CACHE to another folder" in each["words"]
 
 
+def test_what_this_user_can_t_read_in_a_shared_dvc_cache_is_fetched(root: Path, fresh_cache: Path) -> None:
+    for path in (root / ".dvc" / "cache").rglob("*"):
+        if path.is_file():
+            path.chmod(0o000)
+    said, _ = attempt(root, "path small", "path folder", "open one", user=True)
+    assert said[0]["files"] == {".": noise(1000).hex()[:40]}
+    assert said[1]["files"] == {name: data.hex()[:40] for name, data in FILES.items()}
+    assert said[2] == {"bytes": ONE["only.bin"].hex()[:40]}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.parametrize("mode", [0o755, 0o700])
 def test_what_another_user_kept_is_verified_before_it_is_used(

@@ -187,6 +187,15 @@ def test_a_thousand_files_are_fetched_side_by_side_and_each_once(s3: S3, make: M
     assert sorted(asked) == sorted(object_name(data) for data in files.values())
 
 
+def test_the_threads_of_a_fetch_share_a_session(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """It takes a quarter of a second to make one, and each thread would make its own."""
+    root = make({"folder": {f"{number}": b"%d" % number for number in range(32)}})
+    caplog.set_level("DEBUG", logger="s3fs")
+    Registry(root).get("folder").local_path()
+    made = [record for record in caplog.records if "Setting up s3fs" in record.getMessage()]
+    assert len(made) == 2, "one to read the listing, one to fetch the files"
+
+
 # -- many at once ------------------------------------------------------------------------------------------
 
 LOAD = """
