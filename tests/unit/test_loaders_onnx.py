@@ -126,6 +126,33 @@ def in_an_attribute(location: str) -> ModelProto:
     return model
 
 
+def in_a_list(location: str) -> ModelProto:
+    model = multiplying(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 1.0]))
+    attribute = AttributeProto(name="values", type=AttributeProto.TENSORS, tensors=[elsewhere(location)])
+    model.graph.node[0].attribute.append(attribute)
+    return model
+
+
+def in_a_list_of_graphs(location: str) -> ModelProto:
+    model = multiplying(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 1.0]))
+    inner = helper.make_graph([], "inner", [], [], [elsewhere(location)])
+    model.graph.node[0].attribute.append(AttributeProto(name="g", type=AttributeProto.GRAPHS, graphs=[inner]))
+    return model
+
+
+def in_what_trains_it(location: str) -> ModelProto:
+    model = multiplying(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 1.0]))
+    model.training_info.add(algorithm=helper.make_graph([], "inner", [], [], [elsewhere(location)]))
+    return model
+
+
+def in_an_argument_of_a_function(location: str) -> ModelProto:
+    model = multiplying(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 1.0]))
+    attribute = AttributeProto(name="value", type=AttributeProto.TENSOR, t=elsewhere(location))
+    model.functions.add(name="f", domain="d").attribute_proto.append(attribute)
+    return model
+
+
 def in_a_branch(location: str) -> ModelProto:
     model = multiplying(helper.make_tensor("w", TensorProto.FLOAT, [2], [1.0, 1.0]))
     inner = helper.make_graph([], "inner", [], [], [elsewhere(location)])
@@ -152,10 +179,12 @@ def without_saying_so(location: str) -> ModelProto:
 
 
 @pytest.mark.parametrize(
-    "build", [at_top, in_an_attribute, in_a_branch, in_a_function, in_a_sparse_tensor, without_saying_so]
-)
+    "build",
+    [at_top, in_an_attribute, in_a_list, in_a_list_of_graphs, in_a_branch, in_a_function, in_an_argument_of_a_function,
+     in_a_sparse_tensor, in_what_trains_it, without_saying_so],
+)  # fmt: skip
 @pytest.mark.parametrize(
-    "location", ["../secret.bin", "/etc/passwd", "a/../../secret.bin", "..\\secret.bin", "C:secret.bin", "",
+    "location", ["../secret.bin", "..", "/etc/passwd", "a/../../secret.bin", "..\\secret.bin", "C:secret.bin", "",
                  "*/_ORT_MEM_ADDR_/*", "missing.bin", "linked/secret.bin"],
 )  # fmt: skip
 def test_data_outside_the_folder_is_never_read(

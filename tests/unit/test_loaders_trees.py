@@ -17,7 +17,7 @@ import pytest
 import xgboost
 
 from modelregistry.errors import UnknownFormatError
-from modelregistry.loaders import ubjson
+from modelregistry.loaders import lightgbmtrees, ubjson
 from modelregistry.loaders.base import Likeness, Tier
 from modelregistry.loaders.lightgbm import LightGBMLoader
 from modelregistry.loaders.xgboost import XGBoostLoader
@@ -333,6 +333,21 @@ def test_a_field_that_stands_twice_is_refused(lines: str, tmp_path: Path) -> Non
     (tmp_path / "model.txt").write_text(lines.replace(line, f"{line}\n{line}", 1))
     with pytest.raises(UnknownFormatError, match="twice"):
         load(tmp_path / "model.txt")
+
+
+def test_a_tree_that_is_one_long_chain_is_refused(lines: str) -> None:
+    nodes = 10_100
+    chain = {
+        "num_leaves": nodes + 1, "num_cat": 0, "split_feature": " ".join("0" * nodes), "threshold": " ".join("0" * nodes),
+        "decision_type": " ".join("2" * nodes), "left_child": " ".join(str(~leaf) for leaf in range(nodes)),
+        "right_child": " ".join([*map(str, range(1, nodes)), str(~nodes)]), "leaf_value": " ".join("0" * (nodes + 1)),
+    }  # fmt: skip
+    head, _, _ = lines.partition("\n\n")
+    head = head.replace("num_class=3", "num_class=1").replace("per_iteration=3", "per_iteration=1")
+    head = head.replace("num_class:3", "num_class:1")
+    body = "\n".join(f"{name}={value}" for name, value in chain.items())
+    with pytest.raises(ValueError, match="whose nodes are no tree"):
+        lightgbmtrees.checked(f"{head}\n\nTree=0\n{body}\n\n\nend of trees\n".encode())
 
 
 def test_only_the_model_reaches_lightgbm(
