@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.loaders import lightgbmtrees
 from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head
 from modelregistry.modelsignature import Column, ModelSignature
 
@@ -67,6 +66,9 @@ class LightGBMLoader(Loader):
         self._check(path)
         with self.importing():
             import lightgbm
+
+        from modelregistry.loaders import lightgbmtrees
+
         with self.reading(path):
             text = lightgbmtrees.checked(path.read_bytes())
             booster: object = lightgbm.Booster(model_str=text.decode())

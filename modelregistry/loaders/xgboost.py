@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.loaders import ubjson, xgboosttrees
 from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head
 from modelregistry.modelsignature import Column, ModelSignature
 
@@ -79,6 +78,9 @@ class XGBoostLoader(Loader):
         self._check(path)
         with self.importing():
             import xgboost
+
+        from modelregistry.loaders import ubjson, xgboosttrees
+
         # From memory, because XGBoost judges a file by its suffix.
         content = bytearray(path.stat().st_size)
         with path.open("rb") as file:

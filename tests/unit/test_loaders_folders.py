@@ -224,6 +224,15 @@ def test_settings_that_are_no_json_are_one_clear_error(content: bytes, tmp_path:
         load(folder_of(tmp_path / "bert", {**BERT, "config.json": content}))
 
 
+@pytest.mark.parametrize("shard", ["../model.safetensors", "/etc/passwd", "missing.safetensors"])
+def test_weights_outside_the_folder_are_refused(shard: str, tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path / "bert", {**BERT, "model.safetensors.index.json": {"weight_map": {"a": shard}}}
+    )
+    with pytest.raises(UnknownFormatError, match=r"which is not in it|has no such file"):
+        load(folder)
+
+
 EMBEDDER = {
     **BERT,
     "modules.json": [
