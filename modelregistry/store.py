@@ -106,7 +106,7 @@ class Store:
     def holds(self, path: Path) -> bool:
         """Whether there is a file at ``path`` in the store, and no link on the way leads out of its part of the store.
 
-        A part itself (``objects``, ``views``, …) may be a link, to a larger disk, say. The file may be one too.
+        A part itself (``objects``, ``views``, …) may be a link, within the file system. The file may be one too.
         """
         return os.path.isfile(path) and not self._is_led_out(path)  # False too where this user may not look
 

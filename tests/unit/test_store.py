@@ -148,6 +148,19 @@ def test_a_view_names_the_bytes_without_a_copy(store: Store, file: Path) -> None
     assert names_in(store.folder) == {str(target.relative_to(store.folder))}
 
 
+def test_a_name_that_was_never_finished_is_in_no_artifact(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    target = store.view(SHA256) / "model" / "a.bin"
+    monkeypatch.setattr(Path, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        store.name(file, target)
+    assert list(target.parent.iterdir()) == []
+
+
 def test_a_dangling_name_is_replaced(store: Store, file: Path) -> None:
     target = store.view(SHA256) / "model.bin"
     target.parent.mkdir(parents=True)
