@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_a_write_right_after_a_look_shows(file: Path) -> None:
         receipt = receipt_of(file)
         file.write_bytes(b"%05d" % number)
         assert not receipt.holds(file)
+
+
+@pytest.mark.parametrize("fact", ["st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"])
+def test_each_fact_tells_two_files_apart(fact: str) -> None:
+    """A clock that was set back, say, may leave only one that differs."""
+    seen = {"st_dev": 1, "st_ino": 2, "st_size": 3, "st_mtime_ns": 4, "st_ctime_ns": 5}
+    facts = [Facts.of(SimpleNamespace(**each)) for each in (seen, seen, seen | {fact: 9})]  # type: ignore[arg-type]
+    assert facts[0] == facts[1] != facts[2]
 
 
 def test_one_file_of_several_is_judged_by_itself(tmp_path: Path) -> None:
