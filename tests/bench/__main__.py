@@ -64,8 +64,9 @@ work, not of the disk.
 * The budgets hold `load_model` to a script that reads the file where it lies in DVC's cache, compares its sha256 and
   gives it to joblib; and, where the bytes are not here and the DVC remote is a folder on the same disk, to one that
   copies it first. "Verified by an earlier process" means that this user has loaded it before, so that nothing is hashed
-  while the file looks the same; `verify="always"` hashes it nevertheless. `load_model` takes the file without any trust
-  beyond the class's name, so it reads it with a reader of its own, and twice: to see what it names, then to load it.
+  while the file looks the same; `verify="always"` hashes it nevertheless. `load_model` reads the file with an unpickler
+  of its own, which stops at the first name that nobody vouches for. Up to 100 MB, a whole process is held to the script
+  and what it does once: to import this library with GitPython and pydantic, and to open the registry.
 * `dvc.api.read` brings the bytes, joblib loads them; `dvc artifacts get` is the command, and joblib loads the file that
   it writes. Neither compares any digest.
 * MLflow is `mlflow.sklearn.load_model("models:/…@current")` with its registry in SQLite and its artifacts in a folder on

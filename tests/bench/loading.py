@@ -23,9 +23,11 @@ PEAK_HEAD = {
     "what": "---", "at most": "---:", "the loader alone": "---:", "beyond it": "---:", "budget": "---", "kept": "---",
 }  # fmt: skip
 """The columns of the table of memory, and to which side their cells stand."""
-_LARGE = 100  # MB: from here on the bytes weigh more than what is done once
+_LARGE, _HUGE = 100, 1_000  # MB: from here on the bytes weigh more than what is done once in a call, in a process
 _CACHED, _FETCHED, _BEYOND, _AGAIN = 1.15, 1.3, 64_000_000, 100e-6
 """The budgets: of a bare script's time, of a copy's, in bytes, and in seconds."""
+_IMPORTED = 0.3
+"""Seconds for what a process does once: it imports this library, GitPython and pydantic, and opens the registry."""
 
 
 class Way(NamedTuple):
@@ -194,10 +196,10 @@ def in_whole_processes(
         what = f"{_TITLES[ours]}, {size:,} MB, the whole process"
         found.rows.append(Row(what, seconds[ours], _TITLES[peer], seconds[peer], times, most))
 
-    if size >= _LARGE:
+    if size >= _HUGE:
         add(FIRST, BARE, _CACHED)
     else:
-        add(FIRST, BARE, most=0.25)
+        add(FIRST, BARE, most=_IMPORTED)
     for peer in (DVC_READ, DVC_GET, MLFLOW):
         add(FIRST, peer)
     for ours, peer in ((VERIFIED, BARE), (VERIFIED, LOADER), (VERIFIED, MLFLOW), (ALWAYS, BARE)):
