@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -154,6 +154,8 @@ class Registry:
         else:
             self._repo = GitRepo.discover(self.target)
             self._repo.bring = partial(bring_promised, self._repo)
+        if offline:
+            self._repo.bring = _bring_nothing
         self._remote_name = remote
         self._push = push
         if remote not in (None, _ORIGIN):
@@ -1145,6 +1147,14 @@ class Registry:
         if long:
             content = Bytes(content.digest, content.address, content.size, manifest=MANIFEST)
         return commit, content
+
+
+def _bring_nothing(oids: Sequence[str]) -> None:
+    """What an offline registry does about files that a clone or a mirror left out."""
+    raise RemoteError(
+        f"offline=True, and {len(oids)} files of the repository that were asked for are not here: "
+        "sync() of a registry opened without it brings what the holders of stages need"
+    )
 
 
 def _latest(history: History, version: str) -> str:

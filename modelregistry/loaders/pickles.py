@@ -19,7 +19,7 @@ from modelregistry.loaders.base import (
     Tier,
     UntrustedNamesError,
 )
-from modelregistry.loaders.soundness import UnsoundError
+from modelregistry.loaders.soundparts import UnsoundError
 from modelregistry.loaders.streams import COMPRESSED, Source
 from modelregistry.loaders.unpickling import CallersError, load_confined, load_freely, names_outside
 from modelregistry.modelsignature import ModelSignature

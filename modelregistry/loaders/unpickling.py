@@ -24,7 +24,7 @@ from inspect import getattr_static
 from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import IO, Any, ClassVar, NamedTuple, cast
 
-from modelregistry.loaders import arrays, soundness
+from modelregistry.loaders import arrays, soundstates
 from modelregistry.loaders.base import UntrustedNamesError
 from modelregistry.loaders.soundness import Soundness
 from modelregistry.loaders.streams import Source
@@ -118,13 +118,13 @@ _STAND_INS: Mapping[str, Any] = {
     "numpy.core.numeric._frombuffer": arrays.from_buffer,
     "numpy.dtype": arrays.dtype,
     "numpy.ma.core._mareconstruct": arrays.reconstruct_masked,
-    "numpy.random._pickle.__bit_generator_ctor": soundness.bit_generator,
-    "numpy.random._pickle.__generator_ctor": soundness.generator,
-    "numpy.random._pickle.__randomstate_ctor": soundness.random_state,
-    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": soundness.seed_sequence,
-    "sklearn.cluster._kmeans._kmeans_single_elkan": soundness.ELKAN,
-    "sklearn.cluster._kmeans._kmeans_single_lloyd": soundness.LLOYD,
-    "sklearn.tree._tree.Tree": soundness.tree,
+    "numpy.random._pickle.__bit_generator_ctor": soundstates.bit_generator,
+    "numpy.random._pickle.__generator_ctor": soundstates.generator,
+    "numpy.random._pickle.__randomstate_ctor": soundstates.random_state,
+    "numpy.random.bit_generator.__pyx_unpickle_SeedSequence": soundstates.seed_sequence,
+    "sklearn.cluster._kmeans._kmeans_single_elkan": soundstates.ELKAN,
+    "sklearn.cluster._kmeans._kmeans_single_lloyd": soundstates.LLOYD,
+    "sklearn.tree._tree.Tree": soundstates.tree,
 }
 """Names that get something checked of ours, because the real one is not safe with every argument."""
 

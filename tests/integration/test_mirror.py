@@ -66,8 +66,19 @@ def test_what_was_read_of_a_mirror_is_there_offline_and_the_rest_says_what_it_la
     assert offline.get("churn#current").local_path().read_text() == '{"churn": 0}'
     other = offline.get("churn", version="v0.1.1")
     assert other.source_rev
-    with pytest.raises(mr.RemoteError, match="can't be reached"):
+    with pytest.raises(mr.RemoteError, match="offline=True, and . files"):
         other.local_path()
+
+
+def test_offline_a_mirror_brings_nothing_although_it_could(hub: Path, fresh_cache: Path) -> None:
+    Registry(hub.as_uri()).get("churn#current")
+    mirror = copy_of(fresh_cache)
+    before = left_out(mirror)
+    offline = Registry(hub.as_uri(), offline=True)
+    with pytest.raises(mr.RemoteError, match="offline=True"):
+        offline.get("churn#current").local_path()
+    assert left_out(mirror) == before
+    assert Registry(hub.as_uri()).get("churn#current").local_path().read_text() == '{"churn": 0}'
 
 
 def test_sync_brings_what_the_holders_of_stages_need_to_resolve_offline(hub: Path, fresh_cache: Path) -> None:

@@ -51,7 +51,8 @@ def answers(model: Any, rows: Any = ROWS) -> Any:
     return model.predict(rows)
 
 
-@pytest.mark.filterwarnings("ignore:.*deprecated")  # of which later versions of XGBoost warn; they still read them
+# Later versions of XGBoost warn of these; they still read them.
+@pytest.mark.filterwarnings("ignore:.*deprecated")
 @pytest.mark.parametrize("title", BOOSTED)
 @pytest.mark.parametrize("name", ["model.json", "model.ubj"])
 def test_an_xgboost_model_answers_as_it_did(title: str, name: str, tmp_path: Path) -> None:
