@@ -23,7 +23,10 @@ PEAK_HEAD = {
     "what": "---", "at most": "---:", "the loader alone": "---:", "beyond it": "---:", "budget": "---", "kept": "---",
 }  # fmt: skip
 """The columns of the table of memory, and to which side their cells stand."""
-_LARGE, _HUGE = 100, 1_000  # MB: from here on the bytes weigh more than what is done once in a call, in a process
+_LARGE, _HUGE = (
+    100,
+    1_000,
+)  # MB: from here on the bytes weigh more than what is done once in a call, in a process
 _CACHED, _FETCHED, _BEYOND, _AGAIN = 1.15, 1.3, 64_000_000, 100e-6
 """The budgets: of a bare script's time, of a copy's, in bytes, and in seconds."""
 _IMPORTED = 0.3
