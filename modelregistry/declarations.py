@@ -12,6 +12,7 @@ from modelregistry.declarationtexts import Declaration, artifact_entry, declare_
 from modelregistry.dvcfiles import resolve
 from modelregistry.errors import InvalidFileError, InvalidInputError, NotDeclaredError, RegistryError
 from modelregistry.gitrepo import GitRepo
+from modelregistry.workingcopy import WorkingCopy
 
 _log = logging.getLogger("modelregistry")
 
@@ -79,7 +80,7 @@ class Declarations:
             return found
         file = declaring_file(model)
         entry = artifact_entry(
-            short_name(model), _relative(file, path or posixpath.join(posixpath.dirname(file), "…"))
+            short_name(model), relative_path(file, path or posixpath.join(posixpath.dirname(file), "…"))
         )
         what = f"declares it at {found.path!r}, not at {path!r}" if found else "does not declare it"
         raise NotDeclaredError(
@@ -94,7 +95,7 @@ class Declarations:
         Raises:
             InvalidInputError: ``path`` is not one in the repository, or ``rev`` is not what is checked out.
         """
-        _relative(declaring_file(model), path)
+        relative_path(declaring_file(model), path)
         if head != rev:
             raise InvalidInputError(
                 f"declare=True makes a commit on HEAD, and rev= is another commit, {rev[:10]}"
@@ -112,11 +113,11 @@ class Declarations:
         text = declare_artifact(
             self._repo.read_file(head, file),
             short_name(model),
-            path=_relative(file, path),
+            path=relative_path(file, path),
             type="model",
             file=file,
         )
-        return self._repo.commit_file(file, text, f"Declare {model} in {file}")
+        return WorkingCopy(self._repo).commit({file: text}, f"Declare {model} in {file}", base=head)
 
 
 def declaring_file(model: str) -> str:
@@ -129,8 +130,12 @@ def short_name(model: str) -> str:
     return model.rpartition(":")[2]
 
 
-def _relative(file: str, path: str) -> str:
-    """``path`` from the Git root, as ``file`` spells it."""
+def relative_path(file: str, path: str) -> str:
+    """``path`` from the Git root, as ``file`` spells it.
+
+    Raises:
+        InvalidInputError: It is not one in the repository.
+    """
     relative = posixpath.relpath(path, posixpath.dirname(file) or ".") if path else ""
     if resolve(file, relative) != path:
         raise InvalidInputError(f"not a path in the repository: {path!r}; write it relative to the Git root")

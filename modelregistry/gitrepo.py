@@ -1,4 +1,4 @@
-"""The one door to Git: references, objects, exclusive creation of a reference, one-file commits, mirrors.
+"""The one door to Git: references, objects, exclusive creation of a reference, mirrors.
 
 Every call names the repository by ``--git-dir`` and puts ``--`` or ``--end-of-options`` before operands. Only
 plumbing is used on a user's repository: ``status``, ``diff`` and ``checkout`` run filters.
@@ -25,7 +25,6 @@ from modelregistry.errors import (
     InvalidInputError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
-    WorkingCopyError,
 )
 from modelregistry.gitcall import LOCAL_SECONDS, GitCall, without_secrets
 from modelregistry.gitobjects import GitObject, ObjectReader, entries_of
@@ -502,76 +501,6 @@ class GitRepo:
         else:
             tree = self.run("rev-parse", "--verify", tree).decode().strip()
         return self.run("commit-tree", tree, "-p", rev, stdin=message.encode()).decode().strip()
-
-    def commit_file(self, path: str, data: bytes, message: str) -> str:
-        """Commit one changed file on the branch that is checked out, and nothing else; returns the commit.
-
-        What else is staged or edited stays as it is.
-
-        Raises:
-            WorkingCopyError: Bare, on no branch, or ``path`` has changes that are not committed.
-        """
-        if self.root is None:
-            raise WorkingCopyError(f"{path!r} can't be written: this repository is bare")
-        try:
-            branch = self.run("symbolic-ref", "--quiet", "HEAD").decode().strip()
-        except GitError as error:
-            raise WorkingCopyError(
-                f"{path!r} can't be committed: HEAD is detached; 'git switch' to a branch first"
-            ) from error
-        head = self.resolve("HEAD")
-        target = self.root / path
-        staged = self.run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", path).decode()
-        known = self.read([f"{head}:{path}"])[0]
-        lying = target.read_bytes() if target.is_file() else None
-        commit = self.write_commit(head, message, files={path: data})
-        oid = self.run("rev-parse", "--verify", f"{commit}:{path}").decode().strip()
-        lies = lying in (known.data if known else None, data)
-        stands = (known.oid in staged if known else not staged) or oid in staged
-        if not lies or not stands:
-            raise WorkingCopyError(f"{path!r} has changes that are not committed: commit them first")
-        with self._locked_index() as index:
-            self.run(
-                "update-index",
-                "--add",
-                "--cacheinfo",
-                f"100644,{oid},{path}",
-                environment={"GIT_INDEX_FILE": index},
-            )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f".{target.name}.modelregistry")
-            temporary.write_bytes(data)
-            temporary.replace(target)
-        # The reference last: whoever was killed before finds the file as if edited, and a retry goes on from there.
-        self.run("update-ref", "-m", f"commit: {message.splitlines()[0]}", branch, commit, head)
-        return commit
-
-    @contextmanager
-    def _locked_index(self) -> Iterator[str]:
-        """A copy of the index to change, which is the index once the body has ended; git's own lock in the meantime."""
-        index = self.git_dir / "index"
-        lock = self.git_dir / "index.lock"
-        try:
-            with open(lock, "xb") as file:
-                before = index.stat().st_mtime_ns if index.exists() else None
-                if before is not None:
-                    file.write(index.read_bytes())
-        except FileExistsError as error:
-            raise GitError(
-                f"another git is writing the index: {os.fspath(lock)!r} exists; if none is at work there, delete that "
-                "file and try again"
-            ) from error
-        try:
-            if before is None:
-                lock.write_bytes(b"")
-            # Dated to come, so that git sees no need to look into files and run their filters.
-            os.utime(lock, (4_000_000_000, 4_000_000_000))
-            yield os.fspath(lock)
-            if before is not None:
-                os.utime(lock, ns=(before, before))  # so that git looks into them later, as it would have
-            lock.replace(index)
-        finally:
-            lock.unlink(missing_ok=True)
 
     # -- what kind of clone --------------------------------------------------------------------------------
 
