@@ -7,6 +7,7 @@ What a killed call left so is put back by the next one, by the note in its journ
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import tempfile
@@ -19,6 +20,8 @@ from modelregistry.gitrepo import GitRepo
 from modelregistry.indexlock import Journal, index_lock
 
 _FILE = "100644"
+_IN_GIT = ("modelregistry-file", "modelregistry-index")
+"""What is written in Git's own folder before it gets its name: there nobody commits it, wherever this ends."""
 _UNDER_WAY = {
     "MERGE_HEAD": ("a merge", "git merge --abort"),
     "rebase-merge": ("a rebase", "git rebase --abort"),
@@ -144,14 +147,14 @@ class WorkingCopy:
             target = self._root / path
             before, there = known.get(path), staged.get(path, [])
             after = self._hash(data) if data is not None else (left or {}).get(path)
+            fine = {before.oid if before is not None else None} | ({after} if after is not None else set())
             lying = self._hash(target.read_bytes()) if target.is_file() else None
-            oid = before.oid if before is not None else None
-            stages = [blob.oid for blob in there] or [None]
+            stages: set[str | None] = {blob.oid for blob in there} or {None}
             if lying not in (None, after) and before is None and not there:
                 raise WorkingCopyError(
                     f"{path!r} is there already, and Git does not know it: commit it, or move it away"
                 )
-            if lying not in (oid, after) or len(stages) > 1 or stages[0] not in (oid, after):
+            if lying not in fine or len(there) > 1 or not stages <= fine:
                 raise WorkingCopyError(f"{path!r} has changes that are not committed: commit them first")
         return known
 
@@ -217,11 +220,12 @@ class WorkingCopy:
                     target.unlink(missing_ok=True)
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = _temporary(target)
-                _write(temporary, data)
-                if target.exists():
-                    temporary.chmod(target.stat().st_mode & 0o777)
-                temporary.replace(target)
+                try:
+                    _put(self._repo.git_dir / _IN_GIT[0], target, data)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    _put(_beside(target), target, data)
             self._place_in_index(head, blobs)
         except OSError as error:
             raise WorkingCopyError(
@@ -229,7 +233,7 @@ class WorkingCopy:
             ) from error
 
     def _place_in_index(self, head: str, blobs: Mapping[str, _Blob | None]) -> None:
-        index, news = self._repo.git_dir / "index", self._repo.git_dir / "modelregistry-index"
+        index, news = self._repo.git_dir / "index", self._repo.git_dir / _IN_GIT[1]
         with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
             copy = Path(folder, "index")
             before = index.stat().st_mtime_ns if index.exists() else None
@@ -267,8 +271,9 @@ class WorkingCopy:
         if files or blobs:
             self._place(head, files, blobs)
         for path in noted:
-            _temporary(self._root / path).unlink(missing_ok=True)
-        (self._repo.git_dir / "modelregistry-index").unlink(missing_ok=True)
+            _beside(self._root / path).unlink(missing_ok=True)
+        for name in _IN_GIT:
+            (self._repo.git_dir / name).unlink(missing_ok=True)
         journal.clear()
 
     def _left_by_a_kill(self) -> dict[str, str]:
@@ -298,7 +303,15 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _temporary(target: Path) -> Path:
+def _put(temporary: Path, target: Path, data: bytes) -> None:
+    _write(temporary, data)
+    if target.exists():
+        temporary.chmod(target.stat().st_mode & 0o777)
+    temporary.replace(target)
+
+
+def _beside(target: Path) -> Path:
+    """Where a file is written first that is on another disk than Git's folder."""
     return target.with_name(f".{target.name}.modelregistry")
 
 
