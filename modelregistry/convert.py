@@ -44,8 +44,8 @@ def convert(model: object, name: str, *, to: str, into: Path, sample: object = N
         # What this process has just written can do no more than the object it was written from.
         again = _attempt(what, lambda: load_class(LOADERS[to])().load(scratch, Permit(code=True)))
         if sample is not None:
-            wanted = _attempt(what, lambda: _ask(model, sample))
-            given = _attempt(what, lambda: _ask(again, sample))
+            wanted = _attempt(what, lambda: ask(model, sample))
+            given = _attempt(what, lambda: ask(again, sample))
             if not alike(wanted, given, _TOLERANCES[to]):
                 raise ConversionError(
                     f"{what} answers otherwise than the model: {given[:_SHOWN]!r} and not {wanted[:_SHOWN]!r}, to begin with"
@@ -80,7 +80,7 @@ def _attempt(what: str, attempt: Callable[[], _Answer]) -> _Answer:
 
 def _write_skops(model: object, path: Path, sample: object) -> None:
     del sample
-    load_class(LOADERS["skops"])().write(model, path)
+    load_class(LOADERS["skops"])().save(model, path)
 
 
 def _write_onnx(model: Any, path: Path, sample: Any) -> None:
@@ -110,7 +110,7 @@ def _write_onnx(model: Any, path: Path, sample: Any) -> None:
     path.write_bytes(graph.SerializeToString())
 
 
-def _ask(model: Any, sample: Any) -> list[Any]:
+def ask(model: Any, sample: Any) -> list[Any]:
     """What a model answers to the sample, as one list."""
     if hasattr(model, "get_inputs"):  # a session of ONNX Runtime
         names = [each.name for each in model.get_inputs()]

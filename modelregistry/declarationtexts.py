@@ -101,6 +101,8 @@ def declare_artifact(
     before = read_artifacts(text or b"", file)
     news = {"path": path, "type": type, "desc": description, "labels": list(labels) or None, "meta": meta}
     given = {key: value for key, value in news.items() if value}
+    if text is not None and name in before and _says(before[name], given):
+        return text
     source = (text or b"").decode("utf-8-sig")
     others = {key: value for key, value in before.items() if key != name}
     # What is only appended to leaves every line as it is. A flow-style file, say, has to be written anew.

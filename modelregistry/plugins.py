@@ -40,6 +40,9 @@ STORAGES = {
     "dvc": "modelregistry.artifacts.dvc:DvcStorage",
     "git": "modelregistry.artifacts.gitblob:GitBlobStorage",
 }
+ADDERS = {
+    "dvc": "modelregistry.artifacts.dvcadd:DvcAdder",
+}
 GIT = "git"
 BACKENDS = {
     GIT: "modelregistry.backends.git:GitBackend",
@@ -182,6 +185,17 @@ def loaders_for(path: Path, name: str, wanted: str | None) -> tuple[Loader, ...]
 def _near_loaders() -> tuple[Loader, ...]:
     ours = (loader for loader in _own_loaders() if loader.name not in _registered)
     return (*_registered.values(), *ours)
+
+
+def savers() -> tuple[Loader, ...]:
+    """The loaders that save objects too, those whose files hold pickles last."""
+    from modelregistry.loaders.base import Loader
+
+    near = _near_loaders()
+    taken = {loader.name for loader in near}
+    every = (*near, *(loader for loader in _plugged_loaders() if loader.name not in taken))
+    able = (loader for loader in every if type(loader).save is not Loader.save)
+    return tuple(sorted(able, key=lambda loader: loader.confines))
 
 
 _MADE_OF = {"scikit-learn": "sklearn"}

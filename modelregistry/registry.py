@@ -52,7 +52,7 @@ from modelregistry.listing import (
 from modelregistry.marks import Marks
 from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, check_model, version_key
 from modelregistry.pins import PinnedDigest, PinnedDigests
-from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, loaders_for, open_backend
+from modelregistry.plugins import ADDERS, BACKENDS, GIT, STORAGES, load_class, loaders_for, open_backend
 from modelregistry.privatefile import PrivateFile, home_folder
 from modelregistry.store import Store
 from modelregistry.summaries import Summaries, Summary, summarize
@@ -605,6 +605,100 @@ class Registry:
             warnings.warn(obstacle, RegistryWarning, stacklevel=2)
         assert change.version is not None
         return self._version(folded, change.version)
+
+    def log_model(
+        self,
+        obj: object,
+        model: str,
+        *,
+        path: str | None = None,
+        loader: str | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        example: object = None,
+        push_data: bool = True,
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Save a model from memory in a safe format, and register it: from a training script, say.
+
+        Its bytes go into the DVC cache, ``dvc.yaml`` declares it, a commit on the branch that is checked out has that and
+        nothing else, and the version is registered at that commit. What else is edited or staged stays as it is; files
+        of Git's that are edited are named in a warning and in the metadata (``uncommitted``), since the model may come
+        from them. On this machine it loads without a word, whatever the format. Nobody pushes the branch for you.
+
+        Estimators of scikit-learn's are written with skops, or with joblib where skops does not vouch for them; models of
+        CatBoost, Keras, LightGBM, sentence-transformers, spaCy, transformers and XGBoost by their own library; arrays by
+        their names as safetensors; ONNX graphs, and exported programs of PyTorch's, as such. What a format does not keep
+        is a warning.
+
+        Args:
+            obj: The model.
+            model: What it is called: ``churn``, or ``folder:churn`` where ``dvc.yaml`` is in a folder.
+            path: Where it is to be, relative to the Git root; left out: where ``dvc.yaml`` says, else ``models/`` beside
+                it, and the suffix of the format.
+            loader: The loader whose format it is to have. ``"joblib"`` and ``"pickle"`` make a pickle of anything.
+            version: An explicit version such as ``"v2.0.0"``.
+            bump: ``"major"``, ``"minor"`` or ``"patch"``, as of ``register``.
+            message: Why, for people.
+            metadata: What JSON can hold; what the bytes tell is added, as of ``register``.
+            example: Some rows of input: what was written is asked the same as the model, and must answer alike.
+            push_data: Push the bytes to the DVC remote, where the registration is published at once.
+            dry_run: Write nothing; the version comes back as it would be.
+
+        Raises:
+            InvalidInputError: No loader saves such an object, or not so; the message says how to keep it.
+            ConversionError: It can't be written, or answers otherwise then.
+            WorkingCopyError: Bare, on no branch, something is under way, or a file that would change has changes that
+                are not committed; or no DVC project.
+            RefusedError: DVC can't keep it there: it is the output of a step, for one.
+            MissingBytesError: The bytes could not be pushed. A note on the error says what stands.
+            MissingDependencyError: The library of the format is not installed.
+            WithdrawnError: These bytes were withdrawn.
+            VersionExistsError: The version has other bytes.
+        """
+        from modelregistry import changes
+        from modelregistry.logmodel import Wish, incoming, standing
+        from modelregistry.uncommitted import uncommitted
+
+        self._check_writable()
+        check_model(model)
+        said = changes.check_metadata(metadata or {})
+        shared = self._push and self._shared() is not None
+        wish = Wish(obj, model, path, loader, example, pushed=shared and push_data and not dry_run)
+        adder = load_class(ADDERS["dvc"])(self._repo)
+        with incoming(self._repo, self._declarations, adder, wish) as saved:
+            edited = uncommitted(self._repo, but=saved.path)
+            if edited:
+                said = {**edited.to_metadata(), **said}
+
+            def decide(history: History, writer: Writer) -> Change:
+                return changes.register(
+                    history,
+                    writer,
+                    rev=saved.base,
+                    content=saved.bytes,
+                    version=version,
+                    bump=bump,
+                    metadata=said,
+                )
+
+            folded, change = self._change(model, decide, message=message, dry_run=True)
+            notes = [saved.loses, change.note, edited.note if change.events else None]
+            for note in filter(None, notes):
+                warnings.warn(f"{model}: {note}", RegistryWarning, stacklevel=2)
+            assert saved.bytes.digest is not None and change.version is not None
+            if not dry_run:
+                Ledger().add(saved.bytes.digest)
+            if dry_run or not change.events:
+                return self._version(folded, change.version)
+            commit = saved.commit()
+        with standing(model, commit, saved.path):
+            return self.register(
+                model, path=saved.path, rev=commit, version=version, bump=bump, message=message, metadata=said,
+                push_data=push_data,
+            )  # fmt: skip
 
     def promote(
         self,

@@ -9,8 +9,6 @@ import os
 import posixpath
 import re
 import stat
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -22,6 +20,7 @@ from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storag
 from modelregistry.artifacts.dvcconfig import Project
 from modelregistry.artifacts.dvcfetch import Fetcher
 from modelregistry.artifacts.dvcoutputs import find_output
+from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
 from modelregistry.dvcfiles import ListedFile, Output, listing_md5, read_manifest
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
@@ -32,7 +31,6 @@ _ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
 _FEW_BYTES = 1 << 20
 _MAX_LISTING_BYTES = 128 << 20
 _EXTRAS = ("s3", "gs", "azure", "ssh")
-_importing = threading.Lock()
 _log = logging.getLogger("modelregistry")
 
 
@@ -273,9 +271,10 @@ class DvcStorage(Storage):
         Raises:
             MissingBytesError: The remote can't be written, or the project has no working copy.
         """
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-        from dvc_data.hashfile.hash_info import HashInfo
+        with importing_dvc():
+            from dvc.exceptions import DvcException
+            from dvc.repo import Repo
+            from dvc_data.hashfile.hash_info import HashInfo
 
         for group in self._groups(content.entries):
             origin = self._origin(group[0])
@@ -284,7 +283,7 @@ class DvcStorage(Storage):
             )
             objects = [HashInfo(*address.split(":", 1)) for address in addresses]
             try:
-                with Repo(origin.project.base) as repo:
+                with Repo(origin.project.base) as repo, without_bars():
                     repo.cloud.push(objects, remote=origin.remote)
             except DvcException as error:
                 raise MissingBytesError(
@@ -444,21 +443,8 @@ def _opened(name: str, remotes: dict[str, dict[str, str]]) -> Iterator[tuple[Any
     """DVC's file system for a remote, and the path of its top."""
     from fsspec.asyn import sync
 
-    with _importing:
-        # Importing DVC puts handlers on its loggers, mutes asyncio's and wraps the standard streams: for a
-        # command line that is fine, in a library it would be rude. What the caller imported stays as it is.
-        loggers = [
-            logging.getLogger(each) for each in ("dvc", "dvc_objects", "dvc_data", "asyncio", "aiohttp")
-        ]
-        before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
-        streams = None if "dvc" in sys.modules else (sys.stdout, sys.stderr)
+    with importing_dvc():
         from dvc.fs import get_cloud_fs
-
-        if streams is not None:
-            sys.stdout, sys.stderr = streams
-            for logger, level, handlers in before:
-                logger.setLevel(level)
-                logger.handlers[:] = handlers
     kind, options, top = get_cloud_fs({"core": {}, "remote": remotes}, name=name)
     # In a worktree remote, what is addressed by its hash is apart from the files themselves.
     filesystem = kind(**options)

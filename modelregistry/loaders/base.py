@@ -140,6 +140,34 @@ class Loader(ABC):
         called = bool(self.suffixes) and name.lower().endswith(self.suffixes)
         return Likeness.SUFFIX if called and path.is_file() else Likeness.NONE
 
+    # -- saving --------------------------------------------------------------------------------------------
+
+    def saves(self, model: object) -> bool:
+        """Whether this is a format to keep such an object in. Imports nothing: see ``is_of``."""
+        return False
+
+    def suffix_for(self, model: object) -> str:
+        """What a file with the object is called; empty where it is a folder."""
+        return self.suffixes[0] if self.suffixes else ""
+
+    def loses(self, model: object) -> str | None:
+        """What of the object the format does not keep, in a few words; None where it keeps all that matters."""
+        return None
+
+    def save(self, model: object, path: Path) -> None:
+        """Write the object as a file, or a folder, that ``load`` reads.
+
+        Args:
+            model: The object.
+            path: Where to; nothing is there yet, and the folder around it is.
+
+        Raises:
+            MissingDependencyError: The library behind the loader is not installed.
+        """
+        raise NotImplementedError(f"loader {self.name!r} saves nothing")
+
+    # -- around the library --------------------------------------------------------------------------------
+
     @contextmanager
     def importing(self) -> Iterator[None]:
         """Around the import of the library behind it: what is missing is an error that says what to install.
@@ -204,6 +232,25 @@ def head(path: Path, size: int) -> bytes:
         return b""
     with path.open("rb") as file:
         return file.read(size)
+
+
+def is_of(model: object, package: str, *names: str) -> bool:
+    """Whether the object is of one of these classes of a package, or of a subclass; imports nothing.
+
+    Args:
+        model: The object.
+        package: The package that the classes are in, however deep.
+        names: The names of the classes.
+    """
+    return any(
+        each.__name__ in names and each.__module__.partition(".")[0] == package
+        for each in type(model).__mro__
+    )
+
+
+def is_own(model: object, package: str) -> bool:
+    """Whether the class of the object is the package's own, and no subclass that somebody made."""
+    return type(model).__module__.partition(".")[0] == package
 
 
 class UntrustedNamesError(Exception):

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head
+from modelregistry.loaders.base import (
+    Description,
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    head,
+    is_of,
+    is_own,
+)
 from modelregistry.modelsignature import Column, ModelSignature
 
 _HEAD = b"CBM1"
@@ -81,6 +91,15 @@ class CatBoostLoader(Loader):
                 model = catboost.to_regressor(model)
         loaded: object = model
         return loaded
+
+    def saves(self, model: object) -> bool:
+        """Its models, whatever they are for."""
+        return is_own(model, "catboost") and is_of(model, "catboost", "CatBoost")
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it."""
+        trained: Any = model
+        trained.save_model(str(path), format="cbm")
 
     def _check(self, path: Path) -> None:
         self.check_file(path)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import IO, Any
 
 from modelregistry.environment import installed
-from modelregistry.loaders.base import Description
+from modelregistry.loaders.base import Description, is_of, is_own
 from modelregistry.modelsignature import Column, ModelSignature
 
 _SCIKIT_LEARN = "scikit-learn"
@@ -22,6 +22,7 @@ _MODULES = {
     b"xgboost.": "xgboost",
 }
 """How a file names what it is made of, and the distributions that these are."""
+_APART = ("catboost", "lightgbm", "xgboost")
 _MOST_COLUMNS = 200
 """Of more columns the names are left out: a registration has to fit into a tag."""
 _MOST_READ = 512 << 20
@@ -34,6 +35,11 @@ _PICKLED = re.compile(
 )
 _IN_SCHEMA = re.compile(rb'"_sklearn_version": \{[^{}]{0,200}?"content": "\\"(?P<text>[0-9][\w.+]{1,40})\\""')
 _VERSION = re.compile(r"\d+\.\d+[\w.+]*", re.ASCII)
+
+
+def is_estimator(model: object) -> bool:
+    """Whether it is an estimator or a pipeline in the manner of scikit-learn's, of a package without a format of its own."""
+    return is_of(model, "sklearn", "BaseEstimator") and not any(is_own(model, each) for each in _APART)
 
 
 def signature_of(model: object) -> ModelSignature | None:

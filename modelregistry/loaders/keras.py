@@ -19,6 +19,7 @@ from modelregistry.loaders.base import (
     Permit,
     Tier,
     UntrustedNamesError,
+    is_of,
 )
 
 _CONFIG, _METADATA = "config.json", "metadata.json"
@@ -136,6 +137,15 @@ class KerasLoader(Loader):
                 link, custom_objects=named, compile=False, safe_mode=not permit.code
             )
         return model
+
+    def saves(self, model: object) -> bool:
+        """Models of Keras 3."""
+        return is_of(model, "keras", "Model")
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it."""
+        trained: Any = model
+        trained.save(path)
 
     def _asked(self, path: Path) -> set[tuple[str, str]]:
         """What the configuration names and nobody here vouches for, and as what it was registered."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head
+from modelregistry.loaders.base import (
+    Description,
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    head,
+    is_of,
+    is_own,
+)
 from modelregistry.modelsignature import Column, ModelSignature
 
 _HEAD = b"tree\n"
@@ -73,6 +83,29 @@ class LightGBMLoader(Loader):
             text = lightgbmtrees.checked(path.read_bytes())
             booster: object = lightgbm.Booster(model_str=text.decode())
         return booster
+
+    def saves(self, model: object) -> bool:
+        """Boosters, dressed as estimators of scikit-learn's or not."""
+        return is_own(model, "lightgbm") and is_of(model, "lightgbm", "Booster", "LGBMModel")
+
+    def suffix_for(self, model: object) -> str:
+        """As LightGBM's own pages call it."""
+        return ".txt"
+
+    def loses(self, model: object) -> str | None:
+        """The dress of scikit-learn's."""
+        if is_of(model, "lightgbm", "Booster"):
+            return None
+        name = type(model).__name__
+        return (
+            f"that it is a {name}: it loads as a Booster, whose predict gives probabilities for a classifier"
+        )
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it."""
+        dressed: Any = model
+        booster = dressed.booster_ if is_of(model, "lightgbm", "LGBMModel") else dressed
+        booster.save_model(path)
 
     def _check(self, path: Path) -> None:
         self.check_file(path)

@@ -6,10 +6,10 @@ import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from modelregistry.errors import UnknownFormatError
-from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head
+from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head, is_of
 from modelregistry.loaders.folders import contained
 from modelregistry.modelsignature import Column, ModelSignature
 
@@ -107,6 +107,15 @@ class OnnxLoader(Loader):
                 str(file), options, providers=wanted, enable_fallback=0
             )
         return session
+
+    def saves(self, model: object) -> bool:
+        """Graphs in memory, as the package ``onnx`` has them."""
+        return is_of(model, "onnx", "ModelProto")
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it, all in one file."""
+        graph: Any = model
+        path.write_bytes(graph.SerializeToString())
 
     def _file(self, path: Path) -> Path:
         if not path.is_dir():

@@ -21,7 +21,7 @@ from modelregistry.loaders.base import (
 )
 from modelregistry.loaders.soundparts import UnsoundError
 from modelregistry.loaders.streams import COMPRESSED, Source
-from modelregistry.loaders.unpickling import CallersError, load_confined, load_freely, names_outside
+from modelregistry.loaders.unpickling import CallersError, dump, load_confined, load_freely, names_outside
 from modelregistry.modelsignature import ModelSignature
 
 _ZIP = b"PK\x03\x04"
@@ -142,6 +142,15 @@ class PickleLoader(Loader):
         with path.open("rb") as file:
             return load_freely(file)
 
+    def suffix_for(self, model: object) -> str:
+        """``.pkl``."""
+        return ".pkl"
+
+    def save(self, model: object, path: Path) -> None:
+        """Write any object; whether others can load it shows when it is registered."""
+        with path.open("wb") as file:
+            dump(model, file)
+
 
 class JoblibLoader(PickleLoader):
     """What ``joblib.dump`` writes, compressed or not, whatever it is called."""
@@ -158,3 +167,25 @@ class JoblibLoader(PickleLoader):
         except ImportError as error:
             raise MissingDependencyError(f"the file needs joblib: pip install {self.requires!r}") from error
         return cast("object", joblib.load(path))
+
+    def saves(self, model: object) -> bool:
+        """Estimators of scikit-learn's."""
+        return estimators.is_estimator(model)
+
+    def suffix_for(self, model: object) -> str:
+        """``.joblib``."""
+        return ".joblib"
+
+    def save(self, model: object, path: Path) -> None:
+        """Write any object; whether others can load it shows when it is registered.
+
+        Raises:
+            MissingDependencyError: joblib is not installed.
+        """
+        try:
+            import joblib
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"to write it needs joblib: pip install {self.requires!r}"
+            ) from error
+        joblib.dump(model, path)

@@ -17,6 +17,8 @@ from modelregistry.loaders.base import (
     Permit,
     Tier,
     UntrustedNamesError,
+    is_of,
+    is_own,
 )
 from modelregistry.loaders.folders import contained
 
@@ -104,6 +106,18 @@ class SentenceTransformersLoader(Loader):
                 model_kwargs={} if permit.code else {"use_safetensors": True},
             )
         return model
+
+    def saves(self, model: object) -> bool:
+        """A ``SentenceTransformer``."""
+        return is_own(model, "sentence_transformers") and is_of(
+            model, "sentence_transformers", "SentenceTransformer"
+        )
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it, with weights as safetensors."""
+        trained: Any = model
+        with hubfolders.quiet():
+            trained.save(str(path), create_model_card=False, safe_serialization=True)
 
 
 def _code(folder: Path) -> Iterator[str]:

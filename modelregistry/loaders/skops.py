@@ -59,7 +59,11 @@ class SkopsLoader(Loader):
         """What an estimator tells."""
         return estimators.signature_of(model)
 
-    def write(self, model: object, path: Path) -> None:
+    def saves(self, model: object) -> bool:
+        """Estimators of scikit-learn's."""
+        return estimators.is_estimator(model)
+
+    def save(self, model: object, path: Path) -> None:
         """Write the object as such a file.
 
         Raises:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
+from modelregistry.loaders.base import (
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    UntrustedNamesError,
+    is_of,
+)
 
 
 class SpacyLoader(Loader):
@@ -39,3 +47,12 @@ class SpacyLoader(Loader):
             import spacy
         pipeline: object = spacy.load(path)
         return pipeline
+
+    def saves(self, model: object) -> bool:
+        """Pipelines."""
+        return is_of(model, "spacy", "Language")
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it."""
+        pipeline: Any = model
+        pipeline.to_disk(path)

@@ -9,7 +9,16 @@ from threading import Lock
 from typing import Any, ClassVar
 
 from modelregistry.loaders import zips
-from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError, head
+from modelregistry.loaders.base import (
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    UntrustedNamesError,
+    head,
+    is_of,
+)
 
 _ZIP = b"PK\x03\x04"
 _BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -85,6 +94,28 @@ class TorchLoader(Loader):
                         raise UntrustedNamesError((refused[1],)) from error
                     allowed.add(refused[1])
 
+    def saves(self, model: object) -> bool:
+        """Exported programs, and tensors by their names."""
+        if is_of(model, "torch", "ExportedProgram"):
+            return True
+        return isinstance(model, dict) and bool(model) and all(map(_is_tensor, model.items()))
+
+    def suffix_for(self, model: object) -> str:
+        """``.pt2`` of a program, ``.pt`` of tensors."""
+        return ".pt2" if is_of(model, "torch", "ExportedProgram") else ".pt"
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it.
+
+        Raises:
+            MissingDependencyError: PyTorch is not installed, or too old to be safe.
+        """
+        torch = self._library()
+        if is_of(model, "torch", "ExportedProgram"):
+            torch.export.save(model, path)
+        else:
+            torch.save(model, path)
+
     def _freely(self, torch: Any, path: Path) -> object:
         kind = _kind(path)
         program: object
@@ -100,6 +131,10 @@ class TorchLoader(Loader):
         with self.importing():
             import torch
         return torch
+
+
+def _is_tensor(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and is_of(item[1], "torch", "Tensor")
 
 
 def _kind(path: Path) -> str | None:

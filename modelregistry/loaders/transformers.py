@@ -15,6 +15,8 @@ from modelregistry.loaders.base import (
     Permit,
     Tier,
     UntrustedNamesError,
+    is_of,
+    is_own,
 )
 
 _PROCESSORS = ("tokenizer*", "vocab.*", "*.model", "*processor_config.json")
@@ -88,6 +90,20 @@ class TransformersLoader(Loader):
             if any(next(path.glob(pattern), None) for pattern in _PROCESSORS):
                 processor = transformers.AutoProcessor.from_pretrained(path, **options)
         return Pretrained(model, processor)
+
+    def saves(self, model: object) -> bool:
+        """A model of transformers' own, alone or with its tokenizer or processor: ``(model, tokenizer)``."""
+        first = model[0] if isinstance(model, tuple) and len(model) == 2 else model
+        return is_own(first, "transformers") and is_of(first, "transformers", "PreTrainedModel")
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it, with weights as safetensors."""
+        pair: Any = model if isinstance(model, tuple) else (model, None)
+        trained, processor = pair
+        with hubfolders.quiet():
+            trained.save_pretrained(path, safe_serialization=True)
+            if processor is not None:
+                processor.save_pretrained(path)
 
     def _check(self, path: Path) -> None:
         if not (path / "config.json").is_file():

@@ -84,6 +84,11 @@ def load_freely(file: IO[bytes]) -> object:
     return pickle.load(file)
 
 
+def dump(model: object, file: IO[bytes]) -> None:
+    """Write any object."""
+    pickle.dump(model, file, protocol=5)
+
+
 def _encode(text: str, encoding: str) -> bytes:
     if encoding not in {
         "latin1",

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head
+from modelregistry.loaders.base import (
+    Description,
+    Inspection,
+    Likeness,
+    Loader,
+    Permit,
+    Tier,
+    head,
+    is_of,
+    is_own,
+)
 from modelregistry.modelsignature import Column, ModelSignature
 
 _JSON = re.compile(rb'\s*\{\s*"(learner|version)"\s*:')
@@ -73,6 +83,22 @@ class XGBoostLoader(Loader):
         """
         kind = _ESTIMATOR.search(head(path, _END))
         return self._loaded(path, f"XGB{kind[1].decode().capitalize()}" if kind else "Booster")
+
+    def saves(self, model: object) -> bool:
+        """Boosters, dressed as estimators of scikit-learn's or not."""
+        return is_own(model, "xgboost") and is_of(model, "xgboost", "Booster", "XGBModel")
+
+    def loses(self, model: object) -> str | None:
+        """The kind of estimator, where the file has no word for it."""
+        name = type(model).__name__
+        if name in {"Booster", "XGBClassifier", "XGBRegressor", "XGBRanker"}:
+            return None
+        return f"that it is a {name}: it loads as what such a file can tell of"
+
+    def save(self, model: object, path: Path) -> None:
+        """Write it, as JSON if the file is called so, else as UBJSON."""
+        booster: Any = model
+        booster.save_model(path)
 
     def _loaded(self, path: Path, class_: str) -> object:
         self._check(path)

@@ -1,0 +1,201 @@
+"""Puts files and folders into the cache of a DVC project, as ``dvc add`` does, and leaves the project's own files alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import posixpath
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
+from modelregistry.errors import CacheError, RefusedError, WorkingCopyError
+from modelregistry.gitrepo import GitRepo
+
+_SCRATCH = "modelregistry-"
+
+
+class DvcAdder:
+    """Brings bytes into the DVC projects of a working copy.
+
+    What is in the cache and in no ``.dvc`` file does no harm, so a call that is killed leaves nothing to mend.
+
+    Args:
+        repo: The repository.
+    """
+
+    def __init__(self, repo: GitRepo) -> None:
+        self._repo = repo
+        # DVC follows links to its project, and takes what is not below that for somewhere else.
+        self._root = Path(os.path.realpath(repo.root)) if repo.root is not None else None
+
+    def check(self, path: str, *, pushed: bool = False) -> None:
+        """Refuse what could not be added, before anything is made.
+
+        Args:
+            path: Where the file or folder is to be, from the Git root.
+            pushed: Whether it will be pushed to the project's remote.
+
+        Raises:
+            WorkingCopyError: No DVC project there; or something lies there whose bytes are in no cache, so that it
+                would be lost.
+            RefusedError: The project keeps it in another way, as the output of a step for one; or it has no remote; or
+                another DVC is at work there.
+        """
+        with self._opened(path) as project:
+            out = _output(project, self._place(path))
+            if pushed and not project.config["core"].get("remote") and not out.remote:
+                raise RefusedError(
+                    f"{path!r} can't be pushed: the DVC project has no default remote: 'dvc remote add -d NAME URL'"
+                )
+            if not _is_kept(out):
+                raise WorkingCopyError(
+                    f"at {path!r} lies something whose bytes DVC does not have: 'dvc add' or 'dvc commit' it, or move "
+                    "it away"
+                )
+
+    def add(self, path: str, source: Path) -> bytes:
+        """Put ``source`` into the cache; returns the text of the ``.dvc`` file by which it is at ``path``.
+
+        What such a file says already, a description for one, stays.
+
+        Args:
+            path: Where the file or folder is to be, from the Git root.
+            source: Where it lies, in or out of the repository. It stays there.
+
+        Raises:
+            WorkingCopyError: No DVC project there.
+            RefusedError: As of ``check``.
+            CacheError: The cache can't be written.
+        """
+        with self._opened(path) as project, without_bars():
+            from dvc.stage.serialize import to_single_stage_file
+            from dvc.utils.serialize import dumps_yaml
+
+            out = _output(project, self._place(path))
+            out.update_legacy_hash_name(force=True)
+            try:
+                out.transfer(os.fspath(source), no_progress_bar=True)
+            except OSError as error:
+                raise CacheError(
+                    error.errno or 0, f"{path!r} can't be put into the DVC cache: {error}"
+                ) from error
+            text: str = dumps_yaml(to_single_stage_file(out.stage))
+            return text.encode()
+
+    def place(self, path: str) -> None:
+        """Have what the ``.dvc`` file says lie at ``path``, as ``dvc checkout`` does.
+
+        Raises:
+            WorkingCopyError: It can't be written.
+            RefusedError: Another DVC is at work there.
+        """
+        with self._opened(path) as project, without_bars():
+            from dvc.exceptions import CheckoutError
+
+            try:
+                project.checkout(targets=[f"{self._place(path)}.dvc"], force=True)
+            except (CheckoutError, OSError) as error:
+                raise WorkingCopyError(
+                    f"{path!r} can't be written ({error}): 'dvc checkout {path}.dvc' once it can"
+                ) from error
+
+    @contextmanager
+    def scratch(self, path: str) -> Iterator[Path]:
+        """A folder of the project that Git does not see, for as long as the body runs; those of killed calls go."""
+        top = self._project(path) / ".dvc" / "tmp"
+        top.mkdir(exist_ok=True)
+        for left in top.glob(f"{_SCRATCH}*"):
+            _remove_if_left(left)
+        folder = top / f"{_SCRATCH}{secrets.token_hex(8)}"
+        folder.mkdir()
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go of when this process ends, however it does
+            folder.mkdir(exist_ok=True)  # between the two it may have been taken for one that was left
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _place(self, path: str) -> Path:
+        if self._root is None:
+            raise WorkingCopyError(
+                f"{os.fspath(self._repo.git_dir)!r} is bare: DVC adds files of a working copy"
+            )
+        return self._root / path
+
+    def _project(self, path: str) -> Path:
+        """The folder of the DVC project that ``path`` is in."""
+        folder = posixpath.dirname(path)
+        while not (place := self._place(folder)).joinpath(".dvc").is_dir():
+            if not folder:
+                raise WorkingCopyError(
+                    f"{path!r} is in no DVC project: run 'dvc init' in {os.fspath(place)!r} and commit what it makes"
+                )
+            folder = posixpath.dirname(folder)
+        return place
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[Any]:
+        """The project, which no other DVC changes meanwhile."""
+        top = self._project(path)
+        with importing_dvc():
+            from dvc.exceptions import DvcException
+            from dvc.lock import LockError
+            from dvc.repo import Repo, lock_repo
+        try:
+            with Repo(os.fspath(top)) as project, lock_repo(project):
+                yield project
+        except LockError as error:
+            raise RefusedError(
+                f"another DVC is at work in {os.fspath(top)!r}: try again once it is done"
+            ) from error
+        except DvcException as error:
+            raise RefusedError(f"DVC can't keep {path!r}: {' '.join(str(error).split())}") from error
+
+
+def _output(project: Any, place: Path) -> Any:
+    """The output that ``place`` is in its own ``.dvc`` file, whether that exists or not."""
+    from dvc.repo.add import get_or_create_stage, translate_graph_error
+
+    place.parent.mkdir(
+        parents=True, exist_ok=True
+    )  # DVC asks for the folder, and an empty one is nothing to Git
+    stage, _ = get_or_create_stage(project, os.fspath(place))
+    if stage.deps or stage.path != f"{place}.dvc":
+        raise RefusedError(
+            f"{place.name!r} is kept by {stage.relpath!r}, which says where it comes from: choose another path"
+        )
+    with translate_graph_error([stage]):
+        project.check_graph(stages=[stage])
+    return stage.outs[0]
+
+
+def _is_kept(out: Any) -> bool:
+    """Whether nothing would be lost if what lies at the place of an output went: DVC's cache has it, or it is nothing."""
+    if not os.path.lexists(out.fs_path):
+        return True
+    with without_bars():
+        _, _, found = out._build(
+            out.cache, out.fs_path, out.fs, "md5", ignore=out.dvcignore, dry_run=True, no_progress_bar=True
+        )
+    ids = [item.value for _, _, item in found] if found.hash_info.isdir else [found.hash_info.value]
+    return all(out.cache.exists(each) for each in ids)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove the folder, unless the process that made it lives."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
