@@ -66,7 +66,7 @@ def test_what_was_read_of_a_mirror_is_there_offline_and_the_rest_says_what_it_la
     assert offline.get("churn#current").local_path().read_text() == '{"churn": 0}'
     other = offline.get("churn", version="v0.1.1")
     assert other.source_rev
-    with pytest.raises(mr.RemoteError, match="offline=True, and . files"):
+    with pytest.raises(mr.RemoteError, match=r"offline=True, and \d files"):
         other.local_path()
 
 
