@@ -461,6 +461,11 @@ def test_a_remote_that_can_t_be_reached_says_which_and_why(repo: GitRepo, tmp_pa
     assert caught.value.status == 128
 
 
+def facts_of(error: GitError) -> tuple[object, ...]:
+    assert error.status and error.stderr and error.arguments
+    return error.arguments, error.stdout, error.stderr, error.status
+
+
 @pytest.mark.parametrize(("here", "there"), [("a", "a/b"), ("a/b", "a")])
 @pytest.mark.parametrize("differs", [False, True], ids=["", "one is another here"])
 def test_references_that_can_t_be_side_by_side_are_told_as_such_and_not_as_a_remote_out_of_reach(
@@ -503,6 +508,9 @@ def test_objects_that_can_t_be_written_here_are_told_as_such(
         with pytest.raises(GitError, match=r"has can't be kept here: .*has room") as caught:
             call()
         assert not isinstance(caught.value, RemoteError)
+        cause = caught.value.__cause__
+        assert isinstance(cause, GitError)
+        assert facts_of(caught.value) == facts_of(cause)
         assert repr(repo) in str(caught.value)
 
 
@@ -905,6 +913,36 @@ def test_what_lost_its_place_is_set_aside_with_what_came_after_it_and_nothing_el
     }
     with warnings.catch_warnings(action="error"):
         assert staged.settle().synced == ((), ())
+
+
+def test_what_nobody_here_had_seen_is_told_once_it_is_published_and_echoes_are_not(
+    folder: Path, repo: GitRepo, hub: Path, staged: Sharing, assigned: Maker
+) -> None:
+    seen, unseen, echo = assigned(1), assigned(2, model="risk"), assigned(3, model="fraud", echo_of="e")
+    lost = assigned(4, model="late")
+    assert staged.append(*seen, event_id="e")
+    for tag, oid in (unseen, echo, lost):  # as a push leaves them whose outcome is unknown
+        repo.change_refs(create={f"{PENDING}/{oid}/{tag}": oid}, delete={})
+    give(folder, hub, *assigned(5, model="late"))
+    with pytest.warns(RegistryWarning, match=lost[0]):
+        settled = staged.settle()
+    assert settled.synced == ((seen[0], unseen[0], echo[0]), (lost[0],))
+    assert settled.revealed == (unseen[0],)
+    assert staged.settle().revealed == ()
+
+
+def test_what_waits_is_published_only_once_it_may_be(
+    repo: GitRepo, remote: GitRemote, assigned: Maker, event: Callable[..., tuple[Event, str]]
+) -> None:
+    asked: list[Event] = []
+    staged = Sharing(repo, remote, staged=True, admit=asked.append)
+    made, oid = event(Registered, 1, version="v1.0.0")
+    later = assigned(2)
+    for tag, each in ((made.source, oid), later):
+        assert staged.append(tag, each, event_id="e")
+    assert not asked
+    assert staged.settle().synced == ((made.source, later[0]), ())
+    assert [(each.model, each.source) for each in asked] == [("churn", made.source), ("churn", later[0])]
 
 
 def test_what_a_rule_of_the_host_forbids_is_set_aside_with_its_words(
