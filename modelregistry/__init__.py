@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from modelregistry.loading import download, load_model
     from modelregistry.names import Reference
     from modelregistry.plugins import migrate, open_backend, register_loader
+    from modelregistry.refevent import event_from_ref
     from modelregistry.registry import Registry
     from modelregistry.version import ModelVersion
 
@@ -81,6 +82,7 @@ _HOMES = {
     "Reference": "names",
     "Registry": "registry",
     "download": "loading",
+    "event_from_ref": "refevent",
     "follow": "following",
     "load_model": "loading",
     "migrate": "plugins",
@@ -139,6 +141,7 @@ __all__ = [
     "WorkingCopyError",
     "__version__",
     "download",
+    "event_from_ref",
     "follow",
     "load_model",
     "migrate",

@@ -78,3 +78,8 @@ elsewhere = mr.Registry(".", backend=log)
 mr.Registry(".", backend="git")
 assert_type(elsewhere.copy_log("git").events, int)
 assert_type(registry.mirror(log).left, tuple[str, ...])
+
+told = mr.event_from_ref("refs/tags/churn#current#3", registry=Path("."))
+assert_type(told.version, str | None)
+assert_type(told.outputs, Mapping[str, str])
+assert_type(told.write_github_output(), None)
