@@ -243,6 +243,15 @@ class ContentReader:
         found, _ = self._verified(version, path, verify, None)
         return open(found, "rb")
 
+    def objects(self, version: ModelVersion, *, progress: Progress = None) -> Mapping[str, Path | bytes]:
+        """What has to travel beside the Git history: verified files, or their bytes, by where the storage keeps them."""
+        place = self.local_path(version, verify="always", progress=progress)
+        content = self._locate(version.rev, version.path)
+        files = {
+            entry.path: place / entry.path if content.is_directory else place for entry in content.entries
+        }
+        return self._storages[content.storage].objects(content, version.rev, files)
+
     def download(
         self,
         version: ModelVersion,

@@ -16,8 +16,11 @@ from modelregistry.yamltext import as_list, as_mapping, decoded_text, is_null, p
 
 _MAX_LISTING_BYTES = 128 << 20
 _MAX_LISTED = 500_000
+CARRIED = "dvc"
+"""The folder of a bare repository in which the objects lie that a bundle brought: laid out as a remote of DVC's."""
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+_ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -418,6 +421,16 @@ def listing_md5(files: Sequence[ListedFile]) -> str:
         ({"md5": file.md5, "relpath": file.path} for file in files), key=lambda item: item["relpath"]
     )
     return hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+
+def object_path(address: str) -> str | None:
+    """Where DVC keeps an object (``md5:…``), in a cache as in a remote; None for what is no address of DVC's."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        return None
+    kind, oid = match.groups()
+    # DVC 2 had no folder for the algorithm.
+    return f"{oid[:2]}/{oid[2:]}" if kind == "md5-dos2unix" else f"files/md5/{oid[:2]}/{oid[2:]}"
 
 
 def _check_listing(files: Sequence[ListedFile], path: str) -> None:

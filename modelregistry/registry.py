@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
@@ -64,6 +65,7 @@ from modelregistry.version import ModelVersion
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
     from modelregistry.artifacts.base import Content
+    from modelregistry.bundling import Bundled
     from modelregistry.cache import Cache
     from modelregistry.changes import Change, Writer
     from modelregistry.comparison import Comparison
@@ -72,7 +74,9 @@ if TYPE_CHECKING:
     from modelregistry.gitmirror import GitMirror
     from modelregistry.grant import Grant
     from modelregistry.impact import Affected
+    from modelregistry.progress import Progress
     from modelregistry.signers import Signers
+    from modelregistry.unbundling import Unbundled
     from modelregistry.verified import VerifiedBackend
     from modelregistry.writing import Decide, Pin, Sign
 
@@ -1039,6 +1043,78 @@ class Registry:
         if found.identity == self._log.identity:
             raise InvalidInputError(f"the log is kept at {found.identity!r} already")
         return found
+
+    # -- carrying it elsewhere -----------------------------------------------------------------------------
+
+    def bundle(
+        self,
+        references: Iterable[str | ModelVersion],
+        file: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress = None,
+    ) -> Bundled:
+        """Put versions into one file, for a place that no network leads to: ``unbundle`` makes a registry of it there.
+
+        In it are the verified bytes of these versions and of no others; all events of their models, as they are, with
+        their signatures; and the Git history up to the commits of these events and to the head of the default branch.
+        What is plainly in Git is in that history, whichever model it is of. The same registry gives the same file.
+
+        Args:
+            references: The versions, as ``get`` takes or gives them.
+            file: The file to write, in a folder that is there.
+            overwrite: Replace a file that is there.
+            progress: Who is told while missing bytes are fetched.
+
+        Raises:
+            NotFoundError: No such model, version, or holder of the stage.
+            WithdrawnError: A version was withdrawn.
+            RefusedError: Events wait here to be published, this clone is shallow, or the team's settings say that the log
+                is kept in a database.
+            InvalidInputError: No version, or the file is there already or can't be written.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+        """
+        from modelregistry.bundling import bundle
+
+        wanted = [references] if isinstance(references, str) else references
+        versions = [each if isinstance(each, ModelVersion) else self.get(each) for each in wanted]
+        models = sorted({version.name for version in versions})
+        if waiting := [event.source for event in self._backend.pending() if event.model in models]:
+            raise RefusedError(
+                f"nothing was written: {waiting[0]!r} waits here to be published, and may lose its place: sync() first"
+            )
+        return bundle(
+            self._repo, versions, [self._log.read(model, records=True) for model in models], Path(file),
+            in_tags=self._in_tags, objects=partial(self._content.objects, progress=progress), overwrite=overwrite,
+        )  # fmt: skip
+
+    @staticmethod
+    def unbundle(
+        file: str | os.PathLike[str], to: str | os.PathLike[str], *, dry_run: bool = False
+    ) -> Unbundled:
+        """Make a registry of a bundle, or bring the one that an earlier bundle made up to date.
+
+        It is a bare repository: open it by its path, clone it, or serve it. The bytes lie in its folder ``dvc``, laid out
+        as a DVC remote. Every byte of the file is checked before anything is written; a new repository is there at once;
+        in one that is there, events come one after the other, so that who reads meanwhile sees the registry as it was at
+        some moment, and after a crash another call goes on. Nothing in a bundle counts as made here.
+
+        Args:
+            file: What ``bundle`` wrote.
+            to: The repository.
+            dry_run: Check it, say what would come, and write nothing.
+
+        Raises:
+            InvalidFileError: It is no whole bundle, or not what it says.
+            IntegrityError: Bytes of it were changed.
+            ConflictError: The repository has other events, or another history, in the place of what is in the bundle.
+            RefusedError: The bundle is of another registry, or ``to`` is no bare repository.
+            InvalidInputError: The bundle can't be read, or the repository can't be written.
+        """
+        from modelregistry.unbundling import unbundle
+
+        return unbundle(Path(file), Path(to), dry_run=dry_run)
 
     # -- reading, inside -----------------------------------------------------------------------------------
 

@@ -115,6 +115,19 @@ class Storage(ABC):
         """
         del content
 
+    def objects(self, content: Content, rev: str, files: Mapping[str, Path]) -> Mapping[str, Path | bytes]:
+        """What has to travel beside the Git history for others to find the artifact; nothing where Git has it all.
+
+        Args:
+            content: The artifact.
+            rev: The commit it was located at.
+            files: Where its verified files lie, by their path in it.
+
+        Returns:
+            Files, or their bytes, by where the storage keeps them.
+        """
+        return {}
+
     def cached(self, address: str, file: str, rev: str) -> Path | None:
         """Where bytes lie on this machine already (unverified), by what records them; None where they don't.
 

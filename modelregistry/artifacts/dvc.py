@@ -9,7 +9,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,12 +22,11 @@ from modelregistry.artifacts.dvcfetch import Fetcher
 from modelregistry.artifacts.dvcoutputs import find_output
 from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
-from modelregistry.dvcfiles import ListedFile, Output, listing_md5, read_manifest
+from modelregistry.dvcfiles import CARRIED, ListedFile, Output, listing_md5, object_path, read_manifest
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.privatefile import make_private
 
-_ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
 _FEW_BYTES = 1 << 20
 _MAX_LISTING_BYTES = 128 << 20
 _EXTRAS = ("s3", "gs", "azure", "ssh")
@@ -117,7 +116,11 @@ class DvcStorage(Storage):
         return Content(self.name, path, tuple(entries), is_directory, address)
 
     def _listing(self, origin: _Origin, entry: Entry) -> Sequence[ListedFile]:
-        """The files of a directory output: from what we kept, from the cache, or from the remote.
+        """The files of a directory output."""
+        return read_manifest(self._listing_text(origin, entry), entry.path.rstrip("/"))
+
+    def _listing_text(self, origin: _Origin, entry: Entry) -> bytes:
+        """What lists them: from what we kept, from the cache, or from the remote.
 
         It is kept in any case: the files may stay here longer than in either of the two.
         """
@@ -126,7 +129,7 @@ class DvcStorage(Storage):
         kept = self._home / "listings" / md5
         with suppress(OSError):
             if _md5(data := _read_listing(kept, entry)) == md5:
-                return read_manifest(data, entry.path.rstrip("/"))
+                return data
         place = self.find(entry)
         data = _read_listing(place, entry) if place is not None else self._fetch_listing(entry)
         if (found := _md5(data)) != md5:
@@ -143,7 +146,21 @@ class DvcStorage(Storage):
             temporary = kept.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
             temporary.write_bytes(data)
             temporary.replace(kept)
-        return read_manifest(data, entry.path.rstrip("/"))
+        return data
+
+    def objects(self, content: Content, rev: str, files: Mapping[str, Path]) -> Mapping[str, Path | bytes]:
+        """The objects that DVC keeps of an artifact: its files, and the listing that leads to them."""
+        found: dict[str, Path | bytes] = {}
+        for entry in content.entries:
+            if name := object_path(entry.address):
+                found[name] = files[entry.path]
+        output = find_output(self._repo, rev, content.path)
+        if output is not None and output.out.md5 and output.out.is_directory and not output.out.files:
+            address = f"{'md5-dos2unix' if output.out.legacy else 'md5'}:{output.out.md5}"
+            listing = Entry(f"{output.path}/", address)
+            if name := object_path(address):
+                found[name] = self._listing_text(_Origin(self._project, output, rev), listing)
+        return found
 
     def _fetch_listing(self, entry: Entry) -> bytes:
         found: list[bytes] = []
@@ -185,20 +202,26 @@ class DvcStorage(Storage):
         return Project(root, None, root is not None)
 
     def find(self, entry: Entry) -> Path | None:
-        """Where the bytes lie in the cache of the DVC project (unverified), or None."""
-        return self._in_cache(entry.address, self._origin(entry).project)
+        """Where the bytes lie in the cache of the DVC project, or came with a bundle (unverified), or None."""
+        place = self._in_folder(entry.address, self._origin(entry).project.cache)
+        return place if place is not None else self._in_folder(entry.address, self._carried)
 
     def cached(self, address: str, file: str, rev: str) -> Path | None:
         """Where bytes lie in the cache of the DVC project that ``file`` of commit ``rev`` belongs to, or None."""
-        return self._in_cache(address, self._project(file, rev))
+        return self._in_folder(address, self._project(file, rev).cache)
+
+    @cached_property
+    def _carried(self) -> Path | None:
+        """Where the objects of bundles lie, in the repository itself or in the one on this machine that it mirrors."""
+        folder = _folder(self._source, self._repo.common_dir)
+        return folder / CARRIED if folder is not None else None
 
     @staticmethod
-    def _in_cache(whole_address: str, project: Project) -> Path | None:
-        cache = project.cache
-        address = _ADDRESS.fullmatch(whole_address)
-        if cache is None or address is None:
+    def _in_folder(address: str, cache: Path | None) -> Path | None:
+        name = object_path(address)
+        if cache is None or name is None:
             return None
-        path = os.path.join(cache, _object_path(address))
+        path = os.path.join(cache, name)
         try:
             # In a shared cache there may be what this user can't read.
             return Path(path) if stat.S_ISREG(os.lstat(path).st_mode) and os.access(path, os.R_OK) else None
@@ -356,8 +379,8 @@ class DvcStorage(Storage):
         pending = {}
         with ThreadPoolExecutor(max_workers=min(filesystem.jobs, len(group), 16)) as pool:
             for entry in group:
-                if address := _ADDRESS.fullmatch(entry.address):
-                    path = filesystem.join(top, *_object_path(address).split("/"))
+                if name := object_path(entry.address):
+                    path = filesystem.join(top, *name.split("/"))
                     pending[pool.submit(do, filesystem, path, entry)] = entry
                 else:
                     lost.append(entry)
@@ -402,12 +425,6 @@ class _Origin:
     @cached_property
     def project(self) -> Project:
         return self._find(self.output.file if self.output else "", self._rev)
-
-
-def _object_path(address: re.Match[str]) -> str:
-    """Where DVC keeps an object, in a cache as in a remote; DVC 2 had no folder for the algorithm."""
-    kind, oid = address.groups()
-    return f"{oid[:2]}/{oid[2:]}" if kind == "md5-dos2unix" else f"files/md5/{oid[:2]}/{oid[2:]}"
 
 
 def _md5(data: bytes) -> str:

@@ -83,3 +83,6 @@ told = mr.event_from_ref("refs/tags/churn#current#3", registry=Path("."))
 assert_type(told.version, str | None)
 assert_type(told.outputs, Mapping[str, str])
 assert_type(told.write_github_output(), None)
+
+assert_type(registry.bundle(["churn#current", version], "churn.bundle").versions, tuple[str, ...])
+assert_type(mr.Registry.unbundle("churn.bundle", Path("models.git"), dry_run=True).events, tuple[str, ...])
