@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ def _alone(to: Path) -> Iterator[Path]:
         raise InvalidInputError(f"there is no folder {os.fspath(to.parent)!r} to unbundle in")
     prefix = f".{to.name}.unbundle-"
     with FileLock(to.parent / f".{to.name}.lock"):
-        for left in to.parent.glob(f"{prefix}*"):  # by one that was killed
+        for left in to.parent.glob(f"{escape(prefix)}*"):  # by one that was killed
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=prefix) as folder:
             yield Path(folder)

@@ -295,6 +295,15 @@ def test_an_update_goes_on_where_it_was_interrupted_and_shows_no_state_that_neve
     assert not reader.check()
 
 
+def test_what_a_killed_process_left_beside_the_repository_is_gone_after_the_next(
+    registry: Registry, tmp_path: Path
+) -> None:
+    place = tmp_path / "away" / "models [1].git"
+    write(place.with_name(f".{place.name}.unbundle-dead") / "objects" / "half", "a model")
+    Registry.unbundle(registry.bundle(["churn"], tmp_path / "churn.bundle").path, place)
+    assert sorted(path.name for path in place.parent.iterdir()) == [f".{place.name}.lock", place.name]
+
+
 def test_a_damaged_object_is_healed_by_the_bundle_that_brought_it(
     served: Registry, tmp_path: Path, away: Path, leave: Callable[[], None]
 ) -> None:
