@@ -212,6 +212,38 @@ def test_a_registry_that_only_gto_wrote_to_is_carried_as_well(
     assert Registry(away).get("churn#current").version == "v1.0.0"
 
 
+def test_a_history_in_which_people_were_written_down_oddly_is_carried_as_well(
+    plain: Path, tmp_path: Path, away: Path
+) -> None:
+    tree = git(plain, "rev-parse", "HEAD^{tree}")
+    text = f"tree {tree}\nauthor Ann <ann@example.com 0 +0000\ncommitter <x> 00 0\n\nLong ago\n"
+    odd = git(plain, "hash-object", "-w", "-t", "commit", "--literally", "--stdin", stdin=text.encode())
+    git(plain, "reset", "--quiet", "--soft", odd)
+    git(plain, "commit", "--quiet", "--allow-empty", "--message", "Today")
+    registry = Registry(plain)
+    registry.register("churn")
+    Registry.unbundle(registry.bundle(["churn"], tmp_path / "churn.bundle").path, away)
+    assert git(away, "rev-parse", "HEAD~1") == odd
+
+
+def test_a_repository_whose_objects_are_named_by_sha256_is_carried_as_well(
+    registry: Registry, plain: Path, tmp_path: Path, away: Path
+) -> None:
+    modern = tmp_path / "modern"
+    git(tmp_path, "init", "--quiet", "--object-format=sha256", "--initial-branch=main", os.fspath(modern))
+    git(modern, "config", "user.name", "Ann Author")
+    git(modern, "config", "user.email", "ann@example.com")
+    write(modern / "dvc.yaml", "artifacts: {churn: {path: churn.json}}")
+    write(modern / "churn.json", "{}")
+    commit(modern)
+    other = Registry(modern)
+    other.register("churn")
+    Registry.unbundle(other.bundle(["churn"], tmp_path / "modern.bundle").path, away)
+    assert bytes_of(Registry(away).get("churn")) == {"churn.json": b"{}"}
+    with pytest.raises(mr.RefusedError, match="different hashes"):
+        Registry.unbundle(registry.bundle(["churn"], tmp_path / "churn.bundle").path, away)
+
+
 def test_of_a_registry_at_a_url_what_its_mirror_left_out_is_brought_first(
     registry: Registry, plain: Path, tmp_path: Path, away: Path, leave: Callable[[], None]
 ) -> None:
