@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,18 +12,17 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from modelregistry.checkout import check_out
+from modelregistry.childprocess import run
 from modelregistry.documents import read_document
 from modelregistry.dvcfiles import lock_outputs
 from modelregistry.errors import InvalidFileError, RefusedError
-from modelregistry.gitcall import LOCAL_SECONDS, GitCall
 from modelregistry.gitrepo import GitRepo
 from modelregistry.lineage import Lineage
 from modelregistry.lineagefacts import measured
 from modelregistry.lineagenode import Node
 from modelregistry.reproduced import COLUMNS, Reproduction, check_tolerance, compare
 from modelregistry.tables import Rows
-
-_MOST_LOG = 20_000
 
 
 def reproduce(
@@ -64,7 +62,7 @@ def reproduce(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
         tree = Path(folder, "project")
-        _check_out(repo, rev, Path(folder), tree)
+        check_out(repo, rev, Path(folder), tree)
         for node in lineage.datasets:
             if node.repository is None and node.path is not None and not (tree / node.path).exists():
                 bring(node.path, (tree / node.path).parent)
@@ -84,28 +82,6 @@ def _outputs(lineage: Lineage, steps: Sequence[Node]) -> list[Node]:
     return [node for node in lineage if node.id in made and node.path is not None and node.repository is None]
 
 
-def _check_out(repo: GitRepo, rev: str, folder: Path, tree: Path) -> None:
-    """The files of the commit, in a repository of their own: DVC wants one around it."""
-    files = repo.list_files(rev, "")
-    repo.read([file.oid for file in files], limit=0)  # a mirror brings what it left out, all at once
-    call = GitCall(None, folder)
-    call.run(
-        [
-            "clone",
-            "--quiet",
-            "--shared",
-            "--no-checkout",
-            "--template=",
-            "--",
-            os.fspath(repo.common_dir),
-            os.fspath(tree),
-        ],
-        environment={"GIT_ALLOW_PROTOCOL": "file"},
-    )
-    own = GitCall(tree / ".git", tree)
-    own.run(["checkout", "--quiet", "--detach", rev], timeout=10 * LOCAL_SECONDS)
-
-
 def _run(tree: Path, folder: Path, steps: Sequence[Node], *, reference: str, timeout: float | None) -> str:
     """Run ``dvc repro`` up to these steps; the end of what it printed."""
     for step in steps:
@@ -122,34 +98,15 @@ def _run(tree: Path, folder: Path, steps: Sequence[Node], *, reference: str, tim
         )
         (project / ".dvc" / "config.local").write_text(settings)
     targets = [step.name for step in steps]
-    # A step that says `python` means this one, also where its environment was not activated (in a notebook, say).
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
-    printed = folder / "log"
-    with printed.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache", "--no-commit", *targets],
-            cwd=tree, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": os.fspath(folder / "site")},
-        )  # fmt: skip
-        try:
-            status = process.wait(timeout)
-        except BaseException as error:
-            _end(process)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise RefusedError(f"{reference} was not made again within {timeout:g} seconds") from error
-            raise
-    text = printed.read_bytes()[-_MOST_LOG:].decode("utf-8", "replace")
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache", "--no-commit", *targets]
+    environment = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": os.fspath(folder / "site")}
+    try:
+        status, text = run(command, tree, folder / "log", environment=environment, timeout=timeout)
+    except TimeoutError as error:
+        raise RefusedError(f"{reference} was not made again within {timeout:g} seconds") from error
     if status:
         raise RefusedError(f"{reference} can't be made again: its pipeline failed\n\n{text}")
     return text
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the pipeline with all that it started."""
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, 9)
-    process.kill()
-    process.wait()
 
 
 def _values(tree: Path, path: str) -> Mapping[str, JsonValue]:
