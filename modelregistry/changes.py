@@ -35,6 +35,7 @@ from modelregistry.events import (
     Bytes,
     Deprecated,
     Event,
+    Judged,
     Registered,
     Unassigned,
     Withdrawn,
@@ -59,6 +60,7 @@ from modelregistry.names import (
     check_version,
     version_key,
 )
+from modelregistry.requirements import Requirement, again, judge
 from modelregistry.tags import clean_message, clean_person, fits, numbered
 
 _EventType = TypeVar("_EventType", bound=Event)
@@ -93,6 +95,13 @@ class Change:
     """The version the wish was about, now that it is known."""
     holders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The holders that the wish relied on, by stage."""
+
+    @property
+    def relies_on_others(self) -> bool:
+        """Whether events of other slots could have altered what it was decided on."""
+        return bool(self.holders) or any(
+            isinstance(event, Assigned) and event.judged for event in self.events
+        )
 
 
 class _Draft:
@@ -230,6 +239,7 @@ def promote(
     stage: str,
     *,
     expected: Expected = ANY,
+    require: Sequence[Requirement] = (),
     keep: bool = False,
 ) -> Change:
     """Put the version on the stage; it leaves its other stages unless ``keep``.
@@ -240,6 +250,7 @@ def promote(
         WithdrawnError: It was withdrawn.
         InvalidNameError: A stage that the team has not.
         ConflictError: The stage's holder is not the ``expected`` one.
+        RefusedError: Its figures are not what is required.
     """
     _served(history, version)
     _allowed(history, stage)
@@ -248,9 +259,19 @@ def promote(
         return Change(
             note=f"{history.model}@{version} holds {stage!r} already; nothing was written", version=version
         )
+    for each in require:
+        if each.stage is not None:
+            _allowed(
+                history, each.stage
+            )  # one that is misspelt has no holder, and a gain over nobody is no bound
+    judged = judge(history, version, require)
     draft = _Draft(history, writer)
-    _move(draft, history, version, stage, keep=keep)
-    return draft.change(version, {} if expected is ANY else {stage: history.holders(stage)})
+    _move(draft, history, version, stage, keep=keep, judged=judged)
+    relied = [
+        *([] if expected is ANY else [stage]),
+        *(each.stage for each in require if each.stage is not None),
+    ]
+    return draft.change(version, {each: history.holders(each) for each in relied})
 
 
 def rollback(history: History, writer: Writer, stage: str, *, keep: bool = False) -> Change:
@@ -378,7 +399,7 @@ def confirm(change: Change, history: History, *, seen: int) -> None:
         then, before = _until(history, event), _until(history, event, without=ids)
         other = before.last or event
         moved = [stage for stage, held in change.holders.items() if before.holders(stage) != held]
-        if moved or not _holds(event, then):
+        if moved or not _holds(event, then) or not _still_judged(event, before):
             believed = _words(change.holders[moved[0]]) if moved else None
             raise ConflictError(
                 f"{event.source} was written, and {other.source} by {other.author} came before it and changed what it "
@@ -411,6 +432,16 @@ def _holds(event: Event, history: History) -> bool:
             return not _exclusive(_until(history, event, without=[event.id]), event.version)
         case _:
             return True
+
+
+def _still_judged(event: Event, before: History) -> bool:
+    """Whether the figures that allowed a promotion were those in the log that it came to stand after."""
+    if not isinstance(event, Assigned) or not event.judged or event.version is None:
+        return True
+    try:
+        return judge(before, event.version, again(event.judged)) == event.judged
+    except (InvalidInputError, RefusedError):
+        return False
 
 
 def repeat_for_gto(history: History, writer: Writer) -> Change:
@@ -516,13 +547,14 @@ def _move(
     keep: bool = False,
     restores: str | None = None,
     event_id: str | None = None,
+    judged: Sequence[Judged] = (),
 ) -> None:
     """The assignment, and after it what GTO needs to see that the version left its other stages."""
     leaves = [other for other in history.stages_used if other != stage and version in history.standing(other)]
     facts: dict[str, Any] = {"id": event_id} if event_id else {}
     event = draft.add(
         Assigned, history.versions[version].registered.rev, stage=stage, version=version,
-        leaves=() if keep else tuple(leaves), restores=restores, **facts,
+        leaves=() if keep else tuple(leaves), restores=restores, judged=tuple(judged), **facts,
     )  # fmt: skip
     for other in event.leaves:
         _echo(draft, history, version, other, event.id)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
+from modelregistry.evaluation import Metric, better, figures
 from modelregistry.history import History
 from modelregistry.modelsignature import Column, ModelSignature, incompatibilities
 from modelregistry.tables import Rows
@@ -19,6 +21,8 @@ class Difference:
     what: str
     base: object
     candidate: object
+    better: bool | None = None
+    """Whether the candidate's metric is the better one; None where they are alike, or nobody said which way is better."""
 
     @property
     def differs(self) -> bool:
@@ -69,15 +73,20 @@ COMPARISON_COLUMNS: Mapping[str, Callable[[Difference], object]] = {
     "base": lambda row: row.base,
     "candidate": lambda row: row.candidate,
     "differs": lambda row: row.differs,
+    "better": lambda row: row.better,
 }
 
 
-def compare(base: ModelVersion, candidate: ModelVersion) -> Comparison:
-    """The two side by side."""
+def compare(
+    base: ModelVersion, candidate: ModelVersion, *, metrics: Mapping[str, Metric] | None = None
+) -> Comparison:
+    """The two side by side; ``metrics`` is what is known of metrics, where the versions do not say it."""
     reasons: tuple[str, ...] = ()
     if base.signature is not None and candidate.signature is not None:
         reasons = tuple(incompatibilities(base.signature, candidate.signature))
-    return Comparison(base, candidate, Rows(_lines(base, candidate), COMPARISON_COLUMNS), reasons)
+    return Comparison(
+        base, candidate, Rows(_lines(base, candidate, metrics or {}), COMPARISON_COLUMNS), reasons
+    )
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:
@@ -97,15 +106,32 @@ def unfit(history: History, version: str, stage: str) -> str | None:
     )
 
 
-def _lines(base: ModelVersion, candidate: ModelVersion) -> Iterator[Difference]:
-    both = (base, candidate)
+def _lines(
+    base: ModelVersion, candidate: ModelVersion, metrics: Mapping[str, Metric]
+) -> Iterator[Difference]:
+    def line(what: str, say: Callable[[ModelVersion], object]) -> Difference:
+        return Difference(what, say(base), say(candidate))
+
     for name in ("name", "version", "state", "created_at", "author", "rev", "digest", "size"):
-        yield Difference(name, *(getattr(each, name) for each in both))
-    yield Difference("inputs", *(_words(each.signature.inputs if each.signature else ()) for each in both))
-    yield Difference("outputs", *(_words(each.signature.outputs if each.signature else ()) for each in both))
-    known = {name for each in both for name in each.metadata}
-    for name in sorted(known - {"signature"}):
-        yield Difference(name, *(each.metadata.get(name) for each in both))
+        yield line(name, attrgetter(name))
+    yield line("inputs", lambda each: _words(each.signature.inputs if each.signature else ()))
+    yield line("outputs", lambda each: _words(each.signature.outputs if each.signature else ()))
+    yield from _metrics(base, candidate, metrics)
+    for name in sorted({*base.metadata, *candidate.metadata} - {"signature", "metrics"}):
+        yield Difference(name, base.metadata.get(name), candidate.metadata.get(name))
+
+
+def _metrics(
+    base: ModelVersion, candidate: ModelVersion, metrics: Mapping[str, Metric]
+) -> Iterator[Difference]:
+    one, other = (dict(figures(each.metadata.get("metrics"))) for each in (base, candidate))
+    for each in (base, candidate):
+        metrics = {**metrics, **(each.evaluation.metrics if each.evaluation is not None else {})}
+    for name in sorted(one.keys() | other.keys()):
+        is_better = None
+        if name in one and name in other and name in metrics:
+            is_better = better(metrics[name].direction, one[name], other[name])
+        yield Difference(f"metrics.{name}", one.get(name), other.get(name), is_better)
 
 
 def _words(columns: tuple[Column, ...]) -> tuple[str, ...]:

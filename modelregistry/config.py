@@ -46,6 +46,44 @@ class StageSettings(BaseModel):
     exclusive: bool = True
 
 
+class MetadataSettings(BaseModel):
+    """Where the JSON Schemas for metadata are, from the Git root, at the commit of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    version: str | None = None
+    """For the metadata of versions."""
+    model: str | None = None
+    """For the metadata of models as a whole."""
+
+
+class CardSettings(BaseModel):
+    """What ``check(cards=True)`` wants to be said of the current versions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    required: tuple[str, ...] | None = None
+    """Parts of a card; None for those that every card should have."""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Those parts. A slip in them is told to who asks for them, and stops nobody who loads a model.
+
+        Raises:
+            InvalidSettingsError: A card has no such part.
+        """
+        from modelregistry.cardtext import PARTS, REQUIRED
+
+        if self.required is None:
+            return REQUIRED
+        for part in self.required:
+            if part not in PARTS:
+                raise InvalidSettingsError(
+                    f"{SETTINGS_FILE}: cards.required: a card has no part {part!r}; there are {', '.join(PARTS)}"
+                )
+        return self.required
+
+
 class Settings(BaseModel):
     """What a team writes down in ``.modelregistry.toml`` at the head of the default branch."""
 
@@ -55,6 +93,8 @@ class Settings(BaseModel):
     """Lowest first; None where nobody wrote them down."""
     backend: str | None = None
     """The kind of backend that keeps the log, such as ``"postgresql"``; never where it is: that is each user's to say."""
+    metadata: MetadataSettings = MetadataSettings()
+    cards: CardSettings = CardSettings()
 
     @field_validator("stages")
     @classmethod
@@ -92,6 +132,13 @@ class Settings(BaseModel):
             return Stages(DEFAULT_STAGES)
         shared = frozenset(name for name, stage in self.stages.items() if not stage.exclusive)
         return Stages(tuple(self.stages), shared, written_down=True)
+
+
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "stages": StageSettings,
+    "metadata": MetadataSettings,
+    "cards": CardSettings,
+}
 
 
 class UserSettings(BaseModel):
@@ -150,7 +197,8 @@ def _explain(problem: Any, whole: type[BaseModel] = Settings) -> str:
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}"
-    known = list(StageSettings.model_fields if len(problem["loc"]) > 1 else whole.model_fields)
+    table = _TABLES.get(str(problem["loc"][0]), whole) if len(problem["loc"]) > 1 else whole
+    known = list(table.model_fields)
     close = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     return f"unknown key {where!r}; {hint}"
@@ -162,17 +210,27 @@ def read_settings(repo: GitRepo) -> Settings:
     Raises:
         InvalidSettingsError: The file can't be read.
     """
+    return read_head(repo)[1]
+
+
+def read_head(repo: GitRepo) -> tuple[str | None, Settings]:
+    """The commit at the head of the default branch, None where there is none, and what the team wrote down there.
+
+    Raises:
+        InvalidSettingsError: The file can't be read.
+    """
     branches = repo.default_branches()
     files = ("", f":{SETTINGS_FILE}", f":{GTO_FILE}")
     objects = repo.read([f"{branch}{file}" for branch in branches for file in files], limit=1 << 20)
     for commit, own, gto in zip(objects[::3], objects[1::3], objects[2::3], strict=True):
+        rev = commit.oid if commit is not None else None
         if own is not None and own.data is not None:
-            return parse_settings(own.data)
+            return rev, parse_settings(own.data)
         if gto is not None and gto.data is not None:
-            return parse_gto_settings(gto.data)
+            return rev, parse_gto_settings(gto.data)
         if commit is not None:
-            break
-    return Settings()
+            return rev, Settings()
+    return None, Settings()
 
 
 def choose_target(target: str | os.PathLike[str] | None) -> str:

@@ -38,6 +38,8 @@ from modelregistry.trust import Vouching
 from modelregistry.version import ModelVersion, Trust, Verify
 
 if TYPE_CHECKING:  # few ask for it
+    from modelregistry.card import ModelCard
+    from modelregistry.cardsources import Surroundings
     from modelregistry.lineage import Lineage
     from modelregistry.provenance import Provenance
     from modelregistry.reproduced import Reproduction
@@ -59,10 +61,12 @@ class ContentReader:
         *,
         offline: bool = False,
         signer: Callable[[ModelVersion], str | None],
+        around: Callable[[ModelVersion], Surroundings],
         home: Path,
         url: str | None = None,
     ) -> None:
         self._signer = signer
+        self._around = around
         self._repo = repo
         self._offline = offline
         self._home = home
@@ -217,14 +221,36 @@ class ContentReader:
         from modelregistry.reproduction import reproduce
 
         def bring(path: str, folder: Path) -> None:
-            content = self._locate(version.rev, path)
-            storage = self._storages[content.storage]
-            place, _ = self._delivery.deliver(storage, content, {}, digest=None, reference=path)
+            place = self.beside(version.rev, path)
             copy_out(place, folder, posixpath.basename(path), {}, overwrite=False)
 
         return reproduce(
             self._repo, self.lineage(version), rev=version.source_rev, reference=version.reference, bring=bring,
             tolerance=tolerance, timeout=timeout,
+        )  # fmt: skip
+
+    def beside(self, rev: str, path: str) -> Path:
+        """The verified bytes of anything else that a commit has at a path.
+
+        Raises:
+            PathNotFoundError: The commit does not have it.
+            MissingBytesError: They are nowhere to be had.
+            IntegrityError: They are not what DVC or Git says.
+        """
+        content = self._locate(rev, path)
+        storage = self._storages[content.storage]
+        return self._delivery.deliver(storage, content, {}, digest=None, reference=path)[0]
+
+    def card(self, version: ModelVersion) -> ModelCard:
+        """What is known of it, as a page."""
+        from modelregistry.cardsources import MOST_BYTES, card
+
+        declared = None
+        with suppress(RegistryError):  # the card tells what is known without it
+            declared = self._declarations.at(version.rev, version.name)
+        return card(
+            version, self._around(version), declared=declared, file=declaring_file(version.name),
+            read=lambda path: self._repo.read_file(version.rev, path, limit=MOST_BYTES),
         )  # fmt: skip
 
     def local_path(

@@ -33,6 +33,21 @@ class FileDigest(Fact):
     md5: str | None = None
 
 
+class Judged(Fact):
+    """A figure by which a promotion was allowed."""
+
+    figure: str
+    """Its key in the version's metadata, with dots between."""
+    wish: str
+    """What was required of it, such as ``>= 0.9`` or ``> current + 0.01``."""
+    value: float | None = None
+    """What it was."""
+    holder: str | None = None
+    """The version that it was compared with."""
+    holder_value: float | None = None
+    """That one's figure."""
+
+
 class Bytes(NamedTuple):
     """What a registration says of the bytes."""
 
@@ -186,6 +201,8 @@ class Assigned(Event):
     """Stages that the version left with this."""
     restores: str | None = None
     """The id of the assignment that a rollback went back to."""
+    judged: tuple[Judged, ...] = ()
+    """The figures that the promotion was allowed by."""
     rank: ClassVar[int] = 4
 
     @property

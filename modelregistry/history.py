@@ -369,6 +369,14 @@ class History:
                         merged[key] = value
         return merged
 
+    def said_by(self, key: str, version: str | None = None) -> Event | None:
+        """The event by which an entry of the metadata is what it is: of the version, or of the model as a whole."""
+        for event in reversed(self.events):
+            if isinstance(event, Annotated) and event.version == version and key in event.metadata:
+                return event
+        registered = self._records[version].registered if version is not None else None
+        return registered if registered is not None and key in registered.metadata else None
+
 
 def dated_back(event: Registered, other: Registered) -> bool:
     """Whether the registration was made when the other was there, by its number, whatever its date says."""

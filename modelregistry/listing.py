@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
 
 from modelregistry.checks import Problem
 from modelregistry.declarationtexts import Declaration
@@ -30,14 +32,26 @@ class Model:
     path: str | None = None
     description: str | None = None
     labels: tuple[str, ...] = ()
+    _read: Callable[[str], Mapping[str, JsonValue]] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """What was said of the model as a whole (``annotate("churn", None, {…})``), read when it is asked for."""
+        return self._read(self.name) if self._read is not None else {}
 
 
-def model_row(name: str, summary: Summary, found: Declaration | None) -> Model:
+def model_row(
+    name: str,
+    summary: Summary,
+    found: Declaration | None,
+    read: Callable[[str], Mapping[str, JsonValue]] | None = None,
+) -> Model:
     """The line of a model that has a log, and of which ``dvc.yaml`` may say more."""
     return Model(
         name=name, type=found.type if found else None, latest=summary.latest, stages=summary.stages,
         deprecated=summary.deprecated, path=found.path if found else None,
         description=found.description if found else None, labels=found.labels if found else (),
+        _read=read,
     )  # fmt: skip
 
 

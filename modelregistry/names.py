@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from modelregistry.errors import InvalidNameError, InvalidReferenceError
+from modelregistry.errors import InvalidInputError, InvalidNameError, InvalidReferenceError
 
 # The alphabets of GTO 1.10 (gto/constants.py), so that whatever GTO reads, we read.
 NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9\-/_]*[a-zA-Z0-9])?"
@@ -70,6 +70,18 @@ def check_stage(name: str) -> str:
         raise InvalidNameError(f"not a stage: {name!r} is the state of a version that holds no stage")
     _check_as_ref("stage", name, name, _LONGEST_STAGE)
     return name
+
+
+def check_path(path: str) -> str:
+    """The path itself, if it is one in the repository, from its root.
+
+    Raises:
+        InvalidInputError: It leaves the repository, or is not spelt in the one way there is.
+    """
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts) or not path.isprintable():
+        raise InvalidInputError(f"not a path in the repository: {path!r}; write it relative to the Git root")
+    return path
 
 
 def check_version(text: str) -> str:

@@ -27,6 +27,7 @@ from modelregistry.delivery import manifest_text
 from modelregistry.errors import (
     InvalidInputError,
     InvalidReferenceError,
+    InvalidSettingsError,
     MissingBytesError,
     OutcomeUnknownError,
     PartialViewWarning,
@@ -64,12 +65,16 @@ from modelregistry.version import ModelVersion
 
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from modelregistry.artifacts.base import Content
     from modelregistry.bundling import Bundled
     from modelregistry.cache import Cache
+    from modelregistry.cardsources import Surroundings
     from modelregistry.changes import Change, Writer
     from modelregistry.comparison import Comparison
     from modelregistry.copying import Copied
+    from modelregistry.evaluating import Evaluated
     from modelregistry.examine import Examined
     from modelregistry.gitmirror import GitMirror
     from modelregistry.grant import Grant
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
     from modelregistry.verified import VerifiedBackend
+    from modelregistry.version import Trust
     from modelregistry.writing import Decide, Pin, Sign
 
 _MAX_AGE = 60.0
@@ -189,6 +195,7 @@ class Registry:
             self._store,
             offline=offline,
             signer=self._trusted_signer,
+            around=self._around,
             home=cache,
             url=self._url,
         )
@@ -335,11 +342,13 @@ class Registry:
             WithdrawnError: A version was withdrawn.
         """
         from modelregistry.comparison import compare
+        from modelregistry.evaluation import evaluation_in
 
         one, other = (
             each if isinstance(each, ModelVersion) else self.get(each) for each in (base, candidate)
         )
-        return compare(one, other)
+        known = evaluation_in(self._metadata_of(other.name))
+        return compare(one, other, metrics=known.metrics if known is not None else None)
 
     def versions(
         self, model: str, *, stage: str | None = None, as_of: datetime | None = None
@@ -391,13 +400,28 @@ class Registry:
         entries = self._declarations.many_at(elsewhere)
         declared |= {model: entry for (_, model), entry in zip(elsewhere, entries, strict=True) if entry}
         rows = [
-            model_row(model, found, declared.get(model))
+            model_row(model, found, declared.get(model), self._metadata_of)
             for model, found in known.items()
             if deprecated or not found.deprecated
         ]
         rows += [unregistered_row(model, entry) for model, entry in declared.items() if model not in known]
         chosen = [row for row in rows if type is None or row.type in (type, None)]
         return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
+
+    def model(self, name: str) -> Model:
+        """One model: its line of ``models()``, and its ``metadata``.
+
+        Raises:
+            ModelNotFoundError: No such model.
+        """
+        history = self._read(check_model(name)).history
+        check_there(history, self._hint)
+        found = summarize(history)
+        declared = self._declarations.many_at([(found.rev, name)])[0] if found.rev is not None else None
+        return model_row(name, found, declared, self._metadata_of)
+
+    def _metadata_of(self, model: str) -> Mapping[str, JsonValue]:
+        return self._read(model).history.metadata()
 
     def history(self, model: str, *, echoes: bool = False) -> Rows[Event]:
         """What happened to a model, oldest first: who, when, what, why, and who held the stage before.
@@ -434,16 +458,18 @@ class Registry:
         )
         return Events(found, event_columns(before), cursor=str(Cursor.at(events)))
 
-    def check(self, *, repair: bool = False, accept: bool = False) -> Rows[Problem]:
+    def check(self, *, repair: bool = False, accept: bool = False, cards: bool = False) -> Rows[Problem]:
         """What is odd: tags that can't be read or contradict each other, what GTO answers otherwise, a partial clone.
 
         Also what became of the log since this user last checked: events that are gone, and events that are dated
-        before what was there.
+        before what was there; and metadata that does not fit what the library and the team's schema want of it.
 
         Args:
             repair: Write what a stopped writer left out or left alone (the tags that repeat a change for GTO), and
                 settle what is not published yet; what is still odd after that is returned.
             accept: Take the log as it is now for what was seen.
+            cards: Also what the cards of the versions that hold the highest stage lack of what the team wants
+                (``[cards]`` in ``.modelregistry.toml``). Their lineage is read.
 
         Raises:
             RemoteError: ``repair`` needs the remote, and it can't be reached.
@@ -468,9 +494,11 @@ class Registry:
         if accept:
             self._marks.forget_registry()
         gone = set(self._marks.models)
+        folds: list[_Folded] = []
         for log in self._verified.survey() if self._verified else self._backend.read_all():
             gone.discard(log.model)
             history = History(log.model, log.events, stages)
+            folds.append(_Folded(None, log, history))
             found += problems_in(history, log.quarantined, log.aside)
             if not accept:
                 found += self._marks.compare(log.model, history.events, log.aside)
@@ -482,7 +510,44 @@ class Registry:
                 found += self._marks.compare(model, ())
         if accept:
             self._marks.forget_registry()  # what the next read meets, not what came first by its name
+        found += self._misfits(folds)
+        if cards:
+            found += self._lacking(folds)
         return Rows(found, PROBLEM_COLUMNS)
+
+    def _misfits(self, folds: Sequence[_Folded]) -> list[Problem]:
+        """Metadata that does not fit."""
+        from modelregistry.metadatacheck import MetadataCheck
+
+        try:
+            wanted = MetadataCheck.of(self._repo)
+        except InvalidSettingsError as error:
+            return [Problem("", config.SETTINGS_FILE, str(error), "mend the schema, and commit it")]
+        said: list[tuple[str, str | None, Mapping[str, JsonValue]]] = []
+        for history in (folded.history for folded in folds):
+            names: list[str | None] = [*history.served, *([None] if history.metadata() else [])]
+            said += [(history.model, name, history.metadata(name)) for name in names]
+        return [*wanted.problems(said)]
+
+    def _lacking(self, folds: Sequence[_Folded]) -> Iterator[Problem]:
+        """What the cards of the holders of the highest stage lack."""
+        required = config.read_settings(self._repo).cards.wanted
+        for folded in folds:
+            history = folded.history
+            for stage in history.stages.order[-1:]:
+                for holder in history.holders(stage):
+                    version = self._version(folded, holder)
+                    where = f"card of {holder}"
+                    try:
+                        missing = [part for part in version.card.missing if part in required]
+                    except RegistryError as error:
+                        yield Problem(history.model, where, f"it can't be made: {error}", "mend what it says")
+                        continue
+                    if missing:
+                        yield Problem(
+                            history.model, where, f"{version.reference} is {stage!r}, and its card lacks {', '.join(missing)}",
+                            f'registry.annotate("{history.model}", "{holder}", {{"card": {{…}}}})',
+                        )  # fmt: skip
 
     def sync(self) -> Synced:
         """Fetch what others wrote, and publish what waits in this clone: one push for each event, in their order.
@@ -513,6 +578,7 @@ class Registry:
         bump: Bump | None = None,
         message: str = "",
         metadata: Mapping[str, JsonValue] | None = None,
+        schema: type[BaseModel] | None = None,
         declare: bool = False,
         allow_missing: bool = False,
         push_data: bool = False,
@@ -537,7 +603,9 @@ class Registry:
             bump: ``"major"``, ``"minor"`` or ``"patch"`` (the default) from the greatest version there is; the first
                 version is ``v0.1.0``.
             message: Why, for people.
-            metadata: What JSON can hold; it comes before what the bytes tell.
+            metadata: What JSON can hold; it comes before what the bytes tell. It must fit the team's schema, if there is
+                one, and ``usage``, ``evaluation`` and ``card`` are typed.
+            schema: A pydantic model that it must fit as well.
             declare: Write a missing entry into ``dvc.yaml`` and commit that, and nothing else.
             allow_missing: Register bytes that are nowhere to be had; only DVC's md5 is recorded then.
             push_data: Push bytes that are not in the DVC remote yet.
@@ -551,14 +619,17 @@ class Registry:
             IntegrityError: They are not what DVC says.
             VersionExistsError: The version has other bytes.
             WithdrawnError: These bytes were withdrawn.
-            InvalidInputError: A misspelt name, or metadata that JSON can't hold.
+            InvalidInputError: A misspelt name, or metadata that JSON can't hold, or that does not fit.
+            InvalidSettingsError: The team's schema can't be used.
         """
         from modelregistry import changes
+        from modelregistry.metadatacheck import MetadataCheck
 
         self._check_writable()
         check_model(model)
         changes.check_metadata(metadata or {})
         self._refresh(max_age=0)
+        wanted = MetadataCheck.of(self._repo, schema)
         source_rev = self._repo.resolve(rev)
         declaration = self._declarations.at(source_rev, model)
         to_declare = declare and path is not None and (declaration is None or declaration.path != path)
@@ -577,7 +648,14 @@ class Registry:
             return same is not None and version in (None, same) and history.versions[same].served
 
         # Before anything is decided: it may take seconds, in which others would be faster.
-        examined = None if is_there(self._read(model).history) else self._examined(content, found)
+        examined = None
+        if not is_there(self._read(model).history):
+            examined = self._examined(content, found)
+            learned = examined.to_metadata() if examined is not None else {}
+            wanted.refuse(
+                model, {**learned, **(metadata or {})}, before=None, version=True,
+                bring=partial(self._content.beside, source_rev),
+            )  # fmt: skip
 
         def decide(history: History, writer: Writer) -> Change:
             target = changes.plan_version(history, version=version, bump=bump)
@@ -712,6 +790,7 @@ class Registry:
         *,
         message: str = "",
         expected: Expected = ANY,
+        require: Mapping[str, str] | None = None,
         keep: bool = False,
         dry_run: bool = False,
     ) -> ModelVersion:
@@ -726,6 +805,9 @@ class Registry:
             stage: The stage.
             message: Why, for people.
             expected: The holder you believe in: a version, or ``EMPTY`` for nobody; left out: don't check.
+            require: What numbers in the metadata must be, by their keys: ``{"metrics.auc": ">= 0.9"}``, or, against the
+                holder of a stage, ``{"metrics.auc": "> current + 0.01"}`` (which a stage that nobody holds does not
+                hinder). The event keeps the figures.
             keep: Leave the version on its other stages too; else it moves.
             dry_run: Write nothing; the version comes back as it would be.
 
@@ -734,17 +816,28 @@ class Registry:
             VersionNotFoundError: No such version.
             WithdrawnError: It was withdrawn.
             InvalidNameError: A stage that the team has not.
-            ConflictError: Somebody else holds the stage.
+            ConflictError: Somebody else holds the stage, or a figure moved while this was being written.
+            RefusedError: A figure is not what is required, or not known.
+            InvalidInputError: ``require`` is not understood.
         """
         from modelregistry import changes
         from modelregistry.comparison import unfit
+        from modelregistry.requirements import parse_all
+
+        requirements = parse_all(require)
 
         doubt: str | None = None
 
         def decide(history: History, writer: Writer) -> Change:
             nonlocal doubt
             change = changes.promote(
-                history, writer, _latest(history, version), stage, expected=expected, keep=keep
+                history,
+                writer,
+                _latest(history, version),
+                stage,
+                expected=expected,
+                require=requirements,
+                keep=keep,
             )
             doubt = unfit(history, change.version or version, stage) if change.events else None
             return change
@@ -852,6 +945,7 @@ class Registry:
         version: str | None,
         metadata: Mapping[str, JsonValue],
         *,
+        schema: type[BaseModel] | None = None,
         message: str = "",
         dry_run: bool = False,
     ) -> Mapping[str, JsonValue]:
@@ -860,24 +954,113 @@ class Registry:
         Args:
             model: Its name.
             version: The version; None for the model as a whole.
-            metadata: What JSON can hold; a None takes a key away.
+            metadata: What JSON can hold; a None takes a key away. With what is there it must fit the team's schema, if
+                there is one, and ``usage``, ``evaluation`` and ``card`` are typed.
+            schema: A pydantic model that it must fit as well.
             message: Why, for people.
             dry_run: Write nothing.
 
         Raises:
             ModelNotFoundError: No such model.
             VersionNotFoundError: No such version.
-            InvalidInputError: Metadata that JSON can't hold.
+            InvalidInputError: Metadata that JSON can't hold, or that does not fit.
+            InvalidSettingsError: The team's schema can't be used.
         """
         from modelregistry import changes
+        from modelregistry.metadatacheck import MetadataCheck
 
-        folded, _ = self._change(
-            model,
-            lambda history, writer: changes.annotate(history, writer, metadata, version=version),
-            message=message,
-            dry_run=dry_run,
-        )
+        self._check_writable()
+        self._refresh()
+        wanted = MetadataCheck.of(self._repo, schema)
+
+        def decide(history: History, writer: Writer) -> Change:
+            change = changes.annotate(history, writer, metadata, version=version)
+            if change.events:
+                rev = history.versions[version].registered.rev if version is not None else None
+                wanted.refuse(
+                    model if version is None else f"{model}@{version}", metadata,
+                    before=history.metadata(version), version=version is not None,
+                    bring=partial(self._content.beside, rev) if rev is not None else None,
+                )  # fmt: skip
+            return change
+
+        folded, _ = self._change(model, decide, message=message, dry_run=dry_run)
         return folded.history.metadata(version)
+
+    def evaluate(
+        self,
+        reference: str,
+        *,
+        data: str | os.PathLike[str],
+        command: Sequence[str] | None = None,
+        trust: Trust = None,
+        timeout: float | None = None,
+        message: str = "",
+        dry_run: bool = False,
+    ) -> Evaluated:
+        """Measure a version: run a command on its verified bytes, and record the metrics that it writes.
+
+        In the command, ``{model}``, ``{data}`` and ``{output}`` stand for paths, which the variables
+        ``MODELREGISTRY_MODEL``, ``…_DATA`` and ``…_OUTPUT`` hold as well. It writes a JSON object of numbers to the
+        output. They become ``metadata["metrics"]``, and ``metadata["evaluated"]`` says how they were measured: the
+        data's digest, the command as it is given here, the environment, the seconds.
+
+        Args:
+            reference: The version, as ``get`` takes it.
+            data: What to measure it on: a file or folder.
+            command: A program and its arguments, run in the current folder; no shell reads them. Left out: that of the
+                ``evaluation`` block of the version, else of the model, run in a copy of the version's commit.
+            trust: Whether such a command may run: ``"code"``, or a list with the digest that the refusal shows. What
+                was signed by those whose registrations may run code by this reader's policy runs without.
+            timeout: Seconds after which it is ended; None for no end.
+            message: Why, for people.
+            dry_run: Measure, and record nothing.
+
+        Raises:
+            NotFoundError: No such model, version, or holder of the stage.
+            InvalidInputError: No command or no data, or what is no such thing.
+            UntrustedModelError: The command comes from the repository, and nobody here vouched for it.
+            RefusedError: It failed, took too long, or wrote what are no metrics; nothing was recorded.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes.
+        """
+        from modelregistry import evaluating
+        from modelregistry.checkout import check_out
+        from modelregistry.evaluation import evaluation_in
+
+        if not dry_run:
+            self._check_writable()
+        evaluating.check_timeout(timeout)
+        argv = evaluating.check_command(command) if command is not None else None
+        version = self.get(reference)
+        history = self._read(version.name).history
+        about = version.version if version.evaluation is not None else None
+        known = version.evaluation or evaluation_in(history.metadata())
+        chosen = argv or (known.command if known is not None else None)
+        if chosen is None:
+            raise InvalidInputError(
+                f'nothing says how {version.reference} is measured: pass command=["python", …], or annotate it with '
+                '{"evaluation": {"command": […]}}'
+            )
+        if argv is None:
+            says = history.said_by("evaluation", about)
+            evaluating.permit(
+                chosen, version.source_rev, trust, lambda: self._trusted_author(version, says),
+                reference=version.reference,
+            )  # fmt: skip
+        found = evaluating.evaluate(
+            version, chosen, data, evaluation=known, timeout=timeout, recorded=not dry_run,
+            check_out=partial(check_out, self._repo, version.source_rev) if argv is None else None,
+        )  # fmt: skip
+        if not dry_run:
+            self.annotate(version.name, version.version, found.to_metadata(), message=message)
+        return found
+
+    def _trusted_author(self, version: ModelVersion, says: Event | None) -> str | None:
+        """Who signed what is to be run, if both it and the registration are signed by whom this reader's policy trusts."""
+        if self._verified is None or says is None or self._trusted_signer(version) is None:
+            return None
+        return self._verified.trusted_signer(says)
 
     def deprecate(self, model: str, *, message: str = "", dry_run: bool = False) -> None:
         """Hide a model from ``models()`` until it is registered or promoted again; it loads, with a warning.
@@ -1193,6 +1376,22 @@ class Registry:
             )  # fmt: skip
         return found
 
+    def _around(self, version: ModelVersion) -> Surroundings:
+        """What a card says besides the version."""
+        from modelregistry.cardsources import Surroundings
+
+        folded = self._read(version.name)
+        history = folded.history
+        baseline: str | None = None
+        for stage in history.stages.order[-1:]:
+            tenure = history.tenure(stage)
+            while tenure is not None and (
+                tenure.version == version.version or not history.versions[tenure.version].served
+            ):
+                tenure = tenure.previous
+            baseline = tenure.version if tenure is not None else None
+        return Surroundings(history.metadata(), self._version(folded, baseline) if baseline else None)
+
     def _shared(self) -> GitRemote | None:
         """Where the log is shared. Asked for by what writes: a service that only reads has no need to know."""
         if self._mirror is not None:
@@ -1227,7 +1426,7 @@ class Registry:
         if change.events and not dry_run:
             from modelregistry import changes
 
-            folded = self._look_again(model, change, fetch=bool(change.holders) or pin is not None)
+            folded = self._look_again(model, change, fetch=change.relies_on_others or pin is not None)
             changes.confirm(change, folded.history, seen=len(log.events))
             return folded, change
         return _Folded(None, log, History(model, [*log.events, *change.events], stages)), change

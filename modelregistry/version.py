@@ -17,8 +17,11 @@ from modelregistry.modelsignature import ModelSignature
 from modelregistry.progress import Progress
 
 if TYPE_CHECKING:  # few ask for it
+    from modelregistry.card import ModelCard
+    from modelregistry.evaluation import Evaluation
     from modelregistry.lineage import Lineage
     from modelregistry.reproduced import Reproduction
+    from modelregistry.usage import Usage
 
 Trust = Literal["code"] | Sequence[str] | None
 """What ``trust=`` takes: None, names and digests, or ``"code"``."""
@@ -48,6 +51,9 @@ class Reader(Protocol):
 
     def lineage(self, version: ModelVersion) -> Lineage:
         """What it was made from."""
+
+    def card(self, version: ModelVersion) -> ModelCard:
+        """What is known of it, as a page."""
 
     def reproduce(
         self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
@@ -165,6 +171,32 @@ class ModelVersion:
             RevisionNotFoundError: The commit is not here, and can't be brought.
         """
         return self._reader.lineage(self)
+
+    @property
+    def usage(self) -> Usage | None:
+        """How it is used, as ``metadata["usage"]`` says; None where that says nothing that is understood."""
+        from modelregistry.usage import usage_in
+
+        return usage_in(self.metadata)
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """How it is measured, as ``metadata["evaluation"]`` says; None where that says nothing that is understood."""
+        from modelregistry.evaluation import evaluation_in
+
+        return evaluation_in(self.metadata)
+
+    @property
+    def card(self) -> ModelCard:
+        """Its model card: what the registry knows and what the team says, as Markdown; ``missing`` lists what nobody said.
+
+        Metrics stand beside those of the version that holds the highest stage; for the holder, of who held it before,
+        as the log is now.
+
+        Raises:
+            InvalidFileError: What the team says has a field that is unknown, or of the wrong type.
+        """
+        return self._reader.card(self)
 
     def reproduce(
         self, *, tolerance: float | Mapping[str, float] = 0.0, timeout: float | None = None

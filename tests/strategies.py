@@ -22,6 +22,7 @@ from modelregistry.events import (
     Deregistered,
     Event,
     FileDigest,
+    Judged,
     Registered,
     Unassigned,
     Withdrawn,
@@ -102,7 +103,14 @@ def events(draw: st.DrawFn) -> Event:
             "files": st.lists(st.builds(FileDigest, path=texts, sha256=identifiers), max_size=3).map(tuple),
         }  # fmt: skip
     if kind is Assigned:
-        optional |= {"leaves": st.lists(stage_names, max_size=2).map(tuple), "restores": identifiers}
+        figures = st.floats(allow_nan=False, allow_infinity=False)
+        judged = st.builds(
+            Judged, figure=texts, wish=texts, value=figures, holder=versions, holder_value=figures
+        )
+        optional |= {
+            "leaves": st.lists(stage_names, max_size=2).map(tuple), "restores": identifiers,
+            "judged": st.lists(judged, max_size=2).map(tuple),
+        }  # fmt: skip
     if kind is Unassigned:
         optional["empties"] = st.booleans()
     if kind is Annotated:
