@@ -14,7 +14,14 @@ from modelregistry.config import SETTINGS_FILE, read_head
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError, RegistryError
 from modelregistry.evaluation import Evaluation
 from modelregistry.gitrepo import GitRepo
-from modelregistry.metadataschema import MOST_BYTES, MetadataSchema, Misfit, check_model, model_misfits
+from modelregistry.metadataschema import (
+    MOST_BYTES,
+    MetadataSchema,
+    Misfit,
+    Schema,
+    check_model,
+    model_misfits,
+)
 from modelregistry.modelsignature import ModelSignature
 from modelregistry.names import check_path
 from modelregistry.usage import MOST_EXAMPLE_BYTES, Usage, example_flaws
@@ -34,7 +41,7 @@ class MetadataCheck:
 
     version: MetadataSchema | None = None
     model: MetadataSchema | None = None
-    schema: type[BaseModel] | None = None
+    schema: Schema | None = None
     """What the caller passed."""
 
     @classmethod

@@ -23,6 +23,8 @@ LEARNED = frozenset({"loader", "environment", "signature", "metrics", "evaluated
 """Entries that this library writes: a schema judges them only where it names them."""
 
 Metadata = Mapping[str, JsonValue]
+Schema = type[BaseModel]
+"""What ``schema=`` takes: a pydantic model, as a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class MetadataSchema:
         return frozenset(names)
 
 
-def check_model(schema: object) -> type[BaseModel] | None:
+def check_model(schema: object) -> Schema | None:
     """What ``schema=`` takes.
 
     Raises:
@@ -127,7 +129,7 @@ def check_model(schema: object) -> type[BaseModel] | None:
     raise InvalidInputError(f"schema={schema!r}: it must be a pydantic model, a subclass of BaseModel")
 
 
-def model_misfits(schema: type[BaseModel], value: Metadata) -> tuple[Misfit, ...]:
+def model_misfits(schema: Schema, value: Metadata) -> tuple[Misfit, ...]:
     """What does not fit a pydantic model, which takes JSON as it is: ``"3"`` is no number."""
     named = frozenset(
         name for key, info in schema.model_fields.items() for name in (key, info.alias) if name is not None

@@ -65,8 +65,6 @@ from modelregistry.version import ModelVersion
 
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from modelregistry.artifacts.base import Content
     from modelregistry.bundling import Bundled
     from modelregistry.cache import Cache
@@ -80,6 +78,7 @@ if TYPE_CHECKING:
     from modelregistry.grant import Grant
     from modelregistry.impact import Affected
     from modelregistry.progress import Progress
+    from modelregistry.metadataschema import Schema
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
     from modelregistry.verified import VerifiedBackend
@@ -578,7 +577,7 @@ class Registry:
         bump: Bump | None = None,
         message: str = "",
         metadata: Mapping[str, JsonValue] | None = None,
-        schema: type[BaseModel] | None = None,
+        schema: Schema | None = None,
         declare: bool = False,
         allow_missing: bool = False,
         push_data: bool = False,
@@ -945,7 +944,7 @@ class Registry:
         version: str | None,
         metadata: Mapping[str, JsonValue],
         *,
-        schema: type[BaseModel] | None = None,
+        schema: Schema | None = None,
         message: str = "",
         dry_run: bool = False,
     ) -> Mapping[str, JsonValue]:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, assert_type
 
+from pydantic import BaseModel
+
 import modelregistry as mr
 from modelregistry.loaders.base import Loader
 
@@ -22,6 +24,19 @@ assert_type(registry.rollback("churn", "current", message="worse in production")
 assert_type(registry.demote("churn", "current", dry_run=True), mr.ModelVersion)
 assert_type(registry.withdraw("churn", "v1.1.0", then="v1.0.0"), mr.ModelVersion)
 assert_type(registry.deprecate("churn"), None)
+registry.promote("churn", "v1.3.0", "current", require={"metrics.auc": "> current + 0.01"})
+
+
+class Owned(BaseModel):
+    """What a caller wants of metadata."""
+
+    owner: str
+
+
+registry.register("churn", metadata={"owner": "risk"}, schema=Owned)
+registry.annotate("churn", None, {"owner": "risk"}, schema=Owned)
+measured = registry.evaluate("churn", data=Path("held-out.csv"), command=["python", "measure.py"], timeout=60)
+assert_type(measured.unmet, tuple[str, ...])
 metadata = registry.annotate("churn", "v1.3.0", {"owner": "risk", "limits": ["not for minors"], "old": None})
 print(metadata["owner"])
 
@@ -37,6 +52,12 @@ assert_type([(node.name, node.digest) for node in version.lineage.datasets], lis
 assert_type(version.environment, Mapping[str, str] | None)
 if version.signature is not None:
     assert_type([column.name for column in version.signature.inputs], list[str | None])
+assert_type(version.card.missing, tuple[str, ...])
+assert_type(version.card.to_markdown(), str)
+if version.evaluation is not None:
+    assert_type(version.evaluation.command, tuple[str, ...] | None)
+if version.usage is not None:
+    assert_type(version.usage.example, str | None)
 assert_type(version.convert(to="onnx", into="models", sample=[[1.0]]), Path)
 
 compared = registry.compare("churn#current", version)
@@ -47,6 +68,7 @@ assert_type(given.names, tuple[str, ...])
 assert_type(given.signer, str | None)
 assert_type(registry.distrust("churn@v1.3.0"), None)
 
+assert_type(registry.model("churn"), mr.Model)
 for model in registry.models(type=None):
     assert_type(model, mr.Model)
     assert_type(model.stages, Mapping[str, tuple[str, ...]])
