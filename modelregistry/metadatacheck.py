@@ -60,6 +60,11 @@ class MetadataCheck:
         ]
         return cls(schemas[0], schemas[1], passed)
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is a schema for versions."""
+        return self.version is not None or self.schema is not None
+
     def refuse(
         self, what: str, said: Metadata, *, before: Metadata | None, version: bool, bring: Bring | None = None
     ) -> None:

@@ -19,7 +19,7 @@ MOST_BYTES = 256 << 10
 _MOST_DEPTH = 64
 _SECONDS = 10
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-LEARNED = frozenset({"loader", "environment", "signature", "metrics", "evaluated"})
+LEARNED = frozenset({"loader", "environment", "signature", "metrics", "evaluated", "uncommitted"})
 """Entries that this library writes: a schema judges them only where it names them."""
 
 Metadata = Mapping[str, JsonValue]

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from modelregistry.grant import Grant
     from modelregistry.impact import Affected
     from modelregistry.progress import Progress
+    from modelregistry.metadatacheck import MetadataCheck
     from modelregistry.metadataschema import Schema
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
@@ -698,6 +699,7 @@ class Registry:
         bump: Bump | None = None,
         message: str = "",
         metadata: Mapping[str, JsonValue] | None = None,
+        schema: Schema | None = None,
         example: object = None,
         push_data: bool = True,
         dry_run: bool = False,
@@ -723,13 +725,15 @@ class Registry:
             version: An explicit version such as ``"v2.0.0"``.
             bump: ``"major"``, ``"minor"`` or ``"patch"``, as of ``register``.
             message: Why, for people.
-            metadata: What JSON can hold; what the bytes tell is added, as of ``register``.
+            metadata: What JSON can hold, and fits, as of ``register``; what the bytes tell is added.
+            schema: A pydantic model that it must fit as well.
             example: Some rows of input: what was written is asked the same as the model, and must answer alike.
             push_data: Push the bytes to the DVC remote, where the registration is published at once.
             dry_run: Write nothing; the version comes back as it would be.
 
         Raises:
-            InvalidInputError: No loader saves such an object, or not so; the message says how to keep it.
+            InvalidInputError: No loader saves such an object, or not so; the message says how to keep it. Or metadata
+                that does not fit.
             ConversionError: It can't be written, or answers otherwise then.
             WorkingCopyError: Bare, on no branch, something is under way, or a file that would change has changes that
                 are not committed; or no DVC project.
@@ -741,11 +745,13 @@ class Registry:
         """
         from modelregistry import changes
         from modelregistry.logmodel import Wish, incoming, standing
+        from modelregistry.metadatacheck import MetadataCheck
         from modelregistry.uncommitted import uncommitted
 
         self._check_writable()
         check_model(model)
         said = changes.check_metadata(metadata or {})
+        wanted = MetadataCheck.of(self._repo, schema)
         shared = self._push and self._shared() is not None
         wish = Wish(obj, model, path, loader, example, pushed=shared and push_data and not dry_run)
         adder = load_class(ADDERS["dvc"])(self._repo)
@@ -766,6 +772,12 @@ class Registry:
                 )
 
             folded, change = self._change(model, decide, message=message, dry_run=True)
+            if change.events:
+                place, name = saved.saved.place, posixpath.basename(saved.path)
+                wanted.refuse(
+                    model, {**self._learned(wanted, place, name, saved.bytes), **said}, before=None, version=True,
+                    bring=partial(self._content.beside, saved.base),
+                )  # fmt: skip
             notes = [saved.loses, change.note, edited.note if change.events else None]
             for note in filter(None, notes):
                 warnings.warn(f"{model}: {note}", RegistryWarning, stacklevel=2)
@@ -778,7 +790,7 @@ class Registry:
         with standing(model, commit, saved.path):
             return self.register(
                 model, path=saved.path, rev=commit, version=version, bump=bump, message=message, metadata=said,
-                push_data=push_data,
+                schema=schema, push_data=push_data,
             )  # fmt: skip
 
     def promote(
@@ -1500,6 +1512,19 @@ class Registry:
             partial(self._content.local, described, content), name, size=described.size or 0,
             loaders=lambda path: loaders_for(path, name, None),
         )  # fmt: skip
+
+    def _learned(
+        self, wanted: MetadataCheck, place: Path, name: str, content: Bytes
+    ) -> Mapping[str, JsonValue]:
+        """What bytes that are nowhere yet will tell at their registration, where somebody wants to know."""
+        from modelregistry.examine import examine
+
+        if not wanted.asks:
+            return {}
+        found = examine(
+            lambda: place, name, size=content.size or 0, loaders=lambda path: loaders_for(path, name, None)
+        )  # fmt: skip
+        return found.to_metadata() if found is not None else {}
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sklearn.linear_model import LinearRegression
 
 import modelregistry as mr
 from modelregistry import Registry
@@ -135,6 +136,30 @@ def test_a_bare_repository_has_the_schema_too(strict: Registry, plain: Path, tmp
     git(tmp_path, "clone", "--quiet", "--bare", os.fspath(plain), "bare")
     with pytest.raises(mr.InvalidInputError, match="'colour' was unexpected"):
         Registry(tmp_path / "bare", remote=None).annotate("churn", "v0.1.0", {"colour": "red"})
+
+
+def test_what_is_logged_from_memory_is_held_to_it_before_anything_is_saved(project: Path) -> None:
+    schema = {**WANTED, "required": ["owner", "signature"]}  # the bytes tell the second, and count
+    strict = ask_for(project, version=schema)
+    model = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    before = kept(project)
+    with pytest.raises(mr.InvalidInputError, match="'owner' is a required property"):
+        strict.log_model(model, "line")
+    with pytest.raises(mr.InvalidInputError, match="the card's 'license' is 3"):
+        strict.log_model(model, "line", metadata={"owner": "risk", "card": {"license": 3}})
+    with pytest.raises(mr.InvalidInputError, match="owner: Input should be"):
+        strict.log_model(model, "line", metadata={"owner": "risk", "auc": 1}, schema=Numbered)
+    assert kept(project) == before
+    assert strict.log_model(model, "line", metadata={"owner": "risk"}).metadata["owner"] == "risk"
+
+
+def kept(project: Path) -> dict[str, object]:
+    """What can be seen, but for DVC's locks."""
+    return {name: data for name, data in visible(project).items() if not name.startswith(".dvc/tmp/")}
+
+
+class Numbered(BaseModel):
+    owner: int
 
 
 class Owned(BaseModel):
