@@ -268,7 +268,7 @@ class IntegrityError(RegistryError):
 
 
 class UntrustedModelError(RegistryError):
-    """Loading would run code that nobody here vouched for; nothing was run.
+    """Loading, or a command that comes from the repository, would run code that nobody here vouched for; nothing was run.
 
     Attributes:
         names: The names (``module.qualname``) that stood in the way.

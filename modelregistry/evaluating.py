@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import tempfile
 import time
@@ -209,12 +210,9 @@ def evaluate(
 
 
 def _filled(command: Sequence[str], paths: Mapping[str, str]) -> list[str]:
-    filled = []
-    for part in command:
-        for name, path in paths.items():
-            part = part.replace(name, path)  # noqa: PLW2901 - one after the other
-        filled.append(part)
-    return filled
+    # All at once: what is filled in is not looked at again, whatever it is called.
+    pattern = re.compile("|".join(map(re.escape, paths)))
+    return [pattern.sub(lambda match: paths[match[0]], part) for part in command]
 
 
 def _run(

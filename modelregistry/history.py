@@ -362,12 +362,18 @@ class History:
         merged = dict(self._records[version].registered.metadata) if version is not None else {}
         for event in self.events:
             if isinstance(event, Annotated) and event.version == version:
-                for key, value in event.metadata.items():
-                    if value is None:
-                        merged.pop(key, None)
-                    else:
-                        merged[key] = value
+                _merge(merged, event)
         return merged
+
+    def all_metadata(self) -> dict[str | None, dict[str, JsonValue]]:
+        """That of every version, and of the model as a whole (None), by one walk over the log."""
+        found: dict[str | None, dict[str, JsonValue]] = {
+            version: dict(record.registered.metadata) for version, record in self._records.items()
+        }
+        for event in self.events:
+            if isinstance(event, Annotated) and (event.version is None or event.version in self._records):
+                _merge(found.setdefault(event.version, {}), event)
+        return found
 
     def said_by(self, key: str, version: str | None = None) -> Event | None:
         """The event by which an entry of the metadata is what it is: of the version, or of the model as a whole."""
@@ -376,6 +382,15 @@ class History:
                 return event
         registered = self._records[version].registered if version is not None else None
         return registered if registered is not None and key in registered.metadata else None
+
+
+def _merge(metadata: dict[str, JsonValue], event: Annotated) -> None:
+    """Say what an annotation says: a null takes a key away."""
+    for key, value in event.metadata.items():
+        if value is None:
+            metadata.pop(key, None)
+        else:
+            metadata[key] = value
 
 
 def dated_back(event: Registered, other: Registered) -> bool:

@@ -523,10 +523,12 @@ class Registry:
             wanted = MetadataCheck.of(self._repo)
         except InvalidSettingsError as error:
             return [Problem("", config.SETTINGS_FILE, str(error), "mend the schema, and commit it")]
-        said: list[tuple[str, str | None, Mapping[str, JsonValue]]] = []
-        for history in (folded.history for folded in folds):
-            names: list[str | None] = [*history.served, *([None] if history.metadata() else [])]
-            said += [(history.model, name, history.metadata(name)) for name in names]
+        said = [
+            (folded.history.model, version, metadata)
+            for folded in folds
+            for version, metadata in folded.history.all_metadata().items()
+            if version is None or folded.history.versions[version].served
+        ]
         return [*wanted.problems(said)]
 
     def _lacking(self, folds: Sequence[_Folded]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,13 @@ def team(plain: Path) -> Registry:
     }
     found.register("churn", metadata={"evaluation": {"command": [*COMMAND], "metrics": metrics}})
     return found
+
+
+@pytest.fixture
+def hub(plain: Path, tmp_path: Path) -> Path:
+    """What two people share."""
+    git(tmp_path, "clone", "--quiet", "--bare", os.fspath(plain), "hub.git")
+    return tmp_path / "hub.git"
 
 
 def say(*lines: str) -> Sequence[str]:
@@ -318,6 +325,27 @@ def test_a_promotion_is_refused_below_and_keeps_the_figures_that_it_judged(
     assert found == {
         "figure": "metrics.auc", "wish": "> current", "value": 0.905, "holder": "v0.1.0", "holder_value": 0.9,
     }  # fmt: skip
+
+
+def test_what_is_required_is_judged_on_what_others_wrote_meanwhile(
+    clone: Callable[[str], Path],
+) -> None:
+    mine, theirs = Registry(clone("ann")), Registry(clone("bob"))
+    mine.register("churn", rev="main~1")
+    mine.register("churn")
+    mine.promote("churn", "v0.1.0", "current")
+    for version, auc in (("v0.1.0", 0.8), ("v0.1.1", 0.9)):
+        mine.annotate("churn", version, {"metrics": {"auc": auc}})
+    theirs.sync()
+    theirs.annotate("churn", "v0.1.0", {"metrics": {"auc": 0.95}}, message="measured again")
+    assert mine.get("churn@v0.1.0").metadata["metrics"] == {"auc": 0.8}
+    with pytest.raises(mr.RefusedError, match=r"churn@v0.1.0 has 0.95"):
+        mine.promote("churn", "v0.1.1", "current", require={"metrics.auc": "> current"})
+    theirs.annotate("churn", "v0.1.0", {"metrics": {"auc": 0.7}})
+    mine.promote("churn", "v0.1.1", "current", require={"metrics.auc": "> current"})
+    theirs.sync()
+    (event,) = [event for event in theirs.history("churn") if getattr(event, "judged", ())]
+    assert event.to_json()["judged"][0]["holder_value"] == 0.7
 
 
 def test_compare_says_which_metric_is_better(registry: Registry) -> None:

@@ -243,6 +243,14 @@ def test_an_example_that_fits_is_kept_by_its_path(registry: Registry, plain: Pat
         registry.annotate("churn", found.version, {"usage": {"example": "examples/b.json"}})
 
 
+def test_an_example_may_be_an_output_of_dvc(project: Path) -> None:
+    registry = Registry(project)
+    found = registry.register("bundle", metadata={"usage": {"example": "bundle/b.json"}})
+    assert found.usage is not None
+    with pytest.raises(mr.PathNotFoundError, match=r"bundle/none.json"):
+        registry.annotate("bundle", found.version, {"usage": {"example": "bundle/none.json"}})
+
+
 def test_blocks_that_another_tool_wrote_are_nothing_to_a_reader_and_check_tells_them(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from modelregistry.events import (
 )
 from modelregistry.history import History, Stages
 from modelregistry.testing import make_event
-from tests.strategies import SHARED, START
+from tests.strategies import SHARED, START, annotate, world_with
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 
@@ -254,3 +254,19 @@ def test_annotations_add_and_take_away_in_order() -> None:
 def test_as_of_counts_the_second_it_names(second: int) -> None:
     history = two().add(Assigned, A, stage="current").history(as_of=START + timedelta(seconds=second))
     assert len(history.events) == second
+
+
+def test_all_metadata_is_that_of_each_version_and_of_the_model() -> None:
+    world = world_with(
+        2, annotate({"a": 1, "b": 2}, version="v0.1.0"), annotate({"a": None, "c": 3}, version="v0.1.0"),
+        annotate({"runbook": "wiki"}),
+    )  # fmt: skip
+    history = world.history
+    assert history.all_metadata() == {"v0.1.0": {"b": 2, "c": 3}, "v0.1.1": {}, None: {"runbook": "wiki"}}
+    for version, found in history.all_metadata().items():
+        assert found == history.metadata(version)
+    assert history.said_by("b", "v0.1.0") is history.events[2]
+    assert history.said_by("a", "v0.1.0") is history.events[3]
+    assert history.said_by("runbook") is history.events[4]
+    assert history.said_by("b") is None
+    assert history.said_by("b", "v0.1.1") is None
