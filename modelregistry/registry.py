@@ -77,9 +77,9 @@ if TYPE_CHECKING:
     from modelregistry.gitmirror import GitMirror
     from modelregistry.grant import Grant
     from modelregistry.impact import Affected
-    from modelregistry.progress import Progress
     from modelregistry.metadatacheck import MetadataCheck
     from modelregistry.metadataschema import Schema
+    from modelregistry.progress import Progress
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
     from modelregistry.verified import VerifiedBackend
