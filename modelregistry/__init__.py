@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         DatabaseError,
         DeprecatedModelWarning,
         EnvironmentMismatchWarning,
+        ExportError,
         GitError,
         GitTimeoutError,
         IntegrityError,
@@ -62,12 +63,14 @@ if TYPE_CHECKING:
         WithdrawnError,
         WorkingCopyError,
     )
+    from modelregistry.exportcheck import verify_export
+    from modelregistry.exportmanifest import Exported, ExportManifest
     from modelregistry.following import follow
     from modelregistry.history import ANY, EMPTY
     from modelregistry.listing import Model
     from modelregistry.loading import download, load_model
     from modelregistry.names import Reference
-    from modelregistry.plugins import migrate, open_backend, register_loader
+    from modelregistry.plugins import migrate, open_backend, register_exporter, register_loader
     from modelregistry.refevent import event_from_ref
     from modelregistry.registry import Registry
     from modelregistry.version import ModelVersion
@@ -77,6 +80,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "ANY": "history",
     "EMPTY": "history",
+    "ExportManifest": "exportmanifest",
+    "Exported": "exportmanifest",
     "Model": "listing",
     "ModelVersion": "version",
     "Reference": "names",
@@ -87,7 +92,9 @@ _HOMES = {
     "load_model": "loading",
     "migrate": "plugins",
     "open_backend": "plugins",
+    "register_exporter": "plugins",
     "register_loader": "plugins",
+    "verify_export": "exportcheck",
 }
 
 __all__ = [
@@ -100,6 +107,9 @@ __all__ = [
     "DatabaseError",
     "DeprecatedModelWarning",
     "EnvironmentMismatchWarning",
+    "ExportError",
+    "ExportManifest",
+    "Exported",
     "GitError",
     "GitTimeoutError",
     "IntegrityError",
@@ -146,7 +156,9 @@ __all__ = [
     "load_model",
     "migrate",
     "open_backend",
+    "register_exporter",
     "register_loader",
+    "verify_export",
 ]
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from modelregistry.artifacts.base import Content, Storage
 from modelregistry.collector import paused
 from modelregistry.declarations import Declarations, declaring_file
 from modelregistry.declarationtexts import Declaration
-from modelregistry.delivery import Delivery, check_verify, described, md5_of, whole_digest
+from modelregistry.delivery import Delivery, check_verify, described, md5_of
 from modelregistry.deserialize import deserialize
 from modelregistry.environment import warn_of_mismatch
 from modelregistry.errors import (
@@ -28,11 +29,12 @@ from modelregistry.errors import (
 )
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
+from modelregistry.identity import whole_digest
 from modelregistry.loaderchoice import hinted_framework, wanted_loader
 from modelregistry.plugins import import_library, loaders_for
 from modelregistry.privatecopy import copy_out
 from modelregistry.progress import Progress, check_progress
-from modelregistry.store import Store
+from modelregistry.store import Store, hash_file
 from modelregistry.trust import Trust as TrustValue
 from modelregistry.trust import Vouching
 from modelregistry.version import ModelVersion, Trust, Verify
@@ -40,6 +42,8 @@ from modelregistry.version import ModelVersion, Trust, Verify
 if TYPE_CHECKING:  # few ask for it
     from modelregistry.card import ModelCard
     from modelregistry.cardsources import Surroundings
+    from modelregistry.exporters.base import Source
+    from modelregistry.exportmanifest import Exported
     from modelregistry.lineage import Lineage
     from modelregistry.provenance import Provenance
     from modelregistry.reproduced import Reproduction
@@ -328,6 +332,43 @@ class ContentReader:
         model = self.load(version, trust=trust, loader=loader)
         return convert(model, posixpath.basename(version.path), to=to, into=into, sample=sample)
 
+    def export(
+        self,
+        version: ModelVersion,
+        target: str | os.PathLike[str],
+        *,
+        format: str,  # noqa: A002
+        overwrite: bool,
+        storage_options: Mapping[str, Any] | None,
+        verify: Verify,
+        progress: Progress,
+    ) -> Exported:
+        """The version at a target, in some format."""
+        from modelregistry.exporting import export
+        from modelregistry.plugins import find_exporter
+
+        check_verify(verify)
+        check_progress(progress)
+        _check_served(version)
+        return export(
+            version, target, find_exporter(format), bring=lambda: self._source(version, verify, progress),
+            overwrite=overwrite, storage_options=storage_options, progress=progress,
+        )  # fmt: skip
+
+    def _source(self, version: ModelVersion, verify: Verify, progress: Progress) -> Source:
+        """What an exporter lays out."""
+        from modelregistry.exporters.base import Source
+
+        name, meta = posixpath.basename(version.path), self.declaration(version).meta
+        place, digest = self._verified(version, None, verify, progress)
+        files = tuple(
+            file if file.sha256 and file.size is not None else _hashed(file, place)
+            for file in self.files(version)
+        )
+        recorded = version.metadata.get("loader")
+        loader = wanted_loader(meta) or (recorded if isinstance(recorded, str) else None)
+        return Source(version, digest, name, place, files, loader, self.lineage(version))
+
     def _verified_while(
         self, work: Callable[[], None], version: ModelVersion, verify: Verify, progress: Progress
     ) -> tuple[Path, str]:
@@ -349,8 +390,7 @@ class ContentReader:
         """The path of the whole (or of the file ``only``) and the sha256 that stands for the whole version."""
         check_verify(verify)
         check_progress(progress)
-        if version.state == "withdrawn":
-            raise WithdrawnError(f"{version.reference} was withdrawn: its bytes are never served again")
+        _check_served(version)
         name = posixpath.basename(version.path)
         if verify == "once" and version.digest is not None:
             place = self._delivery.at_hand(version.digest, name, only)
@@ -399,3 +439,14 @@ class ContentReader:
             return tuple(FileDigest.model_validate(file) for file in json.loads(text or b""))
         except ValueError as error:
             raise InvalidFileError(f"{path!r} at {rev[:10]} is not a manifest: {error}", path=path) from error
+
+
+def _check_served(version: ModelVersion) -> None:
+    if version.state == "withdrawn":
+        raise WithdrawnError(f"{version.reference} was withdrawn: its bytes are never served again")
+
+
+def _hashed(file: FileDigest, place: Path) -> FileDigest:
+    """A file that the registration knows by DVC's digest alone, with the sha256 of its verified bytes."""
+    found = hash_file(place / file.path if place.is_dir() else place)
+    return file.model_copy(update={"sha256": found.sha256.removeprefix("sha256:"), "size": found.size})

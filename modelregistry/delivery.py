@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import posixpath
@@ -13,6 +11,7 @@ from pathlib import Path
 from modelregistry.artifacts.base import Content, Entry, Storage
 from modelregistry.errors import CacheError, IntegrityError, InvalidInputError, MissingBytesError
 from modelregistry.events import FileDigest
+from modelregistry.identity import whole_digest
 from modelregistry.progress import Progress, reported
 from modelregistry.receipts import Receipt, date_back, look
 from modelregistry.store import Digests, Store, cache_error, hash_file, verify_file
@@ -306,19 +305,3 @@ def md5_of(entry: Entry) -> str | None:
     """DVC's md5 of the file, where that is its address."""
     algorithm, _, value = entry.address.partition(":")
     return value if algorithm == "md5" else None
-
-
-def manifest_text(files: Sequence[FileDigest]) -> bytes:
-    """The canonical manifest: a JSON list by path, sorted keys, no spaces, UTF-8."""
-    listed = [
-        {"path": file.path, "sha256": file.sha256, "size": file.size}
-        for file in sorted(files, key=lambda file: file.path)
-    ]
-    return json.dumps(listed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def whole_digest(files: Sequence[FileDigest], *, is_directory: bool) -> str:
-    """The identity of a version's bytes: of its one file, or of the canonical manifest of its folder."""
-    if not is_directory:
-        return f"sha256:{files[0].sha256}"
-    return f"sha256:{hashlib.sha256(manifest_text(files)).hexdigest()}"

@@ -35,6 +35,7 @@ Every error this library raises on purpose is one of these::
     ├── UntrustedModelError                   loading would run code nobody here vouched for
     ├── UnknownFormatError                    no loader recognises the file
     ├── ConversionError                       the model can't be written in that format, or answers otherwise in it
+    ├── ExportError (OSError)                 the target of an export can't be written or read, or the model laid out so
     ├── MissingDependencyError (ImportError)  an optional package is not installed
     └── GitError                              git said no, or could not be run
         ├── GitTimeoutError (TimeoutError)
@@ -299,6 +300,10 @@ class UnknownFormatError(RegistryError):
 
 class ConversionError(RegistryError):
     """The model can't be written in that format, or what was written answers otherwise; nothing was left behind."""
+
+
+class ExportError(RegistryError, OSError):
+    """The target of an export can't be read or written, or the version can't be laid out in that format."""
 
 
 class MissingDependencyError(RegistryError, ImportError):

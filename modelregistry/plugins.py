@@ -14,6 +14,7 @@ from modelregistry.errors import InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from modelregistry.backends.base import Backend
+    from modelregistry.exporters.base import Exporter
     from modelregistry.loaders.base import Loader
 
 _logger = logging.getLogger("modelregistry")
@@ -35,6 +36,9 @@ LOADERS = {
     "torch": "modelregistry.loaders.torch:TorchLoader",
     "transformers": "modelregistry.loaders.transformers:TransformersLoader",
     "xgboost": "modelregistry.loaders.xgboost:XGBoostLoader",
+}
+EXPORTERS = {
+    "folder": "modelregistry.exporters.folder:FolderExporter",
 }
 STORAGES = {
     "dvc": "modelregistry.artifacts.dvc:DvcStorage",
@@ -112,6 +116,67 @@ def migrate(address: str) -> None:
         SchemaError: A newer version of this library made it.
     """
     backend_class(address).migrate(address)
+
+
+_exporters: dict[str, Exporter] = {}
+
+ExporterT = TypeVar("ExporterT", bound="Exporter | type[Exporter]")
+
+
+def register_exporter(exporter: ExporterT, *, replace: bool = False) -> ExporterT:
+    """Have an exporter of one's own found, in this process, by its name.
+
+    Args:
+        exporter: A subclass of ``modelregistry.exporters.base.Exporter`` (as a decorator, too), or an instance. One that
+            was registered under the same name before gives way to it.
+        replace: Take the place of an exporter that ships with this library.
+
+    Returns:
+        The exporter, as it was passed.
+
+    Raises:
+        InvalidInputError: It is no exporter or has no name, or the name is taken by an exporter that ships.
+    """
+    from modelregistry.exporters.base import Exporter
+
+    made: object = exporter() if isinstance(exporter, type) and issubclass(exporter, Exporter) else exporter
+    if not isinstance(made, Exporter):
+        raise InvalidInputError(
+            f"{exporter!r} is no exporter; pass a subclass of modelregistry.exporters.base.Exporter, or an instance of one"
+        )
+    name: object = getattr(made, "name", None)
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(f'{exporter!r} has no name: give the class one, name = "mine"')
+    if name in EXPORTERS and not replace:
+        raise InvalidInputError(
+            f"exporter {name!r} ships with modelregistry; call yours something else, or pass replace=True"
+        )
+    _exporters[name] = made
+    return exporter
+
+
+def find_exporter(name: str) -> Exporter:
+    """The exporter of that name: one that was registered here, or ships, or an installed package brings.
+
+    Raises:
+        InvalidInputError: There is none.
+        MissingDependencyError: The package that brings it needs what is not installed.
+    """
+    if name in _exporters:
+        return _exporters[name]
+    if name in EXPORTERS:
+        return cast("Exporter", load_class(EXPORTERS[name])())
+    from importlib.metadata import entry_points
+
+    plugged = entry_points(group="modelregistry.exporters")
+    for entry in plugged:
+        if entry.name == name:
+            try:
+                return cast("Exporter", entry.load()())
+            except ImportError as error:
+                raise MissingDependencyError(f"exporter {name!r} can't be imported: {error}") from error
+    known = ", ".join(map(repr, sorted({*EXPORTERS, *_exporters, *plugged.names})))
+    raise InvalidInputError(f"format={name!r}: there is no such exporter; known: {known}")
 
 
 _registered: dict[str, Loader] = {}

@@ -23,7 +23,6 @@ from modelregistry.commits import Commits
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader
 from modelregistry.cursor import Cursor
 from modelregistry.declarations import Declarations
-from modelregistry.delivery import manifest_text
 from modelregistry.errors import (
     InvalidInputError,
     InvalidReferenceError,
@@ -41,6 +40,7 @@ from modelregistry.gitcall import without_secrets
 from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
 from modelregistry.history import ANY, Expected, History, Stages, gto_differs
+from modelregistry.identity import manifest_text
 from modelregistry.listing import (
     MODEL_COLUMNS,
     PROBLEM_COLUMNS,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -19,6 +19,7 @@ from modelregistry.progress import Progress
 if TYPE_CHECKING:  # few ask for it
     from modelregistry.card import ModelCard
     from modelregistry.evaluation import Evaluation
+    from modelregistry.exportmanifest import Exported
     from modelregistry.lineage import Lineage
     from modelregistry.reproduced import Reproduction
     from modelregistry.usage import Usage
@@ -69,6 +70,19 @@ class Reader(Protocol):
         self, version: ModelVersion, *, to: str, into: Path, trust: Trust, loader: str | None, sample: object
     ) -> Path:
         """A file with the same model in another format."""
+
+    def export(
+        self,
+        version: ModelVersion,
+        target: str | os.PathLike[str],
+        *,
+        format: str,  # noqa: A002
+        overwrite: bool,
+        storage_options: Mapping[str, Any] | None,
+        verify: Verify,
+        progress: Progress,
+    ) -> Exported:
+        """What an export left at the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +356,47 @@ class ModelVersion:
             IntegrityError: They are not the registered bytes.
         """
         return self._reader.convert(self, to=to, into=Path(into), trust=trust, loader=loader, sample=sample)
+
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        format: str = "folder",  # noqa: A002 - the word for it
+        overwrite: bool = False,
+        storage_options: Mapping[str, Any] | None = None,
+        verify: Verify = "once",
+        progress: Progress = None,
+    ) -> Exported:
+        """Put its verified files where others take them from, with a ``manifest.json`` that says what they are.
+
+        Every file is read back and hashed, and the manifest is written last: who goes by it sees the whole export or
+        none. To export again writes nothing where all is there, and goes on where an earlier call was killed. Nothing is
+        deserialised. ``mr.verify_export(target)`` checks it where it is received.
+
+        Args:
+            target: A folder for this version alone, or the URL of one that fsspec knows
+                (``"s3://models/churn/v1.2.0"``).
+            format: ``"folder"`` for plain files, or what ``register_exporter`` or an installed package brings (entry
+                points ``modelregistry.exporters``).
+            overwrite: Replace another version, or other bytes, that an export left there. Files that no export put there
+                are left alone, and refused.
+            storage_options: What the file system of the URL takes (``{"endpoint_url": …}``).
+            verify: As for ``local_path``.
+            progress: As for ``local_path``; told of the writing, too, and of the reading back.
+
+        Raises:
+            InvalidInputError: Something else is there, or there is no such format or file system.
+            WithdrawnError: It was withdrawn.
+            ExportError: The target can't be written, or read back.
+            MissingBytesError: The bytes are nowhere to be had.
+            IntegrityError: They are not the registered bytes; they were set aside.
+            CacheError: They can't be kept.
+            MissingDependencyError: The package for such URLs, or for the format, is not installed.
+        """
+        return self._reader.export(
+            self, target, format=format, overwrite=overwrite, storage_options=storage_options, verify=verify,
+            progress=progress,
+        )  # fmt: skip
 
     def verify(self) -> None:
         """Check every byte on this machine against what was registered; fetches what is missing.

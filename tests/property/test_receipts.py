@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storage
-from modelregistry.delivery import Delivery, whole_digest
+from modelregistry.delivery import Delivery
 from modelregistry.errors import IntegrityError
 from modelregistry.events import FileDigest
+from modelregistry.identity import whole_digest
 from modelregistry.store import Store
 
 GOOD = {"a": b"first file", "deep/b": b"second one"}

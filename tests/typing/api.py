@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, assert_type
 from pydantic import BaseModel
 
 import modelregistry as mr
+from modelregistry.exporters.base import Exporter
 from modelregistry.loaders.base import Loader
 
 registry = mr.Registry(Path("."))
@@ -60,6 +61,13 @@ if version.usage is not None:
     assert_type(version.usage.example, str | None)
 assert_type(version.convert(to="onnx", into="models", sample=[[1.0]]), Path)
 
+exported = version.export(
+    "s3://models/churn", format="folder", storage_options={"anon": False}, overwrite=True
+)
+assert_type(exported, mr.Exported)
+assert_type(exported.artifact, str | None)
+assert_type(mr.verify_export("s3://models/churn", digest=version.digest), mr.ExportManifest)
+
 compared = registry.compare("churn#current", version)
 assert_type(compared.verdict, str)
 assert_type(compared.incompatibilities, tuple[str, ...])
@@ -83,6 +91,13 @@ except mr.ConflictError as error:
 except mr.UntrustedModelError as error:
     assert_type(error.names, tuple[str, ...])
 
+
+@mr.register_exporter
+class PoemExporter(Exporter):
+    """Keeps its type."""
+
+
+assert_type(PoemExporter.schemes, tuple[str, ...])
 log = mr.open_backend("postgresql://registry@db.example.com/models", pool_size=2)
 assert_type(mr.migrate("sqlite:///log.db"), None)
 
