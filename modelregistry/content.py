@@ -338,6 +338,7 @@ class ContentReader:
         target: str | os.PathLike[str],
         *,
         format: str,  # noqa: A002
+        bom: bool,
         overwrite: bool,
         storage_options: Mapping[str, Any] | None,
         verify: Verify,
@@ -351,12 +352,13 @@ class ContentReader:
         check_progress(progress)
         _check_served(version)
         return export(
-            version, target, find_exporter(format), bring=lambda: self._source(version, verify, progress),
-            overwrite=overwrite, storage_options=storage_options, progress=progress,
+            version, target, find_exporter(format), bring=lambda: self._source(version, verify, progress, bom=bom),
+            bom=bom, overwrite=overwrite, storage_options=storage_options, progress=progress,
         )  # fmt: skip
 
-    def _source(self, version: ModelVersion, verify: Verify, progress: Progress) -> Source:
+    def _source(self, version: ModelVersion, verify: Verify, progress: Progress, *, bom: bool) -> Source:
         """What an exporter lays out."""
+        from modelregistry.bom import bom_text
         from modelregistry.exporters.base import Source
 
         name, meta = posixpath.basename(version.path), self.declaration(version).meta
@@ -367,7 +369,15 @@ class ContentReader:
         )
         recorded = version.metadata.get("loader")
         loader = wanted_loader(meta) or (recorded if isinstance(recorded, str) else None)
-        return Source(version, digest, name, place, files, loader, self.lineage(version))
+        lineage = self.lineage(version)
+        text = bom_text(version, files, lineage, digest) if bom else None
+        return Source(version, digest, name, place, files, loader, lineage, text)
+
+    def cyclonedx(self, version: ModelVersion) -> dict[str, Any]:
+        """Its bill of materials."""
+        from modelregistry.bom import cyclonedx
+
+        return cyclonedx(version, self.files(version), self.lineage(version), version.digest)
 
     def _verified_while(
         self, work: Callable[[], None], version: ModelVersion, verify: Verify, progress: Progress

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from modelregistry.bom import BOM
 from modelregistry.errors import ExportError, InvalidInputError
-from modelregistry.exporters.base import Exporter, ExportFile, Source
+from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
 from modelregistry.exportmanifest import Exported, ExportManifest, ManifestFile
 from modelregistry.exportstate import OURS, UNFINISHED, There, flaws
 from modelregistry.exporttarget import Target
@@ -28,6 +29,7 @@ def export(
     exporter: Exporter,
     *,
     bring: Callable[[], Source],
+    bom: bool,
     overwrite: bool,
     storage_options: Mapping[str, Any] | None,
     progress: Progress,
@@ -39,6 +41,7 @@ def export(
         to: The folder, or what the exporter itself delivers to.
         exporter: What lays it out.
         bring: Gives the verified bytes.
+        bom: Whether its bill of materials is to be with them.
         overwrite: Replace what another export left there, or what has the name of one of its files.
         storage_options: What the file system of the URL takes.
         progress: Who is told.
@@ -56,15 +59,16 @@ def export(
     there = There.look(target)
     if _is_there(there, version, exporter, overwrite=overwrite, target=target):
         assert there.manifest is not None
-        if not flaws(target, there.manifest, there.files, progress):
+        is_enough = there.manifest.bom or not bom
+        if is_enough and not flaws(target, there.manifest, there.files, progress):
             if there.unfinished is not None:
                 target.remove(UNFINISHED)
             return Exported(target.url, there.manifest, ())
     source = bring()
     with TemporaryDirectory(prefix="modelregistry-") as scratch:
         arrangement = exporter.arrange(source, Path(scratch))
-        plan = _plan(arrangement.files, exporter)
-        manifest = _manifest(source, exporter, plan, arrangement.artifact)
+        plan = _plan(_all_files(source, arrangement), exporter)
+        manifest = _manifest(source, exporter, plan, arrangement)
         written = Writing(target, there, plan, manifest).run(overwrite=overwrite, progress=progress)
     return Exported(target.url, manifest, written)
 
@@ -80,8 +84,9 @@ def _deliver(
 ) -> Exported:
     """Have the exporter itself bring it where no file system is."""
     with TemporaryDirectory(prefix="modelregistry-") as scratch:
-        plan = _plan(exporter.arrange(source, Path(scratch)).files, exporter)
-        manifest = _manifest(source, exporter, plan, None)
+        arrangement = exporter.arrange(source, Path(scratch))
+        plan = _plan(_all_files(source, arrangement), exporter)
+        manifest = _manifest(source, exporter, plan, arrangement)
         with reported(progress, f"exporting {manifest.reference}") as report:
             place, written = exporter.deliver(plan, to, overwrite=overwrite, options=options, report=report)
     return Exported(place, manifest, tuple(written))
@@ -110,6 +115,12 @@ def _is_there(
     )
 
 
+def _all_files(source: Source, arrangement: Arrangement) -> Sequence[ExportFile]:
+    if source.bom is None or arrangement.has_bom:
+        return arrangement.files
+    return (*arrangement.files, ExportFile(BOM, source.bom))
+
+
 def _plan(files: Sequence[ExportFile], exporter: Exporter) -> dict[str, ExportFile]:
     """What is to be there, by path; what was not hashed yet is."""
     plan: dict[str, ExportFile] = {}
@@ -135,7 +146,7 @@ def _sha256(content: Path | bytes) -> str:
 
 
 def _manifest(
-    source: Source, exporter: Exporter, plan: Mapping[str, ExportFile], artifact: str | None
+    source: Source, exporter: Exporter, plan: Mapping[str, ExportFile], arrangement: Arrangement
 ) -> ExportManifest:
     version = source.version
     signature = version.signature
@@ -150,7 +161,8 @@ def _manifest(
         type=version.type, labels=version.labels, description=version.description, loader=source.loader,
         signature=signature.to_dict() if signature is not None else None,
         environment=dict(version.environment) if version.environment is not None else None,
-        metadata=dict(version.metadata), lineage=source.lineage.to_dict(), artifact=artifact, contents=contents,
+        metadata=dict(version.metadata), lineage=source.lineage.to_dict(), artifact=arrangement.artifact, contents=contents,
+        bom=source.bom is not None,
         files=tuple(
             ManifestFile(path=path, size=file.size, sha256=str(file.sha256)) for path, file in sorted(plan.items())
         ),

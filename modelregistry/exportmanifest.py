@@ -85,6 +85,8 @@ class ExportManifest(_Frozen):
     """What it was made from, as ``Lineage.from_dict`` reads it."""
     artifact: str | None
     """The path in the export under which the artifact's files lie as they are; null where they are packed."""
+    bom: bool = False
+    """Whether a bill of materials, ``bom.cdx.json``, is among the files, or packed with them."""
     contents: tuple[ManifestFile, ...]
     """The artifact's files, by their paths in it (of one file, its name)."""
     files: tuple[ManifestFile, ...]

@@ -39,6 +39,8 @@ LOADERS = {
 }
 EXPORTERS = {
     "folder": "modelregistry.exporters.folder:FolderExporter",
+    "oci": "modelregistry.exporters.oci:OciExporter",
+    "tar.gz": "modelregistry.exporters.targz:TarGzExporter",
 }
 STORAGES = {
     "dvc": "modelregistry.artifacts.dvc:DvcStorage",

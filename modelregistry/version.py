@@ -77,12 +77,16 @@ class Reader(Protocol):
         target: str | os.PathLike[str],
         *,
         format: str,  # noqa: A002
+        bom: bool,
         overwrite: bool,
         storage_options: Mapping[str, Any] | None,
         verify: Verify,
         progress: Progress,
     ) -> Exported:
         """What an export left at the target."""
+
+    def cyclonedx(self, version: ModelVersion) -> dict[str, Any]:
+        """Its bill of materials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +366,7 @@ class ModelVersion:
         target: str | os.PathLike[str],
         *,
         format: str = "folder",  # noqa: A002 - the word for it
+        bom: bool = False,
         overwrite: bool = False,
         storage_options: Mapping[str, Any] | None = None,
         verify: Verify = "once",
@@ -376,11 +381,15 @@ class ModelVersion:
         Args:
             target: A folder for this version alone, or the URL of one that fsspec knows
                 (``"s3://models/churn/v1.2.0"``).
-            format: ``"folder"`` for plain files, or what ``register_exporter`` or an installed package brings (entry
-                points ``modelregistry.exporters``).
+            format: ``"folder"`` for plain files; ``"tar.gz"`` for one archive, as Amazon SageMaker takes it; ``"oci"`` for
+                an OCI artifact by the ModelPack specification, in a folder or, at ``"oci://registry/repository:tag"``, in
+                a registry of containers; or what ``register_exporter`` or an installed package brings (entry points
+                ``modelregistry.exporters``).
+            bom: Put a bill of materials with them, as ``to_cyclonedx`` gives it: ``bom.cdx.json``.
             overwrite: Replace another version, or other bytes, that an export left there. Files that no export put there
                 are left alone, and refused.
-            storage_options: What the file system of the URL takes (``{"endpoint_url": …}``).
+            storage_options: What the file system of the URL takes (``{"endpoint_url": …}``); of a registry of containers,
+                ``username`` and ``password`` (else what ``docker login`` keeps), and ``insecure`` for HTTP.
             verify: As for ``local_path``.
             progress: As for ``local_path``; told of the writing, too, and of the reading back.
 
@@ -394,9 +403,21 @@ class ModelVersion:
             MissingDependencyError: The package for such URLs, or for the format, is not installed.
         """
         return self._reader.export(
-            self, target, format=format, overwrite=overwrite, storage_options=storage_options, verify=verify,
+            self, target, format=format, bom=bom, overwrite=overwrite, storage_options=storage_options, verify=verify,
             progress=progress,
         )  # fmt: skip
+
+    def to_cyclonedx(self) -> dict[str, Any]:
+        """A bill of materials in the JSON of CycloneDX 1.6, with a model card.
+
+        It has the files and their hashes, the signature, parameters and metrics, the data that the model was made from,
+        what it was made with, and licences (from the metadata ``license``). Nothing is fetched. The same version, with the same metadata, gives the same.
+
+        Raises:
+            PathNotFoundError: ``dvc.yaml`` does not declare it at its commit.
+            InvalidFileError: A metadata file can't be read.
+        """
+        return self._reader.cyclonedx(self)
 
     def verify(self) -> None:
         """Check every byte on this machine against what was registered; fetches what is missing.

@@ -33,6 +33,8 @@ class Source:
     """The loader that reads it, such as ``skops``; None where nobody knows."""
     lineage: Lineage
     """What it was made from."""
+    bom: bytes | None = None
+    """The bill of materials, where that was asked for. It is put beside the files, unless the exporter packs it."""
 
     @property
     def is_directory(self) -> bool:
@@ -98,6 +100,8 @@ class Arrangement:
     files: Sequence[ExportFile]
     artifact: str | None = None
     """The path in the target under which the files of the artifact lie as they are; None where they are packed."""
+    has_bom: bool = False
+    """Whether the bill of materials is packed with the files."""
 
 
 class Exporter(ABC):

@@ -1,0 +1,28 @@
+"""Under what licences a model is distributed, as its metadata tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+
+def licences(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """What ``license`` (or ``licence``, or the plural) says: one text or several; nothing where it says nothing."""
+    for key in ("license", "licenses", "licence", "licences"):
+        match metadata.get(key):
+            case str() as text if text.strip():
+                return (text.strip(),)
+            case list() as several:
+                return tuple(each.strip() for each in several if isinstance(each, str) and each.strip())
+    return ()
+
+
+def expression(licence: str) -> str | None:
+    """A licence as SPDX spells it; None where it is no SPDX expression."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return str(canonicalize_license_expression(licence))
+    except InvalidLicenseExpression:
+        return None
