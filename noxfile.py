@@ -46,8 +46,8 @@ def run_tests(session: nox.Session) -> None:
     """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
     isolate(session)
     install(session, "test")
-    # Others run what needs more: the docs tools, strace, the libraries of further formats.
-    elsewhere = [f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats")]
+    # Others run what needs more: the docs tools, strace, the libraries of further formats, a registry of containers.
+    elsewhere = [f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats", "containers")]
     session.run("pytest", "-n", "2", *elsewhere, *session.posargs)
 
 
@@ -79,6 +79,14 @@ def crash(session: nox.Session) -> None:
     install(session, "test")
     # -rP: what they print, which -s does not show of more than one process.
     session.run("pytest", "-n", "2", "-rP", "--timeout=0", "tests/crash", *session.posargs)
+
+
+@nox.session(default=False)
+def containers(session: nox.Session) -> None:
+    """Push to a real registry of containers (needs Debian's docker-registry)."""
+    isolate(session)
+    install(session, "containers", extras="")
+    session.run("pytest", "tests/containers", *session.posargs)
 
 
 def run_long(session: nox.Session, sizes: dict[str, str], *arguments: str) -> None:
