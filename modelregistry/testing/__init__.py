@@ -1,4 +1,4 @@
-"""The laws that every backend and every loader keeps, as pytest classes for those who write one.
+"""The laws that every backend, loader and exporter keeps, as pytest classes for those who write one.
 
 Subclass it in a test module, say how the log is opened, and run pytest::
 
@@ -12,12 +12,13 @@ memory, which is the specification (``StoryLaw``), threads and processes that wr
 (``WriterLaws``), and a log of some size (``SizeLaw``). The laws of processes are kept by whoever declares
 ``multi_writer``; there is no way to leave them out. Needs the extra ``testing``. To see the values in a failed
 assertion, call ``pytest.register_assert_rewrite("modelregistry.testing")`` before the import. A loader is held to
-``LoaderSuite`` in the same manner.
+``LoaderSuite``, and an exporter to ``ExporterSuite``, in the same manner.
 """
 
 from __future__ import annotations
 
 from modelregistry.testing.events import make_event, make_events
+from modelregistry.testing.exporters import ExporterSuite
 from modelregistry.testing.laws import SequentialLaws
 from modelregistry.testing.loaders import LoaderSuite
 from modelregistry.testing.size import SizeLaw
@@ -26,6 +27,7 @@ from modelregistry.testing.writers import WriterLaws
 
 __all__ = [
     "BackendSuite",
+    "ExporterSuite",
     "LoaderSuite",
     "SequentialLaws",
     "SizeLaw",
