@@ -25,7 +25,8 @@ napoleon_use_ivar = True
 
 # No inventories are fetched, so only our own names are held to have a target.
 nitpick_ignore_regex = [("py:.*", r"(?!modelregistry\.).*")]
-nitpick_ignore = [("py:class", "modelregistry.plugins.LoaderT")]  # a type variable has no page
+# A type variable has no page.
+nitpick_ignore = [("py:class", f"modelregistry.plugins.{name}T") for name in ("Loader", "Exporter")]
 
 
 def to_the_public_name(
