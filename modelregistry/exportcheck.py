@@ -83,6 +83,9 @@ def verify_export(
 
 def _check_itself(manifest: ExportManifest, place: str) -> None:
     """Refuse a manifest whose digest is not that of the files it lists."""
+    for listed in (manifest.files, manifest.contents):
+        if len({file.path for file in listed}) != len(listed):
+            raise InvalidFileError(f"{place!r} contradicts itself: it lists a file twice", path=place)
     contents = [FileDigest(path=file.path, sha256=file.sha256, size=file.size) for file in manifest.contents]
     names = {whole_digest(contents, is_directory=True)}
     if len(contents) == 1:

@@ -163,7 +163,9 @@ def _invalid(place: str, error: ValidationError) -> InvalidFileError:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"])) or "the whole"
     return InvalidFileError(
-        f"{place!r} is not what an export leaves there: {where}: {first['msg']}", path=place
+        f"{place!r} is not what an export leaves there: {where}: {first['msg']}; who wrote it? An export needs a folder of "
+        "its own",
+        path=place,
     )
 
 

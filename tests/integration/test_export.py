@@ -8,7 +8,9 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import fsspec
@@ -18,7 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.exportmanifest import json_schema
+from modelregistry.exportmanifest import Unfinished, json_schema
 from modelregistry.lineage import Lineage
 from tests.integration.projects import TOP, commit, everything, git, write
 
@@ -215,6 +217,48 @@ def test_a_file_that_was_slipped_in_is_told(stocked: Registry, tmp_path: Path) -
         mr.verify_export(out)
 
 
+def test_a_link_is_no_file_of_an_export(stocked: Registry, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stocked.get("bundle").export(out)
+    inside = out / "bundle" / "b.json"
+    outside = inside.rename(tmp_path / "outside.json")
+    inside.symlink_to(outside)
+    with pytest.raises(mr.IntegrityError, match=r"b\.json.*found no file"):
+        mr.verify_export(out)
+    stocked.get("bundle").export(out, overwrite=True)
+    assert not inside.is_symlink()
+    (out / "bundle" / "more").symlink_to(tmp_path)
+    with pytest.raises(mr.IntegrityError, match="bundle/more"):
+        mr.verify_export(out)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_manifest_of_somebody_elses_is_never_overwritten(
+    overwrite: bool, stocked: Registry, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    write(out / "manifest.json", '{"name": "a web page"}')
+    with pytest.raises(mr.InvalidFileError, match=r"is not what an export leaves there.*a folder of its own"):
+        stocked.get("bundle").export(out, overwrite=overwrite)
+    assert everything(out) == {"manifest.json": b'{"name": "a web page"}'}
+
+
+def test_many_who_export_the_same_at_once_leave_it_whole(
+    project: Path, stocked: Registry, tmp_path: Path
+) -> None:
+    def export(_: int) -> mr.Exported:
+        version = Registry(project).get("bundle")
+        together.wait()
+        return version.export(tmp_path / "out")
+
+    together = Barrier(6)
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(export, range(6)))
+    assert len({each.manifest.identity for each in found}) == 1
+    assert mr.verify_export(tmp_path / "out").name == "bundle"
+    assert without_manifest(tmp_path / "out") == BUNDLE
+
+
 # -- kills -------------------------------------------------------------------------------------------------
 
 KILLED = """
@@ -288,6 +332,21 @@ def test_wherever_it_is_killed_no_half_is_whole_and_the_next_call_completes_it(
         assert without_manifest(out) == BUNDLE
         assert mr.verify_export(out).name == "bundle"
     assert deaths >= (6 if overwrite else 5)
+
+
+def test_what_a_killed_writer_left_where_nothing_appears_at_once_is_gone_on_with(
+    stocked: Registry, memory: str
+) -> None:
+    fs = fsspec.filesystem("memory")
+    for cut in ("bundle/b.json", "manifest.json"):  # killed while that was written
+        whole = stocked.get("bundle").export(memory)
+        mark = Unfinished(identity=whole.manifest.identity, files=tuple(BUNDLE))
+        fs.pipe(f"{memory}/.manifest.json.unfinished", mark.to_json())
+        if cut != "manifest.json":
+            fs.rm(f"{memory}/manifest.json")
+        fs.pipe(f"{memory}/{cut}", fs.cat(f"{memory}/{cut}")[:1])
+        assert cut in stocked.get("bundle").export(memory).written
+        assert mr.verify_export(memory).name == "bundle"
 
 
 def test_half_an_export_of_another_version_is_replaced_only_when_asked(
@@ -395,7 +454,7 @@ def test_a_receiver_who_knows_the_digest_takes_nothing_else(stocked: Registry, t
         mr.verify_export(out, digest=stocked.get("churn@v0.1.1").digest)
 
 
-@pytest.mark.parametrize("lie", ["contents", "files", "digest", "schema", "no JSON"])
+@pytest.mark.parametrize("lie", ["contents", "files", "twice", "digest", "schema", "no JSON"])
 def test_a_manifest_that_contradicts_itself_is_refused(lie: str, stocked: Registry, tmp_path: Path) -> None:
     out = tmp_path / "out"
     stocked.get("bundle").export(out)
@@ -406,6 +465,8 @@ def test_a_manifest_that_contradicts_itself_is_refused(lie: str, stocked: Regist
         case "files":
             del said["files"][0]
             (out / "bundle" / "b.json").unlink()
+        case "twice":
+            said["files"].insert(0, said["files"][0] | {"sha256": "0" * 64})
         case "digest":
             said["digest"] = "sha256:" + "0" * 64
         case "schema":
