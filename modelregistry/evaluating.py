@@ -16,12 +16,12 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from modelregistry.childprocess import run
-from modelregistry.delivery import whole_digest
 from modelregistry.deserialize import escaped
 from modelregistry.environment import PYTHON, installed
 from modelregistry.errors import InvalidInputError, RefusedError, UntrustedModelError
 from modelregistry.evaluation import PLACEHOLDERS, Evaluation, figures, is_number
 from modelregistry.events import FileDigest
+from modelregistry.identity import whole_digest
 from modelregistry.store import hash_file
 from modelregistry.tables import Rows
 from modelregistry.trust import Trust

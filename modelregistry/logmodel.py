@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from modelregistry.declarations import Declarations
-from modelregistry.delivery import whole_digest
 from modelregistry.errors import RefusedError, RegistryError
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
+from modelregistry.identity import whole_digest
 from modelregistry.intake import Arrival, check_arrivals, commit_arrivals
 from modelregistry.saving import Saved, default_path, save
 from modelregistry.store import hash_file
