@@ -11,7 +11,7 @@ from modelregistry.declarations import declaring_file, relative_path, short_name
 from modelregistry.declarationtexts import declare_artifact
 from modelregistry.errors import WorkingCopyError
 from modelregistry.gitrepo import GitRepo
-from modelregistry.workingcopy import WorkingCopy
+from modelregistry.workingcopy import Author, WorkingCopy
 
 _WILD = re.compile(r"[\\\[\]!*#?]| $")
 
@@ -64,7 +64,12 @@ def check_arrivals(repo: GitRepo, named: Iterable[tuple[str, str]]) -> str:
 
 
 def commit_arrivals(
-    repo: GitRepo, arrivals: Sequence[Arrival], message: str, *, base: str | None = None
+    repo: GitRepo,
+    arrivals: Sequence[Arrival],
+    message: str,
+    *,
+    base: str | None = None,
+    author: Author | None = None,
 ) -> str:
     """Commit what artifacts need, all of them or none, and nothing else; returns the commit.
 
@@ -76,6 +81,7 @@ def commit_arrivals(
         arrivals: The artifacts.
         message: Of the commit.
         base: The commit that ``check_arrivals`` gave.
+        author: Who made them, if somebody else did, some other time.
 
     Raises:
         WorkingCopyError: As of ``check_arrivals``; or another commit is checked out than ``base``.
@@ -99,7 +105,7 @@ def commit_arrivals(
             before, short_name(arrival.model), path=relative_path(declaring, arrival.path), type=arrival.type,
             description=arrival.description, labels=arrival.labels, meta=arrival.meta, file=declaring,
         )  # fmt: skip
-    return WorkingCopy(repo).commit(files, message, base=base)
+    return WorkingCopy(repo).commit(files, message, base=base, author=author)
 
 
 def _ignoring(path: str) -> str:

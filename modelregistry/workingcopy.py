@@ -12,12 +12,14 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from modelregistry.errors import GitError, InvalidInputError, WorkingCopyError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.indexlock import Journal, index_lock
+from modelregistry.tags import clean_person
 
 _FILE = "100644"
 _IN_GIT = ("modelregistry-file", "modelregistry-index")
@@ -36,6 +38,15 @@ class _Blob(NamedTuple):
 
     mode: str
     oid: str
+
+
+class Author(NamedTuple):
+    """Who made what a commit brings, and when, where that was not who commits it, now."""
+
+    name: str | None
+    """None for who commits it."""
+    email: str
+    at: datetime
 
 
 class WorkingCopy:
@@ -80,13 +91,21 @@ class WorkingCopy:
         staged = self._in_index(wanted)
         return [path for path in wanted if staged.get(path)]
 
-    def commit(self, files: Mapping[str, bytes], message: str, *, base: str | None = None) -> str:
+    def commit(
+        self,
+        files: Mapping[str, bytes],
+        message: str,
+        *,
+        base: str | None = None,
+        author: Author | None = None,
+    ) -> str:
         """Commit the files as given, and nothing else; returns the commit. HEAD itself, where it has them all so.
 
         Args:
             files: What each is to hold, by its path from the Git root.
             message: Of the commit.
             base: The commit that they were made from, which must be checked out still; left out: whatever is.
+            author: Who made them, if somebody else did, some other time.
 
         Raises:
             WorkingCopyError: On no branch, or a merge or the like is under way; a file has changes that are not
@@ -109,7 +128,7 @@ class WorkingCopy:
             blobs = {path: _Blob(_mode(known.get(path)), oid) for path, oid in oids.items()}
             if blobs == known:
                 return head
-            commit = self._write_commit(head, blobs, message)
+            commit = self._write_commit(head, blobs, message, author)
             journal.note(oids)
             try:
                 self._place(head, files, blobs)
@@ -201,7 +220,9 @@ class WorkingCopy:
 
     # -- writing -------------------------------------------------------------------------------------------
 
-    def _write_commit(self, head: str, blobs: Mapping[str, _Blob], message: str) -> str:
+    def _write_commit(
+        self, head: str, blobs: Mapping[str, _Blob], message: str, author: Author | None
+    ) -> str:
         with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
             index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
             self._repo.run("read-tree", head, environment=index)
@@ -209,7 +230,10 @@ class WorkingCopy:
                 "update-index", "-z", "--index-info", stdin=_lines(blobs, len(head)), environment=index
             )
             tree = self._repo.run("write-tree", "--missing-ok", environment=index).decode().strip()
-        return self._repo.run("commit-tree", tree, "-p", head, stdin=message.encode()).decode().strip()
+        made = self._repo.run(
+            "commit-tree", tree, "-p", head, stdin=message.encode(), environment=_as_git_takes(author)
+        )
+        return made.decode().strip()
 
     def _place(self, head: str, files: Mapping[str, bytes | None], blobs: Mapping[str, _Blob | None]) -> None:
         """Have the files, and the index, hold that; None stands for nothing."""
@@ -285,6 +309,15 @@ class WorkingCopy:
             return Journal(descriptor).noted
         finally:
             os.close(descriptor)
+
+
+def _as_git_takes(author: Author | None) -> dict[str, str]:
+    if author is None:
+        return {}
+    environment = {"GIT_AUTHOR_DATE": f"{int(author.at.timestamp())} +0000"}
+    if name := clean_person(author.name or ""):
+        environment |= {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": clean_person(author.email)}
+    return environment
 
 
 def _lines(blobs: Mapping[str, _Blob | None], width: int) -> bytes:
