@@ -46,8 +46,8 @@ def run_tests(session: nox.Session) -> None:
     """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
     isolate(session)
     install(session, "test")
-    # Others run what needs more: the docs tools, strace, the libraries of further formats, a registry of containers.
-    elsewhere = [f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats", "containers")]
+    # Others run what needs more: the docs tools, strace, the libraries of further formats, MLflow, a registry of containers.
+    elsewhere = [f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats", "mlflow", "containers")]
     session.run("pytest", "-n", "2", *elsewhere, *session.posargs)
 
 
@@ -70,6 +70,14 @@ def formats(session: nox.Session) -> None:
     isolate(session)
     install(session, "formats", extras="")
     session.run("pytest", "tests/formats", *session.posargs)
+
+
+@nox.session(default=False)
+def mlflow(session: nox.Session) -> None:
+    """Bring a real MLflow registry here, and have MLflow load what is exported for it: three minutes."""
+    isolate(session)
+    install(session, "mlflow", extras="")
+    session.run("pytest", "-n", "2", "tests/mlflow", *session.posargs)
 
 
 @nox.session(default=False)

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from modelregistry.history import ANY, EMPTY
     from modelregistry.listing import Model
     from modelregistry.loading import download, load_model
+    from modelregistry.migration import Migration, MigrationStep
     from modelregistry.names import Reference
     from modelregistry.plugins import migrate, open_backend, register_exporter, register_loader
     from modelregistry.refevent import event_from_ref
@@ -82,6 +83,8 @@ _HOMES = {
     "EMPTY": "history",
     "ExportManifest": "exportmanifest",
     "Exported": "exportmanifest",
+    "Migration": "migration",
+    "MigrationStep": "migration",
     "Model": "listing",
     "ModelVersion": "version",
     "Reference": "names",
@@ -118,6 +121,8 @@ __all__ = [
     "InvalidNameError",
     "InvalidReferenceError",
     "InvalidSettingsError",
+    "Migration",
+    "MigrationStep",
     "MissingBytesError",
     "MissingDependencyError",
     "Model",

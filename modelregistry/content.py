@@ -118,6 +118,14 @@ class ContentReader:
             with suppress(RegistryError):
                 self._locate(version.rev, version.path)
 
+    def has(self, rev: str, path: str) -> bool:
+        """Whether a commit has an artifact at the path."""
+        try:
+            self._locate(rev, path)
+        except PathNotFoundError:
+            return False
+        return True
+
     # -- registration --------------------------------------------------------------------------------------
 
     def describe(

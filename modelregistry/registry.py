@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from modelregistry.impact import Affected
     from modelregistry.metadatacheck import MetadataCheck
     from modelregistry.metadataschema import Schema
+    from modelregistry.migration import Migration
     from modelregistry.progress import Progress
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
@@ -1086,6 +1087,74 @@ class Registry:
         from modelregistry import changes
 
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
+
+    def import_mlflow(
+        self,
+        uri: str | os.PathLike[str],
+        *,
+        models: Iterable[str] | None = None,
+        names: Mapping[str, str] | None = None,
+        stages: Mapping[str, str | None] | None = None,
+        into: str = "models",
+        tracking_uri: str | None = None,
+        move_stages: bool = False,
+        push_data: bool = True,
+        message: str = "",
+        dry_run: bool = False,
+    ) -> Migration:
+        """Bring a whole MLflow registry here, or what is new in it since the last call. Nothing is changed over there.
+
+        Version 3 is ``v3.0.0``: a commit of its own, dated and authored as over there, with the files in DVC's cache and
+        ``dvc.yaml`` and the ``.dvc`` file changed; then a registration, whose metadata has the metrics and params of the
+        run, the tags, and where it came from (``mlflow``). Then the stages. Look at it with ``dry_run=True`` first.
+
+        What was brought before is passed by, so a call that was interrupted is completed by another one. A stage that
+        was moved here since is left where it is. Bytes that came this way never count as made on this machine.
+
+        Args:
+            uri: ``sqlite:///mlflow.db`` (read from a copy), ``http://server:5000``, another database, or the folder of a
+                file store.
+            models: Only those, by their names there.
+            names: What models are to be called here. The others keep their names; characters that can't be in one
+                become hyphens.
+            stages: What aliases and the stages of MLflow's old kind are here, None for nothing:
+                ``{"canary": "shadow"}``. Of two for one stage the first counts. Left out: ``champion`` and
+                ``Production`` are ``current``, ``challenger`` and ``Staging`` are ``shadow``, and the names of the team's
+                stages are those.
+            into: The folder for the models.
+            tracking_uri: Where the runs are, if elsewhere.
+            move_stages: Move stages as MLflow says even where they were moved here.
+            push_data: Push the bytes to the DVC remote, where the log is shared.
+            message: Why, for people; left out: a version's own description there.
+            dry_run: Write nothing; the report says what would be done.
+
+        Returns:
+            What was brought, left as it is, or has no place here, and why.
+
+        Raises:
+            InvalidInputError: There is no registry of MLflow's at a path.
+            InvalidNameError: A name in ``names``, or a stage in ``stages``, can't be one.
+            ModelNotFoundError: A model in ``models`` or ``names`` is not there.
+            MissingDependencyError: MLflow is not installed, or too old.
+            UnreachableError: MLflow can't read it.
+            WorkingCopyError: Bare, no DVC project, on no branch, or files that would change have changes that are not
+                committed.
+            RefusedError: DVC can't keep the files where they are to be.
+        """
+        from modelregistry.mlflowimport import Here, Wishes, import_mlflow
+
+        self._check_writable()
+        self._refresh(max_age=0)
+        here = Here(
+            self._repo, self._declarations, self._read_stages(), verbs=self, adder=load_class(ADDERS["dvc"])(self._repo),
+            history=lambda model: self._read(model).history, is_taken=self._content.has,
+            is_pushed=push_data and self._push and self._shared() is not None,
+        )  # fmt: skip
+        wishes = Wishes(
+            models=None if models is None else frozenset(models), names=dict(names or {}), stages=dict(stages or {}),
+            into=into, move_stages=move_stages, push_data=push_data, message=message,
+        )  # fmt: skip
+        return import_mlflow(uri, here, wishes, tracking_uri=tracking_uri, dry_run=dry_run)
 
     def impact(self, what: str, *, registries: Iterable[Registry] = ()) -> Rows[Affected]:
         """Every version that was made from something, those that hold a stage first: which models ate that dataset?

@@ -38,6 +38,16 @@ registry.register("churn", metadata={"owner": "risk"}, schema=Owned)
 registry.annotate("churn", None, {"owner": "risk"}, schema=Owned)
 measured = registry.evaluate("churn", data=Path("held-out.csv"), command=["python", "measure.py"], timeout=60)
 assert_type(measured.unmet, tuple[str, ...])
+moved = registry.import_mlflow(
+    "sqlite:///mlflow.db",
+    models=["churn"],
+    names={"Churn": "churn"},
+    stages={"canary": "shadow", "old": None},
+    dry_run=True,
+)
+assert_type(moved, mr.Migration)
+assert_type(moved[0], mr.MigrationStep)
+assert_type(moved.renamed, dict[str, str])
 metadata = registry.annotate("churn", "v1.3.0", {"owner": "risk", "limits": ["not for minors"], "old": None})
 print(metadata["owner"])
 
