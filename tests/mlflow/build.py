@@ -49,7 +49,12 @@ def log(save: Callable[..., Any], model: Any, name: str, requirement: str, **mor
         )  # fmt: skip
 
 
-def fill(folder: Path) -> None:
+def booster() -> lightgbm.Booster:
+    dataset = lightgbm.Dataset(FRAME, DATA[:, 0])
+    return lightgbm.train({"objective": "regression", "verbose": -1}, dataset, 5)
+
+
+def fill() -> None:
     client = mlflow.MlflowClient()
     for strength in (0.1, 1.0, 10.0, 100.0):
         log(mlflow.sklearn.log_model, LogisticRegression(C=strength, max_iter=400).fit(FRAME, TARGET), "churn", "scikit-learn",
@@ -73,14 +78,11 @@ def fill(folder: Path) -> None:
 
     trees = xgboost.XGBClassifier(n_estimators=5).fit(FRAME, TARGET)
     log(mlflow.xgboost.log_model, trees, "trees", "xgboost")
-    booster = lightgbm.train(
-        {"objective": "regression", "verbose": -1}, lightgbm.Dataset(FRAME, DATA[:, 0]), 5
-    )
-    log(mlflow.lightgbm.log_model, booster, "leaves", "lightgbm")
+    log(mlflow.lightgbm.log_model, booster(), "leaves", "lightgbm")
 
     for name in ("caf\u00e9", "caf\u00ea", "!!!"):
         client.create_registered_model(name)
-    lost = log(mlflow.lightgbm.log_model, booster, "lost", "lightgbm")
+    lost = log(mlflow.lightgbm.log_model, booster(), "lost", "lightgbm")
     place = client.get_logged_model(lost.model_id).artifact_location
     shutil.rmtree(place.removeprefix("file://"))
 
@@ -96,18 +98,17 @@ def predictions() -> dict[str, list[float]]:
 
 def main() -> None:
     folder = Path.cwd()
-    if sys.argv[1:] == ["files"]:
-        mlflow.set_tracking_uri((folder / "mlruns").as_uri())
-        booster = lightgbm.train(
-            {"objective": "regression", "verbose": -1}, lightgbm.Dataset(FRAME, DATA[:, 0]), 5
-        )
-        log(mlflow.lightgbm.log_model, booster, "leaves", "lightgbm")
-        mlflow.MlflowClient().set_registered_model_alias("leaves", "champion", "1")
-    else:
-        mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-        mlflow.create_experiment("training", artifact_location=(folder / "artifacts").as_uri())
-        mlflow.set_experiment("training")
-        fill(folder)
+    match sys.argv[1:]:
+        case ["little", uri]:
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_experiment("a little")
+            log(mlflow.lightgbm.log_model, booster(), "little", "lightgbm")
+            mlflow.MlflowClient().set_registered_model_alias("little", "champion", "1")
+        case _:
+            mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+            mlflow.create_experiment("training", artifact_location=(folder / "artifacts").as_uri())
+            mlflow.set_experiment("training")
+            fill()
     Path("predictions.json").write_text(json.dumps(predictions()))
     Path("rows.json").write_text(json.dumps(ROWS.to_dict("list")))
 

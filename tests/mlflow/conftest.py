@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +61,43 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Source:
 @pytest.fixture(scope="session")
 def file_store(tmp_path_factory: pytest.TempPathFactory) -> Source:
     """A small one in files."""
-    folder = build(tmp_path_factory.mktemp("files") / "mlflow", "files")
+    folder = tmp_path_factory.mktemp("files") / "mlflow"
+    build(folder, "little", (folder / "mlruns").as_uri())
     return Source(folder, os.fspath(folder / "mlruns"))
+
+
+@pytest.fixture
+def server(there: Source, tmp_path: Path) -> Iterator[Source]:
+    """A server of a copy of the large registry, with a small model whose files the server itself keeps."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    shutil.copy(there.folder / "mlflow.db", folder / "mlflow.db")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+               "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", os.fspath(folder / "kept")]  # fmt: skip
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        wait_for(f"{uri}/health", process)
+        yield Source(build(folder / "little", "little", uri), uri)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError("the server does not answer")
 
 
 @pytest.fixture(scope="session")

@@ -279,9 +279,20 @@ def test_without_a_place_to_push_to_nothing_is_written(there: Source, project: P
 def test_a_file_store_is_read_too(file_store: Source, registry: Registry) -> None:
     before = everything(file_store.folder)
     registry.import_mlflow(file_store.uri)
-    model = registry.get("leaves#current").load()
-    assert np.allclose(model.predict(pd.DataFrame(file_store.rows)), file_store.predictions["leaves/1"])
+    model = registry.get("little#current").load()
+    assert np.allclose(model.predict(pd.DataFrame(file_store.rows)), file_store.predictions["little/1"])
     assert everything(file_store.folder) == before
+
+
+def test_a_server_is_asked_and_never_says_which_files_of_this_machine_are_taken(
+    server: Source, registry: Registry
+) -> None:
+    report = registry.import_mlflow(server.uri)
+    assert dict(steps(report, "register")) == {"little/1": "little@v1.0.0"}
+    model = registry.get("little#current").load()
+    assert np.allclose(model.predict(pd.DataFrame(server.rows)), server.predictions["little/1"])
+    refused = next(step.note for step in report.skipped if step.source == "churn/1")
+    assert "are on this machine" in refused and "open its database instead" in refused
 
 
 @pytest.mark.parametrize(
