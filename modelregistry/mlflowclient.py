@@ -33,6 +33,7 @@ _REQUIRES = "mlflow>=3.4"
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]*)(?:\?.*)?")
 _LOGGED_MODEL = re.compile(r"models:/(m-[0-9a-f]+)/?")
 _PAGE = 100
+_MOST_DATASETS = 50
 _SETTINGS = {
     "MLFLOW_ALLOW_FILE_STORE": "true",  # it refuses what it still can read
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -362,6 +363,7 @@ def _moment(milliseconds: int | None) -> datetime | None:
 
 def _datasets(run: Any) -> tuple[Mapping[str, str], ...]:
     taken = getattr(getattr(run, "inputs", None), "dataset_inputs", None) or ()
+    taken = taken[:_MOST_DATASETS]
     return tuple({"name": each.dataset.name, "digest": each.dataset.digest} for each in taken)
 
 

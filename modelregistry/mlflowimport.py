@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from modelregistry.declarations import Declarations, declaring_file, short_name
-from modelregistry.errors import ConflictError, MissingBytesError, RegistryError, WithdrawnError
+from modelregistry.dvcfiles import read_dvc_file
+from modelregistry.errors import ConflictError, MissingBytesError, RegistryError, RegistryWarning
 from modelregistry.gitrepo import GitRepo
 from modelregistry.history import Expected, History, Stages
 from modelregistry.intake import Arrival, check_arrivals, commit_arrivals
@@ -97,7 +99,6 @@ class Wishes:
     stages: Mapping[str, str | None] = field(default_factory=dict)
     into: str = "models"
     move_stages: bool = False
-    push_data: bool = True
     message: str = ""
 
 
@@ -186,42 +187,65 @@ class _Move:
             return False
         run = self._there.run_of(version)
         metadata, lost = version_metadata(version, run, address=self._there.address)
+        note = ""
         if not self._dry_run:
-            try:
-                self._write(plan, version, run, metadata)
-            except (MissingBytesError, WithdrawnError) as error:
-                self._step(str(version), "skip", reference, str(error))
+            with self._here.adder.scratch(self._path(plan.target)) as folder:
+                try:
+                    found = self._there.download(version, folder)
+                except MissingBytesError as error:
+                    self._step(str(version), "skip", reference, str(error))
+                    return False
+                text = self._here.adder.add(self._path(plan.target), found)
+            if (withdrawn := self._withdrawn(plan.target, text)) is not None:
+                why = f"these bytes are {plan.target}@{withdrawn}, which was withdrawn here"
+                self._step(str(version), "skip", reference, why)
                 return False
+            try:
+                note = self._write(plan, version, text, _author(version, run), metadata)
             except RegistryError as error:
                 error.add_note(
                     f"{len(self._made())} versions were brought before that: call it again for the rest"
                 )
                 raise
             _log.info("%s of MLflow is %s", version, reference)
-        self._step(str(version), "register", reference)
+        self._step(str(version), "register", reference, note)
         for what in lost:
             self._step(str(version), "lose", reference, what)
         return True
 
+    def _withdrawn(self, target: str, dvc_file: bytes) -> str | None:
+        """The version that has these bytes and was withdrawn: known before a commit is made that nothing comes of."""
+        addresses = {f"md5:{out.md5}" for out in read_dvc_file(dvc_file, f"{target}.dvc").outs}
+        for name, record in self._here.history(target).versions.items():
+            if record.withdrawn is not None and record.registered.address in addresses:
+                return name
+        return None
+
     def _write(
-        self, plan: Plan, version: MLflowVersion, run: MLflowRun, metadata: Mapping[str, JsonValue]
-    ) -> None:
+        self,
+        plan: Plan,
+        version: MLflowVersion,
+        dvc_file: bytes,
+        author: Author | None,
+        metadata: Mapping[str, JsonValue],
+    ) -> str:
+        """Commit and register; returns what there is to say of it."""
         path = self._path(plan.target)
-        with self._here.adder.scratch(path) as folder:
-            text = self._here.adder.add(path, self._there.download(version, folder))
         commit = commit_arrivals(
             self._here.repo,
-            [Arrival(plan.target, path, text, description=_words(plan.model.description) or None)],
-            f"Import {plan.model.name} version {version.number} from MLflow as {plan.target}",
-            author=_author(version, run),
+            [Arrival(plan.target, path, dvc_file, description=_words(plan.model.description) or None)],
+            f"Import {' '.join(plan.model.name.split())} version {version.number} from MLflow as {plan.target}",
+            author=author,
         )
         message = (
             self._wishes.message or _words(version.description) or f"version {version.number} of MLflow's"
         )
-        self._here.verbs.register(
-            plan.target, path=path, rev=commit, version=version_name(version.number), message=message,
-            metadata=metadata, push_data=self._wishes.push_data,
-        )  # fmt: skip
+        with _told() as told:
+            self._here.verbs.register(
+                plan.target, path=path, rev=commit, version=version_name(version.number), message=message,
+                metadata=metadata, push_data=True,
+            )  # fmt: skip
+        return "; ".join(told)
 
     def _made(self) -> list[MigrationStep]:
         return [step for step in self._steps if step.action == "register"]
@@ -259,6 +283,20 @@ class _Move:
 
     def _step(self, source: str, action: Action, target: str = "", note: str = "") -> None:
         self._steps.append(MigrationStep(source, action, target, note))
+
+
+@contextmanager
+def _told() -> Iterator[list[str]]:
+    """What the registry warns of meanwhile: of many versions it is told in the report, each beside its own."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RegistryWarning)
+        yield told
+    for each in caught:
+        if isinstance(each.message, RegistryWarning):
+            told.append(str(each.message))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 
 def _age(version: MLflowVersion) -> tuple[datetime, str, int]:

@@ -1098,7 +1098,6 @@ class Registry:
         into: str = "models",
         tracking_uri: str | None = None,
         move_stages: bool = False,
-        push_data: bool = True,
         message: str = "",
         dry_run: bool = False,
     ) -> Migration:
@@ -1106,7 +1105,8 @@ class Registry:
 
         Version 3 is ``v3.0.0``: a commit of its own, dated and authored as over there, with the files in DVC's cache and
         ``dvc.yaml`` and the ``.dvc`` file changed; then a registration, whose metadata has the metrics and params of the
-        run, the tags, and where it came from (``mlflow``). Then the stages. Look at it with ``dry_run=True`` first.
+        run, the tags, and where it came from (``mlflow``). Then the stages. Where the log is shared, the bytes are pushed
+        to the DVC remote. Look at it with ``dry_run=True`` first.
 
         What was brought before is passed by, so a call that was interrupted is completed by another one. A stage that
         was moved here since is left where it is. Bytes that came this way never count as made on this machine.
@@ -1124,7 +1124,6 @@ class Registry:
             into: The folder for the models.
             tracking_uri: Where the runs are, if elsewhere.
             move_stages: Move stages as MLflow says even where they were moved here.
-            push_data: Push the bytes to the DVC remote, where the log is shared.
             message: Why, for people; left out: a version's own description there.
             dry_run: Write nothing; the report says what would be done.
 
@@ -1132,7 +1131,7 @@ class Registry:
             What was brought, left as it is, or has no place here, and why.
 
         Raises:
-            InvalidInputError: There is no registry of MLflow's at a path.
+            InvalidInputError: There is no registry of MLflow's at a path, or ``into`` is no folder in the repository.
             InvalidNameError: A name in ``names``, or a stage in ``stages``, can't be one.
             ModelNotFoundError: A model in ``models`` or ``names`` is not there.
             MissingDependencyError: MLflow is not installed, or too old.
@@ -1143,16 +1142,18 @@ class Registry:
         """
         from modelregistry.mlflowimport import Here, Wishes, import_mlflow
 
+        if isinstance(models, str):
+            raise InvalidInputError(f"models={models!r} must be a list of names: [{models!r}]")
         self._check_writable()
         self._refresh(max_age=0)
         here = Here(
             self._repo, self._declarations, self._read_stages(), verbs=self, adder=load_class(ADDERS["dvc"])(self._repo),
             history=lambda model: self._read(model).history, is_taken=self._content.has,
-            is_pushed=push_data and self._push and self._shared() is not None,
+            is_pushed=self._push and self._shared() is not None,
         )  # fmt: skip
         wishes = Wishes(
             models=None if models is None else frozenset(models), names=dict(names or {}), stages=dict(stages or {}),
-            into=into, move_stages=move_stages, push_data=push_data, message=message,
+            into=into, move_stages=move_stages, message=message,
         )  # fmt: skip
         return import_mlflow(uri, here, wishes, tracking_uri=tracking_uri, dry_run=dry_run)
 

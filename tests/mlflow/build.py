@@ -49,6 +49,10 @@ def log(save: Callable[..., Any], model: Any, name: str, requirement: str, **mor
         )  # fmt: skip
 
 
+class Cautious(LogisticRegression):
+    """Of nobody's library: it goes along as code."""
+
+
 def booster() -> lightgbm.Booster:
     dataset = lightgbm.Dataset(FRAME, DATA[:, 0])
     return lightgbm.train({"objective": "regression", "verbose": -1}, dataset, 5)
@@ -79,6 +83,9 @@ def fill() -> None:
     trees = xgboost.XGBClassifier(n_estimators=5).fit(FRAME, TARGET)
     log(mlflow.xgboost.log_model, trees, "trees", "xgboost")
     log(mlflow.lightgbm.log_model, booster(), "leaves", "lightgbm")
+
+    cautious = Cautious(max_iter=400).fit(FRAME, TARGET)
+    log(mlflow.sklearn.log_model, cautious, "cautious", "scikit-learn", serialization_format="cloudpickle")
 
     for name in ("caf\u00e9", "caf\u00ea", "!!!"):
         client.create_registered_model(name)

@@ -136,9 +136,9 @@ def registry(project: Path) -> Registry:
 def python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs code by another Python."""
 
-    def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(code: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False,
+            [sys.executable, "-c", code, *arguments], input=stdin, cwd=tmp_path, capture_output=True, text=True, check=False,
             env={**os.environ, "PYTHONPATH": os.fspath(BUILD.parents[2])},
         )  # fmt: skip
 

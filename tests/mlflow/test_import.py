@@ -26,10 +26,8 @@ ARRIVED = {
     "Iris, scaled (2024)/2": "Iris-scaled-2024@v2.0.0",
     "trees/1": "trees@v1.0.0",
     "leaves/1": "leaves@v1.0.0",
+    "cautious/1": "cautious@v1.0.0",
 }
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.* is not loaded by others unless:modelregistry.RegistryWarning"
-)
 
 
 def steps(report: mr.Migration, *actions: str) -> list[tuple[str, str]]:
@@ -41,7 +39,7 @@ def test_every_version_answers_here_as_it_does_there(there: Source, registry: Re
     assert dict(steps(report, "register")) == ARRIVED
     rows = pd.DataFrame(there.rows)
     for source, reference in ARRIVED.items():
-        model = registry.get(reference).load()
+        model = registry.get(reference).load(trust="code" if source == "cautious/1" else None)
         answer = model.predict_proba(rows) if source.startswith("churn") else model.predict(rows)
         assert np.allclose(answer, there.predictions[source]), source
 
@@ -63,6 +61,8 @@ def test_what_was_said_of_a_version_is_in_its_metadata(there: Source, registry: 
     assert origin["commit"] == "c0ffee" * 6 + "c0ff"
     assert origin["experiment"] == "training"
     assert origin["datasets"][0]["name"] == "iris"
+    assert metadata["inputs"] == [f"iris@{origin['datasets'][0]['digest']}"]
+    assert metadata["origin"] == {"said": f"models:/churn/2 of {there.uri}"}
     assert [step.note for step in report.lost if step.source == "churn/2"] == [
         "metric 'loss' is nan, which JSON can't hold"
     ]
@@ -103,7 +103,9 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(
     assert everything(project) == before
     assert everything(there.folder) == over_there
     wet = registry.import_mlflow(there.uri)
-    assert [*dry] == [*wet]
+    assert [(step.source, step.action, step.target) for step in dry] == [
+        (step.source, step.action, step.target) for step in wet
+    ]
     assert dry.dry_run and not wet.dry_run
     assert everything(there.folder) == over_there
 
@@ -228,6 +230,32 @@ def test_what_is_too_large_for_an_event_is_left_out_and_told(copy: Source, regis
     assert any("its 1 tags are 80," in step.note for step in report.lost)
 
 
+def test_bytes_that_were_withdrawn_here_do_not_come_back_as_another_version(
+    copy: Source, registry: Registry, project: Path
+) -> None:
+    twin = "UPDATE model_versions SET current_stage = '{}' WHERE name LIKE 'Iris%' AND version = 2"
+    change(copy, twin.format("Deleted_Internal"))
+    registry.import_mlflow(copy.uri, models=["Iris, scaled (2024)"])
+    registry.withdraw("Iris-scaled-2024", "v1.0.0", then=mr.EMPTY)
+    change(copy, twin.format("None"))
+    before = visible(project)
+    for _ in range(2):
+        report = registry.import_mlflow(copy.uri, models=["Iris, scaled (2024)"], move_stages=True)
+        assert not report.made
+        assert [step.note for step in report.skipped] == [
+            "these bytes are Iris-scaled-2024@v1.0.0, which was withdrawn here",
+            "v1.0.0 was withdrawn here",
+        ]
+        assert visible(project) == before
+
+
+def test_what_there_is_to_say_of_a_version_is_in_the_report(there: Source, registry: Registry) -> None:
+    report = registry.import_mlflow(there.uri, models=["cautious"])  # a warning would be an error here
+    assert "is not loaded by others unless they trust it" in report.made[0].note
+    with pytest.raises(mr.UntrustedModelError):
+        registry.get("cautious").load()
+
+
 def test_imported_bytes_never_count_as_made_here(
     there: Source, registry: Registry, environment: Path
 ) -> None:
@@ -249,6 +277,21 @@ def test_a_model_that_the_project_has_already_is_left_alone(
     assert [version.version for version in registry.versions("churn")] == ["v0.1.0"]
     registry.import_mlflow(there.uri, models=["churn"], names={"churn": "churn-of-mlflow"})
     assert registry.get("churn-of-mlflow#current").version == "v2.0.0"
+
+
+def test_models_may_be_in_a_folder_that_has_its_own_declarations(
+    there: Source, registry: Registry, project: Path
+) -> None:
+    registry.import_mlflow(
+        there.uri, models=["leaves"], names={"leaves": "plants:tree/leaves"}, into="all/models"
+    )
+    version = registry.get("plants:tree/leaves")
+    assert version.path == "plants/all/models/tree/leaves"
+    assert (project / "plants" / "dvc.yaml").is_file()
+    assert np.allclose(version.load().predict(pd.DataFrame(there.rows)), there.predictions["leaves/1"])
+    assert not registry.import_mlflow(
+        there.uri, models=["leaves"], names={"leaves": "plants:tree/leaves"}, into="all/models"
+    ).made
 
 
 def test_bytes_and_events_reach_the_others(there: Source, project: Path, tmp_path: Path) -> None:
@@ -322,6 +365,11 @@ def test_bad_input_is_refused_before_anything_is_written(
     before = visible(project)
     with pytest.raises(mr.ModelNotFoundError, match="'curn'"):
         registry.import_mlflow(there.uri, models=["curn"])
+    with pytest.raises(mr.InvalidInputError, match="a list of names"):
+        registry.import_mlflow(there.uri, models="churn")
+    for into in ("../elsewhere", "/elsewhere", "."):
+        with pytest.raises(mr.InvalidInputError):
+            registry.import_mlflow(there.uri, into=into)
     with pytest.raises(mr.ModelNotFoundError, match="'curn'"):
         registry.import_mlflow(there.uri, names={"curn": "churn"})
     with pytest.raises(mr.InvalidNameError, match="no stage of this registry"):
