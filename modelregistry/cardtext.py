@@ -22,7 +22,7 @@ _Word = Annotated[str, Field(min_length=1, max_length=500)]
 _Words = _Word | tuple[_Word, ...]
 _Text = Annotated[str, Field(max_length=100_000)]
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*")
-_FRONT = re.compile(r"\s*---[ \t]*\n(.*?)(?:^|\n)---[ \t]*(?:\n|$)", re.DOTALL)
+_FRONT = re.compile(r"\s*---[ \t]*\n(.*?)(?<=\n)---[ \t]*(?:\n|$)", re.DOTALL)
 _TITLES: Mapping[str, str] = {
     "summary": "summary", "description": "summary", "model description": "summary", "model summary": "summary",
     "intended use": "intended_use", "intended uses": "intended_use", "uses": "intended_use",

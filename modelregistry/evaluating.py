@@ -176,7 +176,7 @@ def evaluate(
     place = Path(data).absolute()
     digest = _digest(place)
     model = version.local_path()
-    with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
+    with tempfile.TemporaryDirectory(prefix="modelregistry-", ignore_cleanup_errors=True) as folder:
         where, output = Path.cwd(), Path(folder, "metrics.json")
         if check_out is not None:
             where = Path(folder, "commit")

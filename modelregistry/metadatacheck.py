@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +140,7 @@ def _problems(
             words = "; ".join(map(str, told[:_SHOWN]))
             yield Problem(
                 model, where, f"does not fit{f' {schema.path!r}' if schema else ''}: {words}",
-                f'registry.annotate("{model}", {version and f"{version!r}"}, …)',
+                f'registry.annotate("{model}", {json.dumps(version) if version else None}, …)',
             )  # fmt: skip
 
 
@@ -150,7 +151,7 @@ def _block_misfits(metadata: Metadata) -> Iterator[Misfit]:
         if value is None:
             continue
         try:
-            block.model_validate(value)
+            block.model_validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
             for each in error.errors(include_url=False):
                 place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])

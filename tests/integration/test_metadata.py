@@ -61,7 +61,7 @@ def test_what_did_not_fit_before_hinders_nobody_and_check_tells_it(strict: Regis
     (problem,) = strict.check()
     assert (problem.model, problem.where) == ("churn", "metadata of v0.1.1")
     assert problem.what == "does not fit 'schemas/version.json': 'owner' is a required property"
-    assert problem.mend == "registry.annotate(\"churn\", 'v0.1.1', …)"
+    assert problem.mend == 'registry.annotate("churn", "v0.1.1", …)'
 
 
 def test_a_registration_is_held_to_it_and_what_the_bytes_tell_is_left_alone(
@@ -184,8 +184,9 @@ def test_a_pydantic_model_holds_one_call(registry: Registry, plain: Path) -> Non
     [
         ({"usage": "call predict()"}, "usage: .*it is 'call predict"),
         ({"usage": {"sample": "x.json"}}, r"usage.sample: Extra inputs are not permitted"),
-        ({"evaluation": {"command": "python evaluate.py"}}, r"evaluation.command: Input should be a valid tuple"),
+        ({"evaluation": {"command": "python evaluate.py"}}, r"evaluation.command: Input should be a valid array"),
         ({"evaluation": {"metrics": {"auc": {"direction": "up"}}}}, r"evaluation.metrics.auc.direction: .*'higher' or 'lower'"),
+        ({"evaluation": {"metrics": {"auc": {"direction": "higher", "threshold": "0.9"}}}}, r"auc.threshold: .*it is '0.9'"),
         ({"card": {"license": 3}}, "the card's 'license' is 3"),
         ({"card": {"licence": "mit"}}, "the card's 'licence' is 'mit': no field of a card; there are summary"),
     ],

@@ -32,7 +32,7 @@ class Part(NamedTuple):
     tests: Sequence[str]
 
 
-_RULES = ("names", "events", "history", "changes")
+_RULES = ("names", "events", "history", "changes", "requirements")
 PARTS = {
     "rules": Part(
         [f"modelregistry.{name}.*" for name in _RULES],

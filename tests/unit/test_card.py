@@ -217,6 +217,11 @@ def test_a_markdown_card_is_read_by_its_headings() -> None:
         assert found.usage == "Call it."
 
 
+def test_front_matter_may_be_empty_or_left_out() -> None:
+    for text in ("---\n---\n# A\n\nx", "# A\n\nx", "---\n# a remark\n---\nx", "x", "\ufeffx"):
+        assert card_of(text, "here", "card.md") == CardText(summary="x")
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
