@@ -47,9 +47,10 @@ def write_history(repo: GitRepo, refs: Mapping[str, str], folder: Path) -> Path:
     tips = "".join(f"{oid}\n" for oid in sorted(set(refs.values()))).encode()
     _complete(repo, tips)
     name = repo.run(
-        # What other packs have is not used again, and one thread works: the same history makes the same bytes.
+        # What other packs have is not used again, one thread works, and no configuration counts: the same history makes
+        # the same bytes.
         "pack-objects", "--revs", "--quiet", "--threads=1", "--no-reuse-object", "--no-reuse-delta", "--delta-base-offset",
-        os.fspath(folder / "pack"), stdin=tips, timeout=SECONDS,
+        "--compression=6", "--window=10", "--depth=50", os.fspath(folder / "pack"), stdin=tips, timeout=SECONDS,
     ).decode().strip()  # fmt: skip
     width = len(next(iter(refs.values())))
     target = folder / "history.bundle"
