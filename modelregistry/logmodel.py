@@ -16,7 +16,7 @@ from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
 from modelregistry.identity import whole_digest
 from modelregistry.intake import Arrival, check_arrivals, commit_arrivals
-from modelregistry.saving import Saved, default_path, save
+from modelregistry.saving import Saved, plan, save
 from modelregistry.store import hash_file
 
 _log = logging.getLogger("modelregistry")
@@ -134,12 +134,11 @@ def incoming(repo: GitRepo, declarations: Declarations, adder: Adder, wish: Wish
     meta = dict(declared.meta) if declared is not None else {}
     said = meta.get("loader")
     wanted = wish.loader or (said if isinstance(said, str) else None)
-    guess = default_path(wish.model, wish.name, wanted=wanted, path=wish.path, declared=usual)
+    plans = plan(wish.model, wish.name, wanted=wanted, path=wish.path, declared=usual)
+    guess = plans[0].path
     base = _check(repo, adder, wish, guess)
     with adder.scratch(guess) as folder:
-        saved = save(
-            wish.model, wish.name, folder, wanted=wanted, path=wish.path, declared=usual, example=wish.example
-        )
+        saved = save(wish.model, plans, folder, named=wanted is not None, example=wish.example)
         if saved.path != guess:
             base = _check(repo, adder, wish, saved.path)
         if said is not None or not saved.recognised:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelregistry.convert import alike, ask
@@ -36,64 +36,89 @@ class Saved:
     """Whether its loader is found by looking at it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A loader to save with, and where its file or folder belongs, from the Git root."""
+
+    loader: Loader
+    path: str
+
+
+def plan(
+    model: object, name: str, *, wanted: str | None, path: str | None, declared: str | None
+) -> list[Plan]:
+    """What to try, best first.
+
+    Args:
+        model: The object.
+        name: What it is registered as.
+        wanted: The name of the loader whose format it is to have; None for the best.
+        path: Where it is to be kept; None for where it is declared, else ``models/`` beside ``dvc.yaml``.
+        declared: Where it is declared, if it is; left for another place where the format has another suffix.
+
+    Raises:
+        InvalidInputError: No such loader, none that saves such an object, or a path that is called like another format.
+    """
+    found = _candidates(model, name, wanted)
+    if path is not None:
+        fitting = [each for each in found if _fits(each, model, path)]
+        if not fitting and (foreign := _foreign(model, path)):
+            raise InvalidInputError(
+                f"path={path!r} is called like a file of {foreign!r}: let it end in "
+                f"{found[0].suffix_for(model)!r}, or pass loader={foreign!r}"
+            )
+        return [Plan(each, path) for each in fitting or found]
+    folder, _, short = name.rpartition(":")
+    folder = posixpath.dirname(declared) if declared is not None else posixpath.join(folder, "models")
+    stays, moves = [], []
+    for each in found:
+        fits = declared is not None and (
+            _fits(each, model, declared) or (wanted is not None and not _foreign(model, declared))
+        )
+        if fits and declared is not None:
+            stays.append(Plan(each, declared))
+        else:
+            moves.append(Plan(each, posixpath.join(folder, f"{short}{each.suffix_for(model)}")))
+    return [*stays, *moves]
+
+
 def save(
-    model: object,
-    name: str,
-    folder: Path,
-    *,
-    wanted: str | None,
-    path: str | None,
-    declared: str | None,
-    example: object = None,
+    model: object, plans: Sequence[Plan], folder: Path, *, named: bool = False, example: object = None
 ) -> Saved:
     """Write the object into a folder.
 
     Args:
         model: The object.
-        name: What it is registered as.
+        plans: What to try, best first.
         folder: The folder, which is empty.
-        wanted: The name of the loader whose format it is to have; None for the best.
-        path: Where it is to be kept, from the Git root; None for where it is declared, else ``models/`` beside
-            ``dvc.yaml``.
-        declared: Where it is declared, if it is; left for another place where the format has another suffix.
+        named: Whether somebody named the loader, so that the file need not tell it.
         example: Some rows of input, by which it is seen whether what was written answers as the object does.
 
     Raises:
-        InvalidInputError: No such loader, none that saves such an object, or a path that is called like another format.
+        InvalidInputError: What was written would be taken for another format.
         ConversionError: It can't be written, or answers otherwise then.
         MissingDependencyError: The library of the format is not installed.
     """
-    found = _candidates(model, name, wanted)
-    called = path or declared
-    fitting = [each for each in found if called is not None and _fits(each, model, called)]
-    if path is not None:
-        found = fitting or _unless_foreign(found, model, path)
-    elif fitting:
-        found = [*fitting, *(each for each in found if each not in fitting)]
     failures: list[tuple[Loader, Exception]] = []
     done: list[Saved] = []
-    for number, loader in enumerate(found):
-        where = path or _place(loader, model, name, declared if loader in fitting else None, declared)
-        place = folder / str(number) / posixpath.basename(where)
+    for number, each in enumerate(plans):
+        place = folder / str(number) / posixpath.basename(each.path)
         place.parent.mkdir()
         try:
-            loader.save(model, place)
-            needed = loader.inspect(place)
+            each.loader.save(model, place)
+            needed = each.loader.inspect(place)
         except Exception as error:  # each library has errors of its own
-            _logger.debug("%s does not save it", loader.name, exc_info=True)
-            failures.append((loader, error))
+            _logger.debug("%s does not save it", each.loader.name, exc_info=True)
+            failures.append((each.loader, error))
             continue
-        done.append(Saved(loader, where, place, needed))
+        done.append(Saved(each.loader, each.path, place, needed))
         if not needed.names and needed.tier < Tier.NAMED:
             break
     if not done:
         raise _failure(model, failures)
     best = min(done, key=lambda each: (each.needed.tier, done.index(each)))
-    chosen = Saved(
-        best.loader, best.path, best.place, best.needed,
-        reason=_reason(best, done, failures), recognised=_is_recognised(best),
-    )  # fmt: skip
-    if not chosen.recognised and wanted is None:
+    chosen = replace(best, reason=_reason(best, done, failures), recognised=_is_recognised(best))
+    if not chosen.recognised and not named:
         raise InvalidInputError(
             f"a file called {posixpath.basename(chosen.path)!r} would not be taken for one of {chosen.loader.name!r}: "
             f"let it end in {chosen.loader.suffix_for(model)!r}, or pass loader={chosen.loader.name!r}"
@@ -101,23 +126,6 @@ def save(
     if example is not None:
         _check_answers(model, chosen, example)
     return chosen
-
-
-def default_path(
-    model: object, name: str, *, wanted: str | None, path: str | None, declared: str | None
-) -> str:
-    """Where it will most likely be kept.
-
-    Raises:
-        InvalidInputError: As of ``save``.
-    """
-    found = _candidates(model, name, wanted)
-    if path is not None:
-        if not any(_fits(each, model, path) for each in found):
-            _unless_foreign(found, model, path)
-        return path
-    fitting = [each for each in found if declared is not None and _fits(each, model, declared)]
-    return declared if fitting and declared is not None else _place(found[0], model, name, None, declared)
 
 
 def _candidates(model: object, name: str, wanted: str | None) -> list[Loader]:
@@ -163,26 +171,17 @@ def _fits(loader: Loader, model: object, path: str) -> bool:
     return suffix == loader.suffix_for(model) or (bool(suffix) and suffix in loader.suffixes)
 
 
-def _unless_foreign(found: list[Loader], model: object, path: str) -> list[Loader]:
-    """The loaders themselves, unless the path is called as the files of another one are."""
+def _foreign(model: object, path: str) -> str | None:
+    """The loader whose files are called so, if there is one."""
     suffix = posixpath.splitext(path)[1].lower()
-    foreign = [
-        each for each in savers() if suffix and (suffix in each.suffixes or suffix == each.suffix_for(model))
-    ]
-    if foreign:
-        raise InvalidInputError(
-            f"path={path!r} is called like a file of {foreign[0].name!r}: let it end in {found[0].suffix_for(model)!r}, "
-            f"or pass loader={foreign[0].name!r}"
-        )
-    return found
-
-
-def _place(loader: Loader, model: object, name: str, fitting: str | None, declared: str | None) -> str:
-    if fitting is not None:
-        return fitting
-    folder, _, short = name.rpartition(":")
-    folder = posixpath.dirname(declared) if declared is not None else posixpath.join(folder, "models")
-    return posixpath.join(folder, f"{short}{loader.suffix_for(model)}")
+    return next(
+        (
+            each.name
+            for each in savers()
+            if suffix and (suffix in each.suffixes or suffix == each.suffix_for(model))
+        ),
+        None,
+    )
 
 
 def _reason(chosen: Saved, done: Sequence[Saved], failures: Sequence[tuple[Loader, Exception]]) -> str | None:

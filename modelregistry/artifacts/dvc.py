@@ -295,7 +295,6 @@ class DvcStorage(Storage):
             MissingBytesError: The remote can't be written, or the project has no working copy.
         """
         with importing_dvc():
-            from dvc.exceptions import DvcException
             from dvc.repo import Repo
             from dvc_data.hashfile.hash_info import HashInfo
 
@@ -308,9 +307,10 @@ class DvcStorage(Storage):
             try:
                 with Repo(origin.project.base) as repo, without_bars():
                     repo.cloud.push(objects, remote=origin.remote)
-            except DvcException as error:
+            except Exception as error:  # each kind of remote has errors of its own
+                said = _without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
                 raise MissingBytesError(
-                    f"{content.path!r} can't be pushed to the DVC remote: {_without_secrets(str(error))}",
+                    f"{content.path!r} can't be pushed to the DVC remote ({said}): 'dvc push' must work here",
                     paths=[entry.path for entry in group],
                 ) from error
 

@@ -170,9 +170,13 @@ def _output(project: Any, place: Path) -> Any:
     )  # DVC asks for the folder, and an empty one is nothing to Git
     stage, _ = get_or_create_stage(project, os.fspath(place))
     if stage.deps or stage.path != f"{place}.dvc":
-        raise RefusedError(
-            f"{place.name!r} is kept by {stage.relpath!r}, which says where it comes from: choose another path"
+        file = os.path.relpath(stage.path, project.root_dir)
+        how = (
+            f"comes from elsewhere, by {file!r}"
+            if stage.deps
+            else f"is in the folder that {file!r} keeps as one"
         )
+        raise RefusedError(f"{place.name!r} {how}: choose another path")
     with translate_graph_error([stage]):
         project.check_graph(stages=[stage])
     return stage.outs[0]

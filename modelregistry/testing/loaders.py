@@ -15,7 +15,10 @@ _DAMAGED = 100
 
 
 class LoaderSuite:
-    """Everything a loader promises. Override ``loader`` and ``artifact``, and ``hostile`` if the format can hold code.
+    """Everything a loader promises.
+
+    Override ``loader`` and ``artifact``; ``hostile`` if the format can hold code; ``model``, and ``alike`` to compare
+    more than classes, if it saves objects too.
 
     A subclass in a test module is all there is to write::
 
@@ -45,6 +48,15 @@ class LoaderSuite:
         return Permit()
 
     @pytest.fixture
+    def model(self) -> object:
+        """An object that the loader saves; None if it saves none."""
+        return None
+
+    def alike(self, saved: object, loaded: object) -> bool:
+        """Whether what was loaded is what was saved."""
+        return type(saved) is type(loaded)
+
+    @pytest.fixture
     def mark(self, tmp_path: Path) -> Path:
         """A file that is not there, until ``hostile`` runs."""
         return tmp_path / "mark-of-hostile-code"
@@ -69,6 +81,22 @@ class LoaderSuite:
         assert permit.code or (needed.tier < Tier.CODE and permit.names.issuperset(needed.names))
         loader.describe(artifact)
         loader.load(artifact, permit)
+
+    def test_what_it_saves_is_its_own_format_and_loads_as_it_was(
+        self, loader: Loader, model: object, permit: Permit, tmp_path: Path
+    ) -> None:
+        """Where nobody knows whose it is by anything but the file."""
+        assert not loader.saves(object()), "it takes anything for one of its own"
+        if model is None:
+            assert type(loader).save is Loader.save, "it saves objects, so override the fixture 'model'"
+            return
+        assert loader.saves(model) or loader.confines
+        path = tmp_path / f"saved{loader.suffix_for(model)}"
+        loader.save(model, path)
+        assert loader.recognises(path, path.name) in {*Likeness} - {Likeness.NONE}
+        needed = loader.inspect(path)
+        assert permit.code or (needed.tier < Tier.CODE and permit.names.issuperset(needed.names))
+        assert self.alike(model, loader.load(path, permit))
 
     def test_looking_at_any_bytes_raises_nothing(
         self, loader: Loader, artifact: Path, tmp_path: Path

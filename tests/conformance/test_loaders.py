@@ -6,7 +6,9 @@ import os
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import joblib
 import lightgbm
 import numpy as np
 import pytest
@@ -15,13 +17,14 @@ import skops.io
 import xgboost
 from npz_loader import NpzLoader
 from onnx import TensorProto, helper
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from modelregistry.loaders.base import Loader, Permit
 from modelregistry.loaders.lightgbm import LightGBMLoader
 from modelregistry.loaders.onnx import OnnxLoader
 from modelregistry.loaders.paths import GGUFLoader
-from modelregistry.loaders.pickles import PickleLoader
+from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.safetensors import SafetensorsLoader
 from modelregistry.loaders.skops import SkopsLoader
 from modelregistry.loaders.spacy import SpacyLoader
@@ -38,6 +41,16 @@ class Touching:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os.system, (f"touch {self.mark}",)
+
+
+def answers_alike(saved: Any, loaded: Any) -> bool:
+    return type(saved) is type(loaded) and np.array_equal(saved.predict(ROWS), loaded.predict(ROWS))
+
+
+def negation() -> Any:
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", [x], [y])
+    return helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)])
 
 
 class TestNpzLoader(LoaderSuite):
@@ -66,6 +79,31 @@ class TestPickleLoader(LoaderSuite):
         (tmp_path / "hostile.pkl").write_bytes(pickle.dumps(Touching(mark)))
         return tmp_path / "hostile.pkl"
 
+    @pytest.fixture
+    def model(self) -> object:
+        return {"a": [1, 2], "b": "text"}
+
+    def alike(self, saved: object, loaded: object) -> bool:
+        return saved == loaded
+
+
+class TestJoblibLoader(LoaderSuite):
+    @pytest.fixture
+    def loader(self) -> Loader:
+        return JoblibLoader()
+
+    @pytest.fixture
+    def artifact(self, tmp_path: Path) -> Path:
+        joblib.dump(LogisticRegression().fit(ROWS, LABELS), tmp_path / "model.joblib")
+        return tmp_path / "model.joblib"
+
+    @pytest.fixture
+    def model(self) -> object:
+        return RandomForestClassifier(3).fit(ROWS, LABELS)
+
+    def alike(self, saved: object, loaded: object) -> bool:
+        return answers_alike(saved, loaded)
+
 
 class TestSkopsLoader(LoaderSuite):
     @pytest.fixture
@@ -92,6 +130,13 @@ class TestSkopsLoader(LoaderSuite):
             archive.writestr("schema.json", schema.replace('"LogisticRegression"', '"Model"'))
         return path
 
+    @pytest.fixture
+    def model(self) -> object:
+        return LogisticRegression().fit(ROWS, LABELS)
+
+    def alike(self, saved: object, loaded: object) -> bool:
+        return answers_alike(saved, loaded)
+
 
 class TestOnnxLoader(LoaderSuite):
     @pytest.fixture
@@ -100,11 +145,15 @@ class TestOnnxLoader(LoaderSuite):
 
     @pytest.fixture
     def artifact(self, tmp_path: Path) -> Path:
-        x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy")
-        graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "g", [x], [y])
-        model = helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)])
-        (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+        (tmp_path / "model.onnx").write_bytes(negation().SerializeToString())
         return tmp_path / "model.onnx"
+
+    @pytest.fixture
+    def model(self) -> object:
+        return negation()
+
+    def alike(self, saved: object, loaded: Any) -> bool:
+        return loaded.run(None, {"x": np.array([1, 2], np.float32)})[0].tolist() == [-1, -2]
 
 
 class TestSafetensorsLoader(LoaderSuite):
@@ -117,6 +166,16 @@ class TestSafetensorsLoader(LoaderSuite):
         safetensors.numpy.save_file({"a": np.arange(3)}, tmp_path / "model.safetensors")
         return tmp_path / "model.safetensors"
 
+    @pytest.fixture
+    def model(self) -> object:
+        return {"a": np.arange(6).reshape(2, 3).T, "b": np.float32(1) * np.ones(2, np.float32)}
+
+    def alike(self, saved: Any, loaded: Any) -> bool:
+        return saved.keys() == loaded.keys() and all(
+            np.array_equal(saved[name], loaded[name]) and saved[name].dtype == loaded[name].dtype
+            for name in saved
+        )
+
 
 class TestXGBoostLoader(LoaderSuite):
     @pytest.fixture
@@ -128,6 +187,13 @@ class TestXGBoostLoader(LoaderSuite):
         xgboost.XGBClassifier(n_estimators=2).fit(ROWS, LABELS).save_model(tmp_path / "model.ubj")
         return tmp_path / "model.ubj"
 
+    @pytest.fixture
+    def model(self) -> object:
+        return xgboost.XGBClassifier(n_estimators=2).fit(ROWS, LABELS)
+
+    def alike(self, saved: object, loaded: object) -> bool:
+        return answers_alike(saved, loaded)
+
 
 class TestLightGBMLoader(LoaderSuite):
     @pytest.fixture
@@ -138,6 +204,13 @@ class TestLightGBMLoader(LoaderSuite):
     def artifact(self, tmp_path: Path) -> Path:
         lightgbm.train({"verbose": -1}, lightgbm.Dataset(ROWS, LABELS), 2).save_model(tmp_path / "model.txt")
         return tmp_path / "model.txt"
+
+    @pytest.fixture
+    def model(self) -> object:
+        return lightgbm.train({"verbose": -1}, lightgbm.Dataset(ROWS, LABELS), 2)
+
+    def alike(self, saved: object, loaded: object) -> bool:
+        return answers_alike(saved, loaded)
 
 
 class TestGGUFLoader(LoaderSuite):

@@ -19,6 +19,7 @@ registered = registry.register(
     "churn", path="models/churn.skops", rev="HEAD", bump="minor", metadata={"auc": 0.9}
 )
 assert_type(registered, mr.ModelVersion)
+assert_type(registry.log_model(object(), "churn", bump="minor", example=[[1.0]]), mr.ModelVersion)
 assert_type(registry.promote("churn", "v1.3.0", "current", expected=mr.EMPTY), mr.ModelVersion)
 assert_type(registry.promote("churn", "v1.3.0", "current", expected="v1.2.0", keep=True), mr.ModelVersion)
 assert_type(registry.rollback("churn", "current", message="worse in production"), mr.ModelVersion)
