@@ -67,6 +67,12 @@ class SafetensorsLoader(Loader):
         """Arrays of numpy's by their names, or tensors of PyTorch's, as a ``state_dict`` has them."""
         return _are(model, "numpy", "ndarray", _OF_ARRAYS) or _are(model, "torch", "Tensor", _OF_BOTH)
 
+    def loses(self, model: object) -> str | None:
+        """Whose the arrays were."""
+        if _are(model, "torch", "Tensor", _OF_BOTH):
+            return "that they are tensors: they load as numpy's, which torch.from_numpy takes"
+        return None
+
     def save(self, model: object, path: Path) -> None:
         """Write them; tensors that share memory are written one by one.
 
