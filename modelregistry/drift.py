@@ -35,7 +35,7 @@ def drift(repo: GitRepo, rev: str, content: Content) -> str | None:
     if not top.exists():
         return None
     places = {entry: top / entry.path if content.is_directory else top for entry in content.entries}
-    recorded = _recorded_at(repo, repo.root, rev, content.path)
+    recorded, moved = _recorded_at(repo, repo.root, rev, content.path)
     other = next((place for entry, place in places.items() if _differs(entry, place, recorded)), None)
     if other is None and content.is_directory:
         known = set(places.values())
@@ -44,6 +44,8 @@ def drift(repo: GitRepo, rev: str, content: Content) -> str | None:
         return None
     name = other.relative_to(repo.root).as_posix()
     how = "'dvc commit' it, then 'git commit'" if content.storage == "dvc" else "'git commit' it"
+    if moved is not None:
+        how = f"'git commit' {moved!r}"
     return (
         f"{name!r} is not what commit {rev[:10]} has, and the commit's bytes are what is registered: to register what "
         f"lies there, {how}, and register again"
@@ -67,8 +69,8 @@ def unpushed(repo: GitRepo, rev: str, remote: str) -> str | None:
     return f"commit {rev[:10]} is on no branch of {remote!r} yet: 'git push' it, so that others find it in its history"
 
 
-def _recorded_at(repo: GitRepo, root: Path, rev: str, path: str) -> int | None:
-    """When DVC wrote down what lies at a path, if that is what the commit has; None where it is not, or unknown."""
+def _recorded_at(repo: GitRepo, root: Path, rev: str, path: str) -> tuple[int | None, str | None]:
+    """When DVC wrote down what lies at a path, if that is what the commit has; else the file that has moved on."""
     files, folder = [f"{path}.dvc"], posixpath.dirname(path)
     while True:
         files += [posixpath.join(folder, "dvc.lock"), f"{folder}.dvc"]
@@ -81,9 +83,9 @@ def _recorded_at(repo: GitRepo, root: Path, rev: str, path: str) -> int | None:
             continue
         lying = root / file
         if not lying.is_file() or lying.read_bytes() != blob.data:
-            return None
+            return None, file
         dates.append(lying.stat().st_mtime_ns)
-    return max(dates, default=None)
+    return max(dates, default=None), None
 
 
 def _differs(entry: Entry, place: Path, recorded: int | None) -> bool:

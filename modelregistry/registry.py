@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import warnings
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from modelregistry.version import Trust
     from modelregistry.writing import Decide, Pin, Sign
 
+_log = logging.getLogger("modelregistry")
 _MAX_AGE = 60.0
 _ORIGIN = "origin"
 _FEW = 20
@@ -594,6 +596,9 @@ class Registry:
         loads are held to that. Bytes that a version has already
         are not registered again: that version comes back, with a warning, unless ``version=`` asks for it.
 
+        Nothing but the commit counts. That other bytes lie at the path than ``HEAD`` has is a warning; that no branch of
+        the remote has the commit yet is logged as one.
+
         What the bytes tell goes into the metadata, where the author does not say it: ``loader``, ``environment`` (what
         they were made with) and ``signature``. They are tried out as far as no code of theirs can run; what will keep
         others from loading them is a warning.
@@ -627,6 +632,7 @@ class Registry:
         """
         from modelregistry import changes
         from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.drift import drift
 
         self._check_writable()
         check_model(model)
@@ -649,6 +655,9 @@ class Registry:
         def is_there(history: History) -> bool:
             same = changes.same_bytes(history, rev=source_rev, content=content, asked=version)
             return same is not None and version in (None, same) and history.versions[same].served
+
+        if rev == "HEAD" and (note := drift(self._repo, source_rev, found)):
+            warnings.warn(note, RegistryWarning, stacklevel=2)
 
         # Before anything is decided: it may take seconds, in which others would be faster.
         examined = None
@@ -683,6 +692,8 @@ class Registry:
             folded, change = self._change(model, decide, message=message, dry_run=False)
         if change.note:
             warnings.warn(change.note, RegistryWarning, stacklevel=2)
+        if rev == "HEAD" and change.events and not dry_run and (note := self._unpushed(source_rev)):
+            _log.warning("%s@%s: %s", model, change.version, note)
         if content.digest is not None and not dry_run and self._content.made_here(source_rev, found):
             Ledger().add(content.digest)
         obstacle = examined.obstacle(f"{model}@{change.version}") if examined is not None else None
@@ -1597,6 +1608,12 @@ class Registry:
             lambda: place, name, size=content.size or 0, loaders=lambda path: loaders_for(path, name, None)
         )  # fmt: skip
         return found.to_metadata() if found is not None else {}
+    def _unpushed(self, rev: str) -> str | None:
+        """Whether a commit is on no branch of the remote that the log is shared through, in a sentence."""
+        from modelregistry.drift import unpushed
+
+        shared = self._push and self._mirror is None and self._shared() is not None
+        return unpushed(self._repo, rev, self._remote_name) if shared and self._remote_name else None
 
     def _own_commit(self, history: History, rev: str, what: str, content: Bytes) -> tuple[str, Bytes]:
         """A commit of the version's own, where it needs one.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import zipfile
 from contextlib import nullcontext
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from modelregistry.loaders import estimators, zips
@@ -64,12 +66,17 @@ class SkopsLoader(Loader):
         return estimators.is_estimator(model)
 
     def save(self, model: object, path: Path) -> None:
-        """Write the object as such a file.
+        """Write the object as such a file: the same object as the same bytes, whenever it is.
 
         Raises:
             MissingDependencyError: skops is not installed, or too old to be safe.
         """
-        self._library().dump(model, path)
+        scratch = path.with_name(f"{path.name}.scratch")
+        try:
+            self._library().dump(model, scratch)
+            _settle(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
 
     def load(self, path: Path, permit: Permit) -> object:
         """The object, built from types that skops or the permit trusts; from any if code may run.
@@ -105,3 +112,32 @@ class SkopsLoader(Loader):
             import skops.io
             import skops.io.exceptions
         return skops.io
+
+
+def _settle(source: Path, target: Path) -> None:
+    """Copy a file of skops', whose parts it numbers by where they lay in memory, and dates, with numbers of their own."""
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w") as settled:
+        schema = json.loads(archive.read(_SCHEMA))
+        numbers: dict[int, int] = {}
+        names: dict[str, str] = {}
+        _renumber(schema, numbers, names, set(archive.namelist()))
+        for before, after in names.items():
+            part = zipfile.ZipInfo(after)
+            part.file_size = archive.getinfo(before).file_size
+            with archive.open(before) as reader, settled.open(part, "w") as writer:
+                shutil.copyfileobj(reader, writer, 1 << 20)
+        settled.writestr(zipfile.ZipInfo(_SCHEMA), json.dumps(schema, indent=2))
+
+
+def _renumber(node: Any, numbers: dict[int, int], names: dict[str, str], files: set[str]) -> None:
+    """Number objects and files in the order in which the schema comes upon them."""
+    if isinstance(node, list):
+        for each in node:
+            _renumber(each, numbers, names, files)
+    elif isinstance(node, dict):
+        if isinstance(number := node.get("__id__"), int):
+            node["__id__"] = numbers.setdefault(number, len(numbers) + 1)
+        if isinstance(file := node.get("file"), str) and file in files:
+            node["file"] = names.setdefault(file, f"{len(names) + 1}{PurePosixPath(file).suffix}")
+        for each in node.values():
+            _renumber(each, numbers, names, files)

@@ -175,6 +175,14 @@ def test_the_same_bytes_again_are_no_commit_and_no_version(root: Path) -> None:
     }  # fmt: skip
 
 
+def test_training_again_in_the_same_way_is_no_version(root: Path) -> None:
+    registry = Registry(root)
+    registry.log_model(fitted(), "churn")
+    with pytest.warns(mr.RegistryWarning, match="has these bytes already"):
+        assert registry.log_model(fitted(), "churn").version == "v0.1.0"
+    assert len(git(root, "rev-list", "HEAD").split()) == 2
+
+
 def test_a_model_of_a_folder_is_kept_and_declared_there(root: Path) -> None:
     made = Registry(root).log_model(fitted(), "teams/eu:churn")
     assert made.path == "teams/eu/models/churn.skops"

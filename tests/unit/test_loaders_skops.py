@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -38,6 +39,26 @@ def hostile(folder: Path, **change: str) -> Path:
         for member, content in members.items():
             archive.writestr(member, content)
     return path
+
+
+def test_the_same_model_is_saved_as_the_same_bytes_whenever_and_wherever_in_memory_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for year in (2026, 2030):
+        monkeypatch.setattr(time, "localtime", lambda *_, year=year: (year, 1, 2, 3, 4, 6))
+        pieces = [LogisticRegression().fit(FEATURES, TARGET), FEATURES.copy(), {"file": "1.npy", "__id__": 7}]
+        path = tmp_path / f"{year}.skops"
+        LOADER.save([*pieces, pieces[1]], path)
+        made.append((path.read_bytes(), pieces))  # kept, so that the next ones lie elsewhere
+    assert made[0][0] == made[1][0]
+    loaded = LOADER.load(path, Permit())
+    assert isinstance(loaded, list)
+    assert loaded[1] is loaded[3]  # what was one object is one
+    assert np.array_equal(loaded[1], FEATURES)
+    assert loaded[2] == {"file": "1.npy", "__id__": 7}
+    assert np.array_equal(loaded[0].predict(FEATURES), made[0][1][0].predict(FEATURES))  # type: ignore[attr-defined]
+    assert [each.name for each in tmp_path.iterdir() if each.suffix != ".skops"] == []
 
 
 def test_a_model_of_types_that_skops_trusts_is_confined_and_loads(tmp_path: Path) -> None:
