@@ -25,7 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import modelregistry as mr
-from modelregistry import Registry
+from modelregistry import Registry, plugins
+from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier
 from modelregistry.trust import Ledger
 from tests.integration.projects import TOP, commit, dvc, everything, git, init, visible, write
 
@@ -239,6 +240,62 @@ def test_each_kind_is_kept_in_a_format_that_loads_without_a_word(
     assert (made.metadata["loader"], made.path) == (loader, f"models/{name}")
     monkeypatch.setenv("XDG_DATA_HOME", os.fspath(tmp_path / "nobody"))  # who made nothing here
     made.load()
+
+
+class FolderLoader(Loader):
+    """Dictionaries of text, a file for each."""
+
+    name = "texts"
+
+    def recognises(self, path: Path, name: str) -> Likeness:
+        return Likeness.MARKER if (path / "TEXTS").is_file() else Likeness.NONE
+
+    def inspect(self, path: Path) -> Inspection:
+        return Inspection(Tier.DATA)
+
+    def load(self, path: Path, permit: Permit) -> object:
+        return {
+            file.relative_to(path).as_posix(): file.read_text()
+            for file in path.rglob("*")
+            if file.is_file() and file.name != "TEXTS"
+        }
+
+    def saves(self, model: object) -> bool:
+        return isinstance(model, dict) and all(isinstance(each, str) for each in model.values())
+
+    def save(self, model: Any, path: Path) -> None:
+        for name, text in {"TEXTS": "", **model}.items():
+            write(path / name, text)
+
+
+@pytest.fixture
+def _texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_registered", {"texts": FolderLoader()})
+
+
+@pytest.mark.usefixtures("_texts")
+def test_a_folder_is_kept_as_dvc_itself_would_and_the_next_one_takes_its_place(
+    root: Path, tmp_path: Path
+) -> None:
+    registry, texts = Registry(root), {"a.txt": "one", "deep/b.txt": "two"}
+    made = registry.log_model(texts, "churn")
+    assert made.path == "models/churn"
+    ours = (root / "models" / "churn.dvc").read_bytes()
+    dvc(root, "add", "--quiet", "models/churn")
+    assert (root / "models" / "churn.dvc").read_bytes() == ours
+    assert git(root, "status", "--porcelain") == ""
+    assert load_elsewhere(root, tmp_path) == texts
+
+    registry.log_model({"a.txt": "three"}, "churn")
+    assert sorted(path.name for path in (root / "models" / "churn").iterdir()) == ["TEXTS", "a.txt"]
+    assert "up to date" in dvc(root, "status")
+    assert registry.get("churn").load() == {"a.txt": "three"}
+    assert registry.get("churn@v0.1.0").load() == texts
+
+    write(root / "models" / "churn" / "c.txt", "of the user's own")
+    with pytest.raises(mr.WorkingCopyError, match="move it away"):
+        registry.log_model(texts, "churn", bump="major")
+    assert (root / "models" / "churn" / "c.txt").read_text() == "of the user's own"
 
 
 def test_why_it_is_no_skops_file_is_in_the_log(

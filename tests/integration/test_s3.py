@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
 
+import numpy as np
 import pytest
 from fsspec.callbacks import Callback
 
@@ -100,6 +101,28 @@ class Told(Callback):  # type: ignore[misc]
 
 
 # -- the main job ------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_is_logged_is_in_s3_and_loads_in_another_clone(
+    s3: S3, bucket: str, tmp_path: Path, fresh_cache: Path
+) -> None:
+    root = init(tmp_path / "project")
+    dvc(root, "init", "--quiet")
+    dvc(root, "remote", "add", "--quiet", "--default", "storage", f"s3://{bucket}/dvc")
+    dvc(root, "remote", "modify", "storage", "endpointurl", s3.address)
+    commit(root)
+    git(tmp_path, "clone", "--quiet", "--bare", os.fspath(root), "hub.git")
+    git(root, "remote", "add", "origin", os.fspath(tmp_path / "hub.git"))
+    weights = {"w": np.random.default_rng(0).random(MEGA)}
+    made = Registry(root).log_model(weights, "churn")
+    data = made.local_path().read_bytes()
+    shutil.rmtree(root)
+    shutil.rmtree(fresh_cache)
+
+    git(tmp_path, "clone", "--quiet", os.fspath(tmp_path / "hub.git"), "clone")
+    assert Registry(tmp_path / "clone").get("churn").local_path().read_bytes() == data
+    loaded = Registry(tmp_path / "clone").get("churn").load()
+    assert np.array_equal(loaded["w"], weights["w"])  # type: ignore[index]
 
 
 def test_what_dvc_pushed_to_s3_loads_in_another_clone(
