@@ -13,6 +13,7 @@ from modelregistry.errors import WorkingCopyError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.workingcopy import Author, WorkingCopy
 
+_TRIES = 10
 _WILD = re.compile(r"[\\\[\]!*#?]| $")
 
 
@@ -80,7 +81,7 @@ def commit_arrivals(
         repo: The repository.
         arrivals: The artifacts.
         message: Of the commit.
-        base: The commit that ``check_arrivals`` gave.
+        base: The commit that they must be made from; left out: what is checked out, whoever commits meanwhile.
         author: Who made them, if somebody else did, some other time.
 
     Raises:
@@ -89,8 +90,19 @@ def commit_arrivals(
         InvalidFileError: ``dvc.yaml`` can't be read or edited.
         GitError: Another git is at work there.
     """
-    head = check_arrivals(repo, [(arrival.model, arrival.path) for arrival in arrivals])
-    base = base or head
+    for _ in range(_TRIES):
+        head = check_arrivals(repo, [(arrival.model, arrival.path) for arrival in arrivals])
+        try:
+            files = _files(repo, base or head, arrivals)
+            return WorkingCopy(repo).commit(files, message, base=base or head, author=author)
+        except WorkingCopyError:
+            if base is not None or repo.resolve("HEAD") == head:
+                raise  # else somebody was faster, whose commit the files are to be made from
+    raise WorkingCopyError("nothing was committed: others commit here again and again; try again")
+
+
+def _files(repo: GitRepo, base: str, arrivals: Sequence[Arrival]) -> dict[str, bytes]:
+    """What the files are to hold, made from what they hold in a commit."""
     files: dict[str, bytes] = {}
 
     def text(file: str) -> bytes | None:
@@ -105,7 +117,7 @@ def commit_arrivals(
             before, short_name(arrival.model), path=relative_path(declaring, arrival.path), type=arrival.type,
             description=arrival.description, labels=arrival.labels, meta=arrival.meta, file=declaring,
         )  # fmt: skip
-    return WorkingCopy(repo).commit(files, message, base=base, author=author)
+    return files
 
 
 def _ignoring(path: str) -> str:

@@ -98,17 +98,14 @@ class Incoming:
         self._adder.check(self.path)
         text = self._adder.add(self.path, self.saved.place)
         arrival = Arrival(name, self.path, text, meta=self._meta)
-        commit = commit_arrivals(self._repo, [arrival], f"Log {name} at {self.path}", base=self.base)
+        commit = commit_arrivals(self._repo, [arrival], f"Log {name} at {self.path}")
         with standing(name, commit, self.path):
             self._adder.place(self.path)
         why = f", because {self.saved.reason}" if self.saved.reason else ""
-        if commit == self.base:
-            _log.info("%s: %r has these bytes already", name, self.path)
-        else:
-            _log.info(
-                "%s: saved with %s%s as %r, and committed as %s, which 'git push' shares",
-                name, self.saved.loader.name, why, self.path, commit[:10],
-            )  # fmt: skip
+        _log.info(
+            "%s: saved with %s%s as %r, and committed as %s, which 'git push' shares",
+            name, self.saved.loader.name, why, self.path, commit[:10],
+        )  # fmt: skip
         return commit
 
 

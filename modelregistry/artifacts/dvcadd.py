@@ -7,8 +7,9 @@ import os
 import posixpath
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
 from modelregistry.errors import CacheError, RefusedError, WorkingCopyError
 from modelregistry.gitrepo import GitRepo
 
+_PATIENCE = 600.0
+"""Seconds that another DVC is waited for: what was trained is worth more than they are."""
 _SCRATCH = "modelregistry-"
 
 
@@ -72,7 +75,7 @@ class DvcAdder:
             RefusedError: As of ``check``.
             CacheError: The cache can't be written.
         """
-        with self._opened(path) as project, without_bars():
+        with self._opened(path) as project:
             from dvc.stage.serialize import to_single_stage_file
             from dvc.utils.serialize import dumps_yaml
 
@@ -94,7 +97,7 @@ class DvcAdder:
             WorkingCopyError: It can't be written.
             RefusedError: Another DVC is at work there.
         """
-        with self._opened(path) as project, without_bars():
+        with self._opened(path) as project:
             from dvc.exceptions import CheckoutError
 
             try:
@@ -151,12 +154,19 @@ class DvcAdder:
             from dvc.lock import LockError
             from dvc.repo import Repo, lock_repo
         try:
-            with Repo(os.fspath(top)) as project, lock_repo(project):
+            with without_bars(), Repo(os.fspath(top)) as project, ExitStack() as held:
+                end = time.monotonic() + _PATIENCE
+                while True:
+                    try:
+                        held.enter_context(lock_repo(project))  # which itself tries for some seconds
+                        break
+                    except LockError as error:
+                        if time.monotonic() > end:
+                            raise RefusedError(
+                                f"another DVC has been at work in {os.fspath(top)!r} for {_PATIENCE:g} seconds: try "
+                                "again once it is done"
+                            ) from error
                 yield project
-        except LockError as error:
-            raise RefusedError(
-                f"another DVC is at work in {os.fspath(top)!r}: try again once it is done"
-            ) from error
         except DvcException as error:
             raise RefusedError(f"DVC can't keep {path!r}: {' '.join(str(error).split())}") from error
 
@@ -186,10 +196,9 @@ def _is_kept(out: Any) -> bool:
     """Whether nothing would be lost if what lies at the place of an output went: DVC's cache has it, or it is nothing."""
     if not os.path.lexists(out.fs_path):
         return True
-    with without_bars():
-        _, _, found = out._build(
-            out.cache, out.fs_path, out.fs, "md5", ignore=out.dvcignore, dry_run=True, no_progress_bar=True
-        )
+    _, _, found = out._build(
+        out.cache, out.fs_path, out.fs, "md5", ignore=out.dvcignore, dry_run=True, no_progress_bar=True
+    )
     ids = [item.value for _, _, item in found] if found.hash_info.isdir else [found.hash_info.value]
     return all(out.cache.exists(each) for each in ids)
 

@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 
 import modelregistry as mr
 from modelregistry import Registry, plugins
+from modelregistry.artifacts import dvcadd
 from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier
 from modelregistry.trust import Ledger
 from tests.integration.projects import TOP, commit, dvc, everything, git, init, visible, write
@@ -548,6 +549,52 @@ def test_a_call_that_is_killed_anywhere_is_gone_on_with_by_the_next(root: Path, 
             break
         step += 3
     assert step > 10
+
+
+# -- with others -------------------------------------------------------------------------------------------
+
+AT_ONCE = """
+import sys, warnings
+import numpy as np
+from modelregistry import Registry
+warnings.simplefilter("ignore")
+sys.stdin.readline()
+for turn in range(2):
+    Registry(".").log_model({"w": np.array([float(turn)])}, sys.argv[1])
+"""
+
+
+def test_models_that_are_logged_at_once_in_one_clone_are_all_there(root: Path) -> None:
+    names = ["ann", "bob", "cid"]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, name], cwd=root, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.fspath(TOP)},
+        )
+        for name in names
+    ]  # fmt: skip
+    for process in started:
+        assert process.stdin
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in started:
+        _, complaints = process.communicate()
+        assert process.returncode == 0, complaints.decode()
+    registry = Registry(root)
+    for name in names:
+        assert [each.version for each in registry.versions(name)] == ["v0.1.1", "v0.1.0"]
+        assert registry.get(name).load()["w"] == [1.0]  # type: ignore[index]
+    assert git(root, "status", "--porcelain") == ""
+    assert len(git(root, "rev-list", "HEAD").split()) == 1 + 2 * len(names)
+
+
+def test_another_dvc_that_never_ends_is_told_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dvcadd, "_PATIENCE", 0)
+    with Repo(os.fspath(root)) as other, other.lock:
+        before = visible(root)
+        with pytest.raises(mr.RefusedError, match="another DVC"):
+            Registry(root).log_model(fitted(), "churn")
+        assert visible(root) == before
 
 
 @pytest.fixture(autouse=True)
