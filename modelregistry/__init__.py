@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         NotFoundError,
         OutcomeUnknownError,
         PartialViewWarning,
+        PartlyRegisteredError,
         PathNotFoundError,
         RefusedError,
         RegistryError,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from modelregistry.exportmanifest import Exported, ExportManifest
     from modelregistry.following import follow
     from modelregistry.history import ANY, EMPTY
+    from modelregistry.imports import Import, ImportUpdate
     from modelregistry.listing import Model
     from modelregistry.loading import download, load_model
     from modelregistry.migration import Migration, MigrationStep
@@ -85,6 +87,8 @@ _HOMES = {
     "Exported": "exportmanifest",
     "Migration": "migration",
     "MigrationStep": "migration",
+    "Import": "imports",
+    "ImportUpdate": "imports",
     "Model": "listing",
     "ModelVersion": "version",
     "Reference": "names",
@@ -115,6 +119,8 @@ __all__ = [
     "Exported",
     "GitError",
     "GitTimeoutError",
+    "Import",
+    "ImportUpdate",
     "IntegrityError",
     "InvalidFileError",
     "InvalidInputError",
@@ -132,6 +138,7 @@ __all__ = [
     "NotFoundError",
     "OutcomeUnknownError",
     "PartialViewWarning",
+    "PartlyRegisteredError",
     "PathNotFoundError",
     "Reference",
     "RefusedError",

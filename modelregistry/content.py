@@ -172,6 +172,49 @@ class ContentReader:
             self._delivery.name(content, digest, found)
         return Bytes(digest, content.address, sum(file.size or 0 for file in files), files), content
 
+    def push(self, rev: str, path: str) -> None:
+        """Have the bytes of ``path`` at ``rev``, which are on this machine, where others can fetch them.
+
+        Raises:
+            PathNotFoundError: The commit does not have it.
+            MissingBytesError: That can't be done.
+        """
+        content = self._locate(rev, path)
+        self._storages[content.storage].push(content)
+
+    def size_of(self, rev: str, path: str) -> int | None:
+        """Bytes of ``path`` at ``rev``, where its storage records them; raises as ``obtain`` does."""
+        return self._locate(rev, path).size
+
+    def obtain(self, rev: str, path: str, *, progress: Progress = None) -> tuple[Bytes, bool, Path]:
+        """The verified bytes of ``path`` at ``rev``, whether it is a folder, and where it is on this machine.
+
+        Raises:
+            PathNotFoundError: The commit does not have it.
+            MissingBytesError: Some bytes are nowhere to be had.
+            IntegrityError: Bytes are not what DVC or Git says.
+            CacheError: They can't be kept.
+        """
+        content = self._locate(rev, path)
+        storage = self._storages[content.storage]
+        found = self._delivery.bring(storage, content, content.entries, {}, reference=path, progress=progress)
+        files = described(content.entries, found)
+        digest = whole_digest(files, is_directory=content.is_directory)
+        place = self._delivery.name(content, digest, found)
+        size = sum(file.size or 0 for file in files)
+        return Bytes(digest, content.address, size, files), content.is_directory, place
+
+    def address_at(self, rev: str, path: str) -> str | None:
+        """What the storage calls ``path`` at ``rev``; None where the commit does not have it.
+
+        Raises:
+            InvalidFileError: A metadata file on the way can't be read.
+        """
+        try:
+            return self._locate(rev, path).address
+        except PathNotFoundError:
+            return None
+
     def local(self, bytes_: Bytes, content: Content) -> Path | None:
         """Where what ``describe`` has just verified lies under its own name, if it could be given that."""
         if bytes_.digest is None:

@@ -20,6 +20,7 @@ Every error this library raises on purpose is one of these::
     │   ├── WithdrawnError                    the version has a tombstone
     │   └── NotDeclaredError                  dvc.yaml does not declare the artifact
     ├── ConflictError                         the log moved between the decision and the write
+    ├── PartlyRegisteredError                 of several versions, some are registered and some are not
     ├── OutcomeUnknownError                   the connection broke: it may be written; a later call settles it
     ├── UnreachableError (ConnectionError)    where the log is kept can't be reached; nothing was written
     ├── DatabaseError                         the database that keeps the log said no
@@ -154,6 +155,20 @@ class ConflictError(RegistryError):
         self.found = found
         self.by = by
         self.at = at
+
+
+class PartlyRegisteredError(RegistryError):
+    """Several models were committed together, and some of them could not be registered; calling again finishes.
+
+    Attributes:
+        registered: The models that are registered.
+        failed: The models that are not.
+    """
+
+    def __init__(self, message: str, *, registered: Sequence[str], failed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.registered = tuple(registered)
+        self.failed = tuple(failed)
 
 
 class UnreachableError(RegistryError, ConnectionError):

@@ -49,6 +49,7 @@ STORAGES = {
 ADDERS = {
     "dvc": "modelregistry.artifacts.dvcadd:DvcAdder",
 }
+DVC_INTAKE = "modelregistry.artifacts.dvcintake:DvcIntake"
 GIT = "git"
 BACKENDS = {
     GIT: "modelregistry.backends.git:GitBackend",

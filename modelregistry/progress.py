@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
@@ -53,6 +54,49 @@ def reported(progress: Progress, what: str) -> Iterator[Report]:
         yield from _bar(what, asked=progress is True)
     else:
         yield _telling(progress)
+
+
+class Together:
+    """One progress for several that go on at once, in threads.
+
+    Args:
+        report: Who is told of all of them.
+        sizes: Bytes of each, where they are known.
+    """
+
+    def __init__(self, report: Report, sizes: Sequence[int | None]) -> None:
+        self._report = report
+        self._sizes = [*sizes]
+        self._done = [0] * len(sizes)
+        self._lock = threading.Lock()
+
+    def part(self, number: int) -> Callback:
+        """What is to be told of one of them."""
+        return _Part(self, number)
+
+    def tell(self, number: int, done: int) -> None:
+        """So many bytes of one are done."""
+        with self._lock:
+            self._done[number] = max(done, self._done[number])
+            known = [size for size in self._sizes if size is not None]
+            self._report(sum(self._done), sum(known) if len(known) == len(self._sizes) else None)
+
+    def finish(self, number: int, size: int) -> None:
+        """One of so many bytes is done, though it may have been here already."""
+        self._sizes[number] = size
+        self.tell(number, size)
+
+
+class _Part:
+    def __init__(self, whole: Together, number: int) -> None:
+        self._whole = whole
+        self._number = number
+
+    def set_size(self, size: int) -> None:
+        """It is known already."""
+
+    def absolute_update(self, value: int) -> None:
+        self._whole.tell(self._number, value)
 
 
 def _telling(callback: Callback) -> Report:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
@@ -31,6 +32,7 @@ from modelregistry.errors import (
     MissingBytesError,
     OutcomeUnknownError,
     PartialViewWarning,
+    PartlyRegisteredError,
     RefusedError,
     RegistryError,
     RegistryWarning,
@@ -57,6 +59,7 @@ from modelregistry.names import INACTIVE, LATEST, WITHDRAWN, Bump, Reference, ch
 from modelregistry.pins import PinnedDigest, PinnedDigests
 from modelregistry.plugins import ADDERS, BACKENDS, GIT, STORAGES, load_class, loaders_for, open_backend
 from modelregistry.privatefile import PrivateFile, home_folder
+from modelregistry.progress import Progress, check_progress
 from modelregistry.store import Store
 from modelregistry.summaries import Summaries, Summary, summarize
 from modelregistry.tables import Rows
@@ -82,6 +85,9 @@ if TYPE_CHECKING:
     from modelregistry.metadataschema import Schema
     from modelregistry.migration import Migration
     from modelregistry.progress import Progress
+    from modelregistry.importer import Importer
+    from modelregistry.imports import Import, ImportUpdate, SourceProject
+    from modelregistry.receiving import Received, Receiver
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
     from modelregistry.verified import VerifiedBackend
@@ -806,6 +812,245 @@ class Registry:
                 model, path=saved.path, rev=commit, version=version, bump=bump, message=message, metadata=said,
                 schema=schema, push_data=push_data,
             )  # fmt: skip
+
+    # -- bringing in ---------------------------------------------------------------------------------------
+
+    def import_model(
+        self,
+        url: str | os.PathLike[str],
+        name_or_path: str | None = None,
+        *,
+        rev: str | None = None,
+        reference: str | None = None,
+        as_name: str | None = None,
+        path: str | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Bring a model in from the repository that makes it, and register it here.
+
+        That is what ``dvc import`` makes, with its ``.dvc`` file and ``.gitignore``, and the entry in ``dvc.yaml``, in one
+        commit on the branch that is checked out, and nothing else; then one registration, whose metadata says under
+        ``origin`` where it is from. The bytes are verified before anything is written; those of a version of the source's
+        own registry by what it registered. Until the commit all of it happens or nothing; a registration that fails
+        after that is finished by calling again.
+
+        Args:
+            url: The repository: a Git URL, or a path on this machine. A login in it is refused.
+            name_or_path: A reference of the source's own registry (``churn#current``), an artifact that its ``dvc.yaml``
+                declares (``churn``, ``nlp:intent``), or a path in it: a file or folder, of DVC or of Git.
+            rev: The commit, branch or tag; left out: what the source has at its head.
+            reference: In place of ``rev``: ``"churn#current"``, or what follows the name, as in ``"#current"``.
+            as_name: What the model is called here; left out: as there, without a folder.
+            path: Where it goes, from the Git root; left out: ``models/<name>`` with the ending that it has there.
+            version: An explicit version here.
+            bump: As ``register`` takes it.
+            message: Why, for people.
+            metadata: What JSON can hold, but no ``origin``.
+            push_data: Push the bytes to this registry's own DVC remote, so that they stay when the source goes.
+            progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
+            dry_run: Commit, push and register nothing; the version comes back as it would be.
+
+        Raises:
+            InvalidInputError: A URL that this library does not open, or a wish that contradicts itself.
+            RefusedError: The name is taken.
+            NotFoundError: No such repository, version, revision or path.
+            WithdrawnError: The version was withdrawn there, or its bytes here.
+            WorkingCopyError: Bare, on no branch, without a DVC project, or a file that would change has changes that are
+                not committed.
+            RemoteError: The repository can't be reached.
+            MissingBytesError: The bytes are nowhere to be had, or can't be pushed.
+            IntegrityError: They are not what the source says.
+        """
+        from modelregistry.imports import Import
+
+        wanted = Import(url, name_or_path, rev, reference, as_name, path)
+        return self._import(
+            [wanted], version=version, bump=bump, message=message, metadata=metadata, push_data=push_data,
+            progress=progress, dry_run=dry_run,
+        )[0]  # fmt: skip
+
+    def import_models(
+        self,
+        wanted: Iterable[Import],
+        *,
+        message: str = "",
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> Rows[ModelVersion]:
+        """Bring many models in: fetched at the same time, in one commit, all of them or none.
+
+        Each is a registration of its own, after the commit. If some fail, the others stand, and calling again with the
+        same list registers the rest.
+
+        Args:
+            wanted: What ``import_model`` takes, one by one.
+            message: Why, for people.
+            push_data: As of ``import_model``.
+            progress: Who is told of all of them together.
+            dry_run: As of ``import_model``.
+
+        Raises:
+            PartlyRegisteredError: The commit is made, and some could not be registered; it says which.
+            RegistryError: What ``import_model`` raises, with a note that says of which; nothing was committed.
+        """
+        return Rows(
+            self._import([*wanted], message=message, push_data=push_data, progress=progress, dry_run=dry_run),
+            {"model": lambda found: found.name, **VERSION_COLUMNS},
+        )
+
+    def update_import(
+        self,
+        model: str,
+        *,
+        rev: str | None = None,
+        reference: str | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> ImportUpdate:
+        """Bring what the source of an imported model has now, as a new version; or find that it is up to date.
+
+        What was asked for when it was imported is asked again: the head, the branch, or a reference such as
+        ``churn#current``. Where the bytes are those that are here, nothing is written.
+
+        Args:
+            model: Its name here.
+            rev: Another revision from now on.
+            reference: Another reference from now on.
+            version: An explicit version here.
+            bump: As ``register`` takes it.
+            message: Why, for people.
+            push_data: As of ``import_model``.
+            progress: As of ``import_model``.
+            dry_run: As of ``import_model``.
+
+        Returns:
+            True if there was something new; with the version, and the source's commits before and now.
+
+        Raises:
+            RefusedError: The model is not declared, or was not imported.
+            RegistryError: What ``import_model`` raises.
+        """
+        from modelregistry.imports import ImportUpdate
+        from modelregistry.receiving import ORIGIN
+
+        self._check_writable()
+        head = self._repo.resolve("HEAD")
+        importer = self._importer()
+        look = importer.look(head, check_model(model), rev=rev, reference=reference)
+        received = None
+        if not look.is_same:
+            head = self._receiver.check([(model, look.there.path)])
+            received = importer.bring(head, look, progress=progress)
+        old, new = look.here.rev_lock, look.there.origin.rev_lock
+        if received is not None:
+            (found,) = self._admit_received(
+                [received], head, f"Update {model} from {look.here.url}", version=version, bump=bump, message=message,
+                push_data=push_data, dry_run=dry_run,
+            )  # fmt: skip
+            return ImportUpdate(True, found, old, new)
+        known = self._version_with(model, head, look.there.path)
+        if known is not None:
+            return ImportUpdate(False, known, old, new)
+        found = self.register(
+            model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
+            metadata={ORIGIN: dict(look.there.facts)} if look.is_same else None,
+        )  # fmt: skip
+        return ImportUpdate(True, found, old, new)
+
+    def track(
+        self,
+        source: str | os.PathLike[str],
+        name: str,
+        *,
+        path: str | None = None,
+        checksum: str | None = None,
+        license: str | None = None,  # noqa: A002 - the word of model cards
+        licence: str | None = None,
+        origin: str | None = None,
+        inputs: Sequence[str] = (),
+        description: str | None = None,
+        labels: Sequence[str] = (),
+        version_aware: bool | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Bring a model in that was made elsewhere, and register it: a file, a folder, or what is at a URL.
+
+        The bytes go into DVC, as by ``dvc add`` or, for a URL that DVC reads, ``dvc import-url``, which records what the
+        store tells of them. What that needs, and the entry in ``dvc.yaml``, is one commit on the branch that is checked
+        out, and nothing else. Another call with the same name brings the next version. Where it is from is in the
+        metadata under ``origin``; what was signed into a URL is in no file, error or event.
+
+        Args:
+            source: A path, or a URL that fsspec knows: ``s3://``, ``gs://``, ``https://``, ``hf://``; or
+                ``remote://name/path`` for one of the DVC project's remotes.
+            name: What the model is called here.
+            path: Where it goes, from the Git root; left out: where it lies, if that is in the repository, else
+                ``models/<name>`` with the ending that it has there.
+            checksum: What to expect: ``"sha256:…"`` (of a folder, that of its manifest, as ``digest`` has it) or ``"md5:…"``.
+            license: Under which terms it may be used: ``"apache-2.0"``.
+            licence: The same.
+            origin: Where it comes from, for people, where the source does not say.
+            inputs: What it was made of, as far as that is known: URLs, digests, names. Its lineage shows them.
+            description: For ``dvc.yaml``.
+            labels: For ``dvc.yaml``.
+            version_aware: Whether to record the version that the store keeps it as; left out: if an S3 store keeps any.
+            storage_options: What fsspec's file system for the URL takes. They are kept nowhere.
+            version: An explicit version.
+            bump: As ``register`` takes it.
+            message: Why, for people.
+            metadata: What JSON can hold, but none of the above.
+            push_data: Push the bytes to the DVC remote.
+            progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
+            dry_run: Commit, push and register nothing; the version comes back as it would be.
+
+        Raises:
+            InvalidInputError: A source, a name or a checksum that can't be right.
+            RefusedError: The name is taken by something of another kind.
+            WorkingCopyError: Bare, on no branch, without a DVC project, or a file that would change has changes that are
+                not committed.
+            PathNotFoundError: Nothing is there.
+            AccessDeniedError: You may not read it.
+            MissingBytesError: It can't be had, or can't be pushed.
+            MissingDependencyError: The package for that kind of URL is not installed.
+            IntegrityError: It is not what ``checksum`` says; nothing was kept.
+        """
+        from modelregistry.receiving import check_words, with_metadata
+        from modelregistry.tracking import Tracker, Tracking
+
+        self._check_writable()
+        check_progress(progress)
+        check_words(metadata, version)
+        if license is not None and licence not in (None, license):
+            raise InvalidInputError(f"license={license!r} and licence={licence!r} are not the same")
+        wanted = Tracking(
+            os.fspath(source), name, path=path, checksum=checksum, origin=origin, license=license or licence,
+            inputs=inputs, description=description, labels=labels, version_aware=version_aware,
+            storage_options=storage_options or {},
+        )  # fmt: skip
+        tracker = Tracker(self._repo, self._declarations, self._receiver, is_known=self._is_known)
+        with tracker.received(wanted, progress=progress) as (head, received):
+            return self._admit_received(
+                [with_metadata(received, metadata)], head, f"Track {name}", version=version, bump=bump,
+                message=message, push_data=push_data, dry_run=dry_run,
+            )[0]  # fmt: skip
 
     def promote(
         self,
@@ -1561,6 +1806,141 @@ class Registry:
             except MissingBytesError as error:
                 error.add_note(f"{event.source} waits in this clone to be published")
                 raise
+
+    # -- bringing in, inside -------------------------------------------------------------------------------
+
+    @property
+    def _receiver(self) -> Receiver:
+        from modelregistry.receiving import Receiver
+
+        return Receiver(self._repo, self._content)
+
+    def _importer(self) -> Importer:
+        from modelregistry.importer import Importer
+
+        return Importer(
+            self._repo, self._declarations, self._receiver, open_source=self._open_source,
+            is_known=self._is_known,
+        )  # fmt: skip
+
+    def _is_known(self, model: str) -> bool:
+        return bool(self._read(model).history.versions)
+
+    @staticmethod
+    def _open_source(url: str) -> SourceProject:
+        """A repository to import from, as it is now."""
+        from modelregistry.imports import SourceProject
+
+        # The variable says where the log of this registry is, and of no other.
+        backend = GIT if os.environ.get("MODELREGISTRY_BACKEND") else None
+        source = Registry(url, max_age=0, backend=backend)
+        return SourceProject(url, source._repo, source._declarations, source._content, source.get)
+
+    def _import(
+        self,
+        wanted: Sequence[Import],
+        *,
+        message: str,
+        push_data: bool,
+        progress: Progress,
+        dry_run: bool,
+        version: str | None = None,
+        bump: Bump | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+    ) -> list[ModelVersion]:
+        from modelregistry.receiving import check_words, with_metadata
+
+        self._check_writable()
+        check_progress(progress)
+        check_words(metadata, version)
+        head, received = self._importer().receive(wanted, progress=progress)
+        one = received[0].arrival.model
+        what = f"{one} from {os.fspath(wanted[0].url)}" if len(received) == 1 else f"{len(received)} models"
+        return self._admit_received(
+            [with_metadata(each, metadata) for each in received], head, f"Import {what}", version=version, bump=bump,
+            message=message, push_data=push_data, dry_run=dry_run,
+        )  # fmt: skip
+
+    def _admit_received(
+        self,
+        received: Sequence[Received],
+        head: str,
+        subject: str,
+        *,
+        version: str | None,
+        bump: Bump | None,
+        message: str,
+        push_data: bool,
+        dry_run: bool,
+    ) -> list[ModelVersion]:
+        """Commit what came from elsewhere, all of it or nothing, and register each."""
+        would_be = [
+            self._would_register(each, head, version=version, bump=bump, message=message) for each in received
+        ]
+        if dry_run:
+            return would_be
+        published = self._push and self._shared() is not None
+
+        def share(rev: str, path: str, has_remote: bool) -> None:
+            # "dvc push" leaves out what was imported, so this is the time for it, though nobody learns of it yet.
+            if push_data and has_remote:
+                self._content.push(rev, path)
+            if published:
+                self._content.check_shared(rev, path)
+
+        text = f"{subject}\n\n{message}" if message else subject
+        commit = self._receiver.take_in(received, text, base=head, share=share)
+        done: list[ModelVersion] = []
+        failed: dict[str, RegistryError] = {}
+        for each in received:
+            model = each.arrival.model
+            try:
+                found = self.register(
+                    model,
+                    rev=commit,
+                    version=version,
+                    bump=bump,
+                    message=message or subject,
+                    metadata=each.metadata,
+                )
+            except RegistryError as error:
+                error.add_note(f"{model!r} is committed ({commit[:10]}): calling again registers it")
+                failed[model] = error
+            else:
+                done.append(found)
+        if not failed:
+            return done
+        first = next(iter(failed.values()))
+        if len(received) == 1:
+            raise first
+        raise PartlyRegisteredError(
+            f"{len(received)} models are committed ({commit[:10]}), and {len(failed)} of them could not be registered: "
+            f"{'; '.join(f'{model}: {error}' for model, error in failed.items())}. Calling again registers the rest",
+            registered=[each.name for each in done], failed=[*failed],
+        ) from first  # fmt: skip
+
+    def _would_register(
+        self, received: Received, head: str, *, version: str | None, bump: Bump | None, message: str
+    ) -> ModelVersion:
+        """The version as it would be; refuses what a registration would refuse."""
+        from modelregistry import changes
+
+        def decide(history: History, writer: Writer) -> Change:
+            return changes.register(
+                history, writer, rev=head, content=received.content._replace(files=()), version=version, bump=bump,
+                metadata=received.metadata,
+            )  # fmt: skip
+
+        return self._changed(received.arrival.model, decide, message=message, dry_run=True)
+
+    def _version_with(self, model: str, rev: str, path: str) -> ModelVersion | None:
+        """The version that has the very bytes that a commit has at a path, if they are registered."""
+        from modelregistry import changes
+
+        folded = self._read(model)
+        address = self._content.address_at(rev, path)
+        same = changes.same_bytes(folded.history, rev=rev, content=Bytes(None, address or ""))
+        return self._version(folded, same) if same in folded.history.served else None
 
     def _check_writable(self) -> None:
         if self._offline:
