@@ -219,7 +219,7 @@ def imported(declarations: Declarations, repo: GitRepo, head: str, model: str) -
     here = _imported_at(repo, head, declared.path) if declared is not None else None
     if declared is None or here is None:
         what = (
-            f"{declared.path!r} was not imported from another repository"
+            f"{declared.path!r} was not imported from another repository, nor is it tracked by a URL"
             if declared
             else "dvc.yaml does not declare it"
         )

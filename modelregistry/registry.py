@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from modelregistry.receiving import Received, Receiver
     from modelregistry.signers import Signers
     from modelregistry.unbundling import Unbundled
+    from modelregistry.tracking import Tracker
     from modelregistry.verified import VerifiedBackend
     from modelregistry.version import Trust
     from modelregistry.writing import Decide, Pin, Sign
@@ -921,12 +922,13 @@ class Registry:
         """Bring what the source of an imported model has now, as a new version; or find that it is up to date.
 
         What was asked for when it was imported is asked again: the head, the branch, or a reference such as
-        ``churn#current``. Where the bytes are those that are here, nothing is written.
+        ``churn#current``; of what DVC tracks by a URL, what is there now. Where the bytes are those that are here,
+        nothing is written.
 
         Args:
             model: Its name here.
-            rev: Another revision from now on.
-            reference: Another reference from now on.
+            rev: Another revision from now on, of what came from a repository.
+            reference: Another reference from now on, likewise.
             version: An explicit version here.
             bump: As ``register`` takes it.
             message: Why, for people.
@@ -935,38 +937,59 @@ class Registry:
             dry_run: As of ``import_model``.
 
         Returns:
-            True if there was something new; with the version, and the source's commits before and now.
+            True if there was something new; with the version, and the source's commits before and now, or what else its
+            store calls the content.
 
         Raises:
-            RefusedError: The model is not declared, or was not imported.
+            RefusedError: The model is not declared, or did not come from a repository or a URL.
             RegistryError: What ``import_model`` raises.
         """
         from modelregistry.imports import ImportUpdate
-        from modelregistry.receiving import ORIGIN
+        from modelregistry.receiving import ORIGIN, check_words
+        from modelregistry.tracking import told_of
 
         self._check_writable()
+        check_progress(progress)
+        check_words(None, version)
         head = self._repo.resolve("HEAD")
-        importer = self._importer()
-        look = importer.look(head, check_model(model), rev=rev, reference=reference)
-        received = None
-        if not look.is_same:
-            head = self._receiver.check([(model, look.there.path)])
-            received = importer.bring(head, look, progress=progress)
-        old, new = look.here.rev_lock, look.there.origin.rev_lock
-        if received is not None:
-            (found,) = self._admit_received(
-                [received], head, f"Update {model} from {look.here.url}", version=version, bump=bump, message=message,
+
+        def admit(received: Received, source: str) -> ModelVersion:
+            return self._admit_received(
+                [received], head, f"Update {model} from {source}", version=version, bump=bump, message=message,
                 push_data=push_data, dry_run=dry_run,
+            )[0]  # fmt: skip
+
+        def known(path: str, metadata: Mapping[str, JsonValue] | None) -> tuple[bool, ModelVersion]:
+            """Whether it is new that the version of what is here is registered, and that version."""
+            found = self._version_with(model, head, path)
+            return found is None, found or self.register(
+                model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
+                metadata=metadata,
             )  # fmt: skip
-            return ImportUpdate(True, found, old, new)
-        known = self._version_with(model, head, look.there.path)
-        if known is not None:
-            return ImportUpdate(False, known, old, new)
-        found = self.register(
-            model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
-            metadata={ORIGIN: dict(look.there.facts)} if look.is_same else None,
-        )  # fmt: skip
-        return ImportUpdate(True, found, old, new)
+
+        url = self._tracker.url_of(head, check_model(model))
+        if url is not None:
+            if rev is not None or reference is not None:
+                raise InvalidInputError(
+                    f"{model!r} was tracked by a URL: it has no rev= and no reference= there"
+                )
+            file = f"{url.path}.dvc"
+            old = told_of(self._repo.read_file(head, file) or b"", file)
+            with self._tracker.received(url, progress=progress) as (_, received):
+                new = told_of(received.arrival.dvc_file, file)
+                if received.content.address != self._content.address_at(head, str(url.path)):
+                    return ImportUpdate(True, admit(received, url.public), old, new)
+            return ImportUpdate(*known(str(url.path), None), old, new)
+        importer = self._importer()
+        look = importer.look(head, model, rev=rev, reference=reference)
+        old, new = look.here.rev_lock, look.there.origin.rev_lock
+        if not look.is_same:
+            self._receiver.check([(model, look.there.path)])
+            news = importer.bring(head, look, progress=progress)
+            if news is not None:
+                return ImportUpdate(True, admit(news, look.here.url), old, new)
+        facts = {ORIGIN: dict(look.there.facts)} if look.is_same else None
+        return ImportUpdate(*known(look.there.path, facts), old, new)
 
     def track(
         self,
@@ -1033,7 +1056,7 @@ class Registry:
             IntegrityError: It is not what ``checksum`` says; nothing was kept.
         """
         from modelregistry.receiving import check_words, with_metadata
-        from modelregistry.tracking import Tracker, Tracking
+        from modelregistry.tracking import Tracking
 
         self._check_writable()
         check_progress(progress)
@@ -1045,8 +1068,7 @@ class Registry:
             inputs=inputs, description=description, labels=labels, version_aware=version_aware,
             storage_options=storage_options or {},
         )  # fmt: skip
-        tracker = Tracker(self._repo, self._declarations, self._receiver, is_known=self._is_known)
-        with tracker.received(wanted, progress=progress) as (head, received):
+        with self._tracker.received(wanted, progress=progress) as (head, received):
             return self._admit_received(
                 [with_metadata(received, metadata)], head, f"Track {name}", version=version, bump=bump,
                 message=message, push_data=push_data, dry_run=dry_run,
@@ -1822,6 +1844,12 @@ class Registry:
             self._repo, self._declarations, self._receiver, open_source=self._open_source,
             is_known=self._is_known,
         )  # fmt: skip
+
+    @property
+    def _tracker(self) -> Tracker:
+        from modelregistry.tracking import Tracker
+
+        return Tracker(self._repo, self._declarations, self._receiver, is_known=self._is_known)
 
     def _is_known(self, model: str) -> bool:
         return bool(self._read(model).history.versions)

@@ -24,11 +24,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::|://)")
 _CHUNK = 4 << 20
 _EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "azure", "abfs": "azure"}
 # Where fsspec's own class needs what is called otherwise than what it imports.
-_PACKAGES = {
-    "gdrive_fsspec": "gdrive-fsspec",
-    "huggingface_hub": "huggingface_hub",
-    "webdav4": "webdav4[fsspec]",
-}
+_PACKAGES = {"libarchive": "libarchive-c", "smbclient": "smbprotocol", "webdav4": "'webdav4[fsspec]'"}
 _TELLING = {
     "etag": ("ETag", "etag", "e_tag"),
     "version_id": ("VersionId", "version_id", "generation"),

@@ -22,6 +22,7 @@ from modelregistry.lineagefacts import (
     measured,
     public_facts,
     public_url,
+    said_sources,
     source_values,
 )
 from modelregistry.lineagenode import Edge, Kind, Node, Status
@@ -169,6 +170,7 @@ class Tracer:
         self._drain()
         self._add_listed(file, subject)
         self._follow_imports()
+        self._add_said(version, subject)
         self._add_run(version, subject)
 
     def _describe(self, subject: str, version: ModelVersion, path: str) -> None:
@@ -181,6 +183,13 @@ class Tracer:
             values={**node.values, **{key: value for key, value in values.items() if value}},
             version=version.reference,
         )  # fmt: skip
+
+    def _add_said(self, version: ModelVersion, subject: str) -> None:
+        """What was said of it at registration, where it was made elsewhere."""
+        if version.registered is not None:
+            for said in said_sources(version.registered.metadata):
+                self._link(subject, self._outside(self._own, Dep(said)))
+            self._drain()
 
     def _add_run(self, version: ModelVersion, subject: str) -> None:
         data = self._own.snapshot.beside(version.source_rev)

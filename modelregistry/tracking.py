@@ -70,6 +70,11 @@ class Tracking:
         texts = [*self.inputs, self.license, self.origin]
         if isinstance(self.inputs, str) or not all(isinstance(text, str | None) for text in texts):
             raise InvalidInputError("inputs= is a list of texts, license= and origin= are one each")
+        if self.version_aware and not (self.is_remote and self.is_of_dvc):
+            raise InvalidInputError(
+                f"version_aware=True is for a URL that DVC reads by itself, without a login in it and without "
+                f"storage_options: {self.public!r} is not"
+            )
         if not self.source or "\0" in self.source:
             raise InvalidInputError(f"{self.source!r} is neither a path nor a URL")
 
@@ -77,6 +82,17 @@ class Tracking:
     def is_remote(self) -> bool:
         """Whether the source is a URL."""
         return is_remote(self.source)
+
+    @property
+    def is_of_dvc(self) -> bool:
+        """Whether the source is a URL that DVC reads by itself, and nothing in it must not be kept."""
+        is_plain = not self.storage_options and "::" not in self.source and self.public == self.source
+        return is_plain and self.source.partition("://")[0] in _OF_DVC
+
+    @property
+    def public(self) -> str:
+        """The source without what must not be kept."""
+        return public_address(self.source)
 
     @property
     def name(self) -> str:
@@ -90,7 +106,7 @@ class Tracking:
         """What the registration says of where it is from, beside what the store told."""
         origin: dict[str, JsonValue] = {}
         if self.is_remote:
-            origin["url"] = public_address(self.source)
+            origin["url"] = self.public
         if self.origin is not None:
             origin["said"] = public_address(self.origin)
         origin |= told
@@ -153,6 +169,23 @@ class Tracker:
         ):
             yield head, self._remote(wanted, path, intake, folder, report)
 
+    def url_of(self, head: str, model: str) -> Tracking | None:
+        """The wish to track what a model came from by its URL, once more; None where DVC has no URL of it.
+
+        Raises:
+            InvalidFileError: Its ``*.dvc`` file can't be read.
+        """
+        declared = self._declarations.at(head, model)
+        file = f"{declared.path}.dvc" if declared is not None else ""
+        text = self._repo.read_file(head, file) if declared is not None else None
+        found = read_dvc_file(text, file) if text is not None else None
+        if declared is None or found is None or len(found.deps) != 1 or found.deps[0].url is not None:
+            return None
+        (dep,) = found.deps
+        if not is_remote(dep.path):
+            return None
+        return Tracking(dep.path, model, declared.path, version_aware=True if dep.version_id else None)
+
     def _choose_path(self, wanted: Tracking) -> str:
         """Where it goes, if the name is not taken by something of another kind.
 
@@ -197,13 +230,7 @@ class Tracker:
         name, url = posixpath.basename(path), wanted.source
         scheme = url.partition("://")[0]
         place = folder / name
-        is_plain = not wanted.storage_options and "::" not in url and public_address(url) == url
-        if not (scheme in _OF_DVC and is_plain):
-            if wanted.version_aware:
-                raise InvalidInputError(
-                    f"version_aware=True is for a URL that DVC reads by itself, without storage_options: "
-                    f"{public_address(url)!r} is not"
-                )
+        if not wanted.is_of_dvc:
             remote = open_remote(url, wanted.storage_options)
             told = remote.facts()
             remote.bring(place, report)
@@ -248,6 +275,14 @@ class Tracker:
         return received.with_text(text or added_text(posixpath.basename(path), received.tracked))
 
 
+def told_of(text: bytes, file: str) -> str:
+    """What tells the content that a ``*.dvc`` file tracks: as its store calls it, else its md5."""
+    found = read_dvc_file(text, file)
+    dep = found.deps[0] if found.deps else None
+    told = (dep.version_id or dep.etag or dep.checksum) if dep is not None else None
+    return (told or found.outs[0].md5 or "").strip('"')
+
+
 def _check_sum(wanted: Tracking, received: Received) -> None:
     if wanted.checksum is None:
         return
@@ -257,9 +292,9 @@ def _check_sum(wanted: Tracking, received: Received) -> None:
         found = whole_digest(received.files, is_directory=received.is_directory)
     if found != wanted.checksum:
         raise IntegrityError(
-            f"{public_address(wanted.source)!r} is not what was expected: expected {wanted.checksum}, found {found}; "
+            f"{wanted.public!r} is not what was expected: expected {wanted.checksum}, found {found}; "
             "nothing was kept",
-            path=public_address(wanted.source), expected=wanted.checksum, found=found,
+            path=wanted.public, expected=wanted.checksum, found=found,
         )  # fmt: skip
 
 
