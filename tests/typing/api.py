@@ -52,6 +52,22 @@ assert_type(moved.renamed, dict[str, str])
 metadata = registry.annotate("churn", "v1.3.0", {"owner": "risk", "limits": ["not for minors"], "old": None})
 print(metadata["owner"])
 
+imported = registry.import_model(
+    "https://example.org/maker", "churn", reference="#current", as_name="leavers", push_data=False
+)
+assert_type(imported, mr.ModelVersion)
+wanted = [mr.Import("git@example.org:maker", "churn#current"), mr.Import(Path("../maker"), "x.bin", rev="main")]
+assert_type([each.name for each in registry.import_models(wanted, progress=True)], list[str])
+update = registry.update_import("churn", rev="main")
+assert_type(update.updated, bool)
+assert_type(update.version, mr.ModelVersion)
+assert_type((update.old, update.new), tuple[str, str])
+tracked = registry.track(
+    "s3://bucket/net", name="net", checksum="sha256:…", license="mit", inputs=["s3://corpus"], version_aware=True,
+    storage_options={"anon": True},
+)  # fmt: skip
+assert_type(tracked, mr.ModelVersion)
+
 version = registry.get("churn", stage="current", as_of=datetime.now(UTC))
 assert_type(version, mr.ModelVersion)
 assert_type(version.version, str)
