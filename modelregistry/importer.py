@@ -76,8 +76,10 @@ class Importer:
             MissingBytesError: Some bytes are nowhere to be had.
             IntegrityError: Bytes are not what the source says.
         """
-        if not wanted:
-            raise InvalidInputError("nothing to import: the list is empty")
+        if not wanted or not all(isinstance(each, Import) for each in wanted):
+            raise InvalidInputError(
+                'import_models takes a list of Import("url", "churn#current"), and not an empty one'
+            )
         urls = [source_place(each.url) for each in wanted]
         sources = self._open_all(urls)
         located = []

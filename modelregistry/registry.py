@@ -1862,6 +1862,7 @@ class Registry:
         # The variable says where the log of this registry is, and of no other.
         backend = GIT if os.environ.get("MODELREGISTRY_BACKEND") else None
         source = Registry(url, max_age=0, backend=backend)
+        source._max_age = _MAX_AGE  # as it was opened, for all that is asked of it
         return SourceProject(url, source._repo, source._declarations, source._content, source.get)
 
     def _import(

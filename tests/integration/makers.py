@@ -15,6 +15,7 @@ from modelregistry import Registry
 from tests.integration.pipelines import dvcs
 from tests.integration.projects import commit, git, init, visible, write
 from tests.integration.remotes import object_name
+from tests.s3 import KEY, S3, SECRET
 
 MAKER = """\
 stages:
@@ -143,6 +144,19 @@ def hub_of(root: Path) -> Path:
     git(root, "clone", "--quiet", "--bare", os.fspath(root), os.fspath(hub))
     git(root, "remote", "add", "origin", os.fspath(hub))
     return hub
+
+
+def use_s3(s3: S3, home: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have whoever reads S3 go to the server, with a login that it takes."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": s3.address, "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": home / "none", "AWS_SHARED_CREDENTIALS_FILE": home / "none",
+    }.items():  # fmt: skip
+        patch.setenv(name, os.fspath(value))
+    s3.reset()
 
 
 def seen(root: Path) -> dict[str, object]:

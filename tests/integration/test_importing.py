@@ -17,9 +17,11 @@ from fsspec.callbacks import Callback
 import modelregistry as mr
 from modelregistry import Import, Registry
 from modelregistry.trust import Ledger
-from tests.integration.makers import World, build, copy_of, hub_of, known_to_git, seen
+from tests.integration.makers import World, build, copy_of, hub_of, known_to_git, seen, use_s3
 from tests.integration.pipelines import dvcs
 from tests.integration.projects import TOP, commit, git, write
+from tests.integration.remotes import Files, make_project, noise, objects_of
+from tests.s3 import S3
 
 
 @pytest.fixture(scope="session")
@@ -211,6 +213,27 @@ def test_what_is_asked_for_is_brought(
     assert (found.name, found.version, found.path) == (name, "v0.1.0", path)
     assert found.local_path().read_bytes() == data
     assert (world.team / path).read_bytes() == data
+
+
+def test_bytes_come_from_s3_and_go_to_s3(
+    s3_server: S3, environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_cache: Path
+) -> None:
+    use_s3(s3_server, environment, monkeypatch)
+    for bucket in ("made-here", "kept-here"):
+        s3_server.client.create_bucket(Bucket=bucket)
+    models: dict[str, bytes | Files] = {"net.bin": noise(9 << 20), "pack": {"a": b"1", "deep/b": noise(1000)}}
+    maker = make_project(tmp_path / "maker", {"url": "s3://made-here/dvc"}, models)
+    s3_server.put("made-here", {f"dvc/{name}": data for name, data in objects_of(models.values()).items()})
+    team = make_project(tmp_path / "team", {"url": "s3://kept-here/dvc"}, {})
+    found = Registry(team).import_models([Import(maker.as_uri(), "net"), Import(maker.as_uri(), "pack")])
+    there = s3_server.client.list_objects_v2(Bucket="kept-here")["Contents"]
+    assert {each["Key"] for each in there} == {f"dvc/{name}" for name in objects_of(models.values())}
+    shutil.rmtree(maker)
+    shutil.rmtree(fresh_cache)
+    shutil.rmtree(team / ".dvc" / "cache")
+    net, pack = (each.local_path() for each in found)
+    assert net.read_bytes() == models["net.bin"]
+    assert (pack / "deep" / "b").read_bytes() == noise(1000)
 
 
 def test_imported_bytes_were_not_made_here(world: World) -> None:
@@ -542,6 +565,12 @@ def test_what_stands_in_the_way_is_said_and_left_alone(
     assert seen(world.team) == before
 
 
+@pytest.mark.parametrize("wanted", [[], ["churn"], [("url", "churn")]])
+def test_a_list_of_something_else_is_refused(wanted: list[object], world: World) -> None:
+    with pytest.raises(mr.InvalidInputError, match="takes a list of Import"):
+        world.registry.import_models(wanted)  # type: ignore[arg-type]
+
+
 def test_a_bare_repository_takes_nothing_in(world: World) -> None:
     hub = hub_of(world.team)
     for target in (hub, hub.as_uri()):
@@ -603,12 +632,13 @@ def import_killed(world: World, after: int) -> int:
     return int(done.stdout.decode().split()[-1]) if done.returncode == 0 else -1
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_nothing_half_done_and_calling_again_finishes(
     made: Path, tmp_path: Path
 ) -> None:
     whole = 100_000 - import_killed(copy_of(made, tmp_path / "whole"), 100_000)
     wanted = ["churn#current", "bundle"]
-    for number, after in enumerate(range(whole - 50, whole, 9)):
+    for number, after in enumerate(range(whole - 50, whole, 12)):
         world = copy_of(made, tmp_path / f"killed-{number}")
         head = git(world.team, "rev-parse", "HEAD")
         assert import_killed(world, after) < 0

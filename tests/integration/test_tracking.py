@@ -16,7 +16,7 @@ import pytest
 import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.trust import Ledger
-from tests.integration.makers import hub_of, seen
+from tests.integration.makers import hub_of, seen, use_s3
 from tests.integration.pipelines import ETAG, dvcs, web
 from tests.integration.projects import TOP, commit, git, init, write
 from tests.s3 import KEY, S3, SECRET
@@ -239,15 +239,7 @@ def test_a_missing_package_is_told_with_the_command(
 
 @pytest.fixture
 def s3(s3_server: S3, environment: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": s3_server.address, "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": environment / "none", "AWS_SHARED_CREDENTIALS_FILE": environment / "none",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, os.fspath(value))
-    s3_server.reset()
+    use_s3(s3_server, environment, monkeypatch)
     yield s3_server
     s3_server.reset()
 
@@ -468,6 +460,7 @@ print(left)
 """
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_nothing_half_done_and_calling_again_finishes(
     root: Path, file: Path, tmp_path: Path
 ) -> None:

@@ -56,7 +56,10 @@ imported = registry.import_model(
     "https://example.org/maker", "churn", reference="#current", as_name="leavers", push_data=False
 )
 assert_type(imported, mr.ModelVersion)
-wanted = [mr.Import("git@example.org:maker", "churn#current"), mr.Import(Path("../maker"), "x.bin", rev="main")]
+wanted = [
+    mr.Import("git@example.org:maker", "churn#current"),
+    mr.Import(Path("../maker"), "x.bin", rev="main"),
+]
 assert_type([each.name for each in registry.import_models(wanted, progress=True)], list[str])
 update = registry.update_import("churn", rev="main")
 assert_type(update.updated, bool)
