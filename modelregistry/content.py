@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from modelregistry.artifacts.base import Content, Storage
 from modelregistry.collector import paused
@@ -51,6 +51,17 @@ if TYPE_CHECKING:  # few ask for it
 MOST_FILES_IN_EVENT = 200
 _MUCH = 16 << 20
 MANIFEST = ".modelregistry/manifest.json"
+
+
+class Obtained(NamedTuple):
+    """Verified bytes on this machine."""
+
+    content: Bytes
+    is_directory: bool
+    place: Path
+    """Where the file or folder is."""
+    is_ours: bool
+    """Whether the files are this user's own store's: those of a DVC cache are another's to write to."""
 
 
 class ContentReader:
@@ -186,8 +197,8 @@ class ContentReader:
         """Bytes of ``path`` at ``rev``, where its storage records them; raises as ``obtain`` does."""
         return self._locate(rev, path).size
 
-    def obtain(self, rev: str, path: str, *, progress: Progress = None) -> tuple[Bytes, bool, Path]:
-        """The verified bytes of ``path`` at ``rev``, whether it is a folder, and where it is on this machine.
+    def obtain(self, rev: str, path: str, *, progress: Progress = None) -> Obtained:
+        """The verified bytes of ``path`` at ``rev``, on this machine.
 
         Raises:
             PathNotFoundError: The commit does not have it.
@@ -202,7 +213,8 @@ class ContentReader:
         digest = whole_digest(files, is_directory=content.is_directory)
         place = self._delivery.name(content, digest, found)
         size = sum(file.size or 0 for file in files)
-        return Bytes(digest, content.address, size, files), content.is_directory, place
+        is_ours = all(self._delivery.is_ours(file) for file, _ in found.values())
+        return Obtained(Bytes(digest, content.address, size, files), content.is_directory, place, is_ours)
 
     def address_at(self, rev: str, path: str) -> str | None:
         """What the storage calls ``path`` at ``rev``; None where the commit does not have it.

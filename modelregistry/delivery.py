@@ -236,6 +236,10 @@ class Delivery:
             return "it can't be moved away from here: remove it, and its bytes will be fetched again"
         return f"it was set aside as {os.fspath(aside)!r}: load again, and its bytes will be fetched"
 
+    def is_ours(self, place: Path) -> bool:
+        """Whether a file lies in the store itself, and is no link to where others may write to it."""
+        return place.is_relative_to(self._store.folder / "objects") and not place.is_symlink()
+
     def has(self, storage: Storage, entry: Entry) -> bool:
         """Whether the bytes of an entry are on this machine, unverified."""
         return self._find(storage, entry, entry.address) is not None

@@ -285,7 +285,8 @@ def in_parallel(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
 
 def _fetch_one(wanted: Located, progress: Callback) -> Received:
     content, origin = wanted.source.content, wanted.origin
-    found, is_directory, place = content.obtain(origin.rev_lock, origin.path, progress=progress)
+    obtained = content.obtain(origin.rev_lock, origin.path, progress=progress)
+    found, place = obtained.content, obtained.place
     version = wanted.version
     if version is not None and version.digest not in (None, found.digest):
         raise IntegrityError(
@@ -299,7 +300,7 @@ def _fetch_one(wanted: Located, progress: Callback) -> Received:
         meta=declared.meta if declared else {},
     )  # fmt: skip
     received = Received(
-        arrival, place, described_files(place, found.files), is_directory, given=True,
+        arrival, place, described_files(place, found.files), obtained.is_directory, given=obtained.is_ours,
         metadata={ORIGIN: dict(wanted.facts)},
     )  # fmt: skip
     return received.with_text(imported_text(posixpath.basename(wanted.path), received.tracked, origin))

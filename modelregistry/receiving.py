@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from modelregistry.changes import check_metadata
 from modelregistry.content import ContentReader
+from modelregistry.declarations import Declarations
 from modelregistry.delivery import whole_digest
 from modelregistry.dvcfiles import ListedFile
 from modelregistry.dvcfiletexts import Tracked, listing_text
@@ -149,11 +150,13 @@ class Receiver:
     Args:
         repo: The repository.
         content: What tells which bytes a commit has.
+        declarations: What tells which models it declares.
     """
 
-    def __init__(self, repo: GitRepo, content: ContentReader) -> None:
+    def __init__(self, repo: GitRepo, content: ContentReader, declarations: Declarations) -> None:
         self._repo = repo
         self._content = content
+        self._declarations = declarations
         self.adder: Adder = load_class(ADDERS["dvc"])(repo)
 
     def intake(self, path: str) -> Intake:
@@ -172,12 +175,19 @@ class Receiver:
             named: The model and the path of each, from the Git root.
 
         Raises:
-            WorkingCopyError: They can't: see ``check_arrivals``; or a path belongs to something that DVC tracks already.
+            WorkingCopyError: They can't: see ``check_arrivals``; or a path is in something that DVC tracks as a whole.
+            RefusedError: A path is that of something else which DVC keeps.
             InvalidInputError: A path is none in the repository.
         """
         head = check_arrivals(self._repo, named)
-        for _, path in named:
+        for model, path in named:
             self.intake(path)
+            declared = self._declarations.at(head, model)
+            is_own = declared is not None and declared.path == path
+            if not is_own and self._content.address_at(head, path) is not None:
+                raise RefusedError(
+                    f"{path!r} is kept by DVC already, for something else: choose another path"
+                )
             parent = posixpath.dirname(path)
             while parent:
                 if (self._content.address_at(head, parent) or "").startswith("md5"):

@@ -1835,7 +1835,7 @@ class Registry:
     def _receiver(self) -> Receiver:
         from modelregistry.receiving import Receiver
 
-        return Receiver(self._repo, self._content)
+        return Receiver(self._repo, self._content, self._declarations)
 
     def _importer(self) -> Importer:
         from modelregistry.importer import Importer

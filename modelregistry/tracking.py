@@ -246,6 +246,7 @@ class Tracker:
             if isinstance(value := getattr(file.deps[0], key), str)
         }
         received = self._received(wanted, path, place, given=True, told=told, text=text)
+        report(received.tracked.size, received.tracked.size)
         if file.outs[0].md5 not in (None, received.tracked.md5):
             raise IntegrityError(
                 f"{url!r} changed on its way: try again", path=path, expected=f"md5:{file.outs[0].md5}",

@@ -20,7 +20,7 @@ from modelregistry.trust import Ledger
 from tests.integration.makers import World, build, copy_of, hub_of, known_to_git, seen, use_s3
 from tests.integration.pipelines import dvcs
 from tests.integration.projects import TOP, commit, git, write
-from tests.integration.remotes import Files, make_project, noise, objects_of
+from tests.integration.remotes import Files, make_project, noise, object_name, objects_of
 from tests.s3 import S3
 
 
@@ -234,6 +234,15 @@ def test_bytes_come_from_s3_and_go_to_s3(
     net, pack = (each.local_path() for each in found)
     assert net.read_bytes() == models["net.bin"]
     assert (pack / "deep" / "b").read_bytes() == noise(1000)
+
+
+def test_what_others_may_write_to_is_copied(world: World) -> None:
+    found = world.registry.import_model(world.maker, "churn")
+    mine, theirs = (root / ".dvc" / "cache" / object_name(b"two\n") for root in (world.team, world.maker))
+    assert not mine.samefile(theirs)
+    theirs.chmod(0o644)
+    theirs.write_bytes(b"changed")
+    assert mine.read_bytes() == found.local_path(verify="always").read_bytes() == b"two\n"
 
 
 def test_imported_bytes_were_not_made_here(world: World) -> None:
@@ -521,6 +530,10 @@ def from_elsewhere(world: World) -> None:
     world.registry.import_model(world.maker, "nlp:intent", as_name="churn")
 
 
+def another_there(world: World) -> None:
+    world.registry.import_model(world.maker, "nlp:intent", path="models/churn.txt")
+
+
 def older(world: World) -> None:
     world.registry.import_model(world.maker, "churn", rev="main~1")
 
@@ -544,6 +557,7 @@ def withdrawn_here(world: World) -> None:
         (registered, "registered here already"),
         (from_elsewhere, "as_name="),
         (older, "update_import"),
+        (another_there, "for something else"),
         (detached, "detached"),
         (dirty, "not committed|does not know it"),
         (in_git, "kept in Git itself"),

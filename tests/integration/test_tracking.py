@@ -186,7 +186,7 @@ def test_secrets_in_urls_are_kept_nowhere(
         found = registry.track(signed, "signed", inputs=[signed], origin=login)
         assert found.metadata["origin"] == {"url": url, "said": url, "etag": ETAG.strip('"')}
         assert registry.track(login, "login").metadata["origin"] == {"url": url, "etag": ETAG.strip('"')}
-    for source in (signed, login, signed.replace("http:", "nope:"), signed.replace("http:", "hf:")):
+    for source in (signed, login, signed.replace("http:", "nope:"), signed.replace("http:", "oci:")):
         with pytest.raises(mr.RegistryError) as caught:
             registry.track(source, "gone")
         chain: list[BaseException | None] = [caught.value]
@@ -215,7 +215,7 @@ def test_any_protocol_of_fsspec_is_read(root: Path, registry: Registry, file: Pa
 @pytest.mark.parametrize(
     ("url", "command"),
     [
-        ("hf://org/model/net.bin", "pip install huggingface_hub"),
+        ("nowhere://org/model/net.bin", "pip install no_such_package"),
         ("gs://bucket/net.bin", r"pip install 'modelregistry\[gs\]'"),
         ("az://box/net.bin", r"pip install 'modelregistry\[azure\]'"),
         ("azure://box/net.bin", r"pip install 'modelregistry\[azure\]'"),
@@ -226,8 +226,10 @@ def test_any_protocol_of_fsspec_is_read(root: Path, registry: Registry, file: Pa
     ],
 )
 def test_a_missing_package_is_told_with_the_command(
-    url: str, command: str, root: Path, registry: Registry
+    url: str, command: str, root: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    where = {"class": "no_such_package.FileSystem", "err": "Install no_such_package"}
+    monkeypatch.setitem(fsspec.registry.known_implementations, "nowhere", where)
     before = seen(root)
     with pytest.raises(mr.MissingDependencyError, match=command):
         registry.track(url, "net")
