@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.registry import known_implementations
 
 import modelregistry as mr
 from modelregistry import Registry
@@ -229,7 +230,7 @@ def test_a_missing_package_is_told_with_the_command(
     url: str, command: str, root: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = {"class": "no_such_package.FileSystem", "err": "Install no_such_package"}
-    monkeypatch.setitem(fsspec.registry.known_implementations, "nowhere", where)
+    monkeypatch.setitem(known_implementations, "nowhere", where)
     before = seen(root)
     with pytest.raises(mr.MissingDependencyError, match=command):
         registry.track(url, "net")
