@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modelregistry.collector import paused
 
 if TYPE_CHECKING:
+    from modelregistry.declaredlineage import Input
     from modelregistry.errors import (
         AccessDeniedError,
         CacheError,
@@ -89,6 +90,7 @@ _HOMES = {
     "MigrationStep": "migration",
     "Import": "imports",
     "ImportUpdate": "imports",
+    "Input": "declaredlineage",
     "Model": "listing",
     "ModelVersion": "version",
     "Reference": "names",
@@ -121,6 +123,7 @@ __all__ = [
     "GitTimeoutError",
     "Import",
     "ImportUpdate",
+    "Input",
     "IntegrityError",
     "InvalidFileError",
     "InvalidInputError",

@@ -33,6 +33,7 @@ from modelregistry.events import (
     Annotated,
     Assigned,
     Bytes,
+    DeclaredLineage,
     Deprecated,
     Event,
     Judged,
@@ -190,10 +191,12 @@ def register(
     source_rev: str | None = None,
     metadata: Mapping[str, JsonValue] | None = None,
     learned: Mapping[str, JsonValue] | None = None,
+    lineage: DeclaredLineage | None = None,
 ) -> Change:
     """Register the bytes at ``rev`` as a version.
 
     ``learned`` is what the bytes tell: it joins the metadata where the author does not say it, and where there is room.
+    ``lineage`` is what the author says the version was made from.
 
     Raises:
         WithdrawnError: These bytes, or this version, were withdrawn.
@@ -225,7 +228,7 @@ def register(
         event = draft.add(
             Registered, known.registered.rev if known else rev, version=target, source_rev=source_rev,
             digest=content.digest, address=content.address, size=content.size, files=content.files,
-            manifest=content.manifest, metadata=entries,
+            manifest=content.manifest, metadata=entries, lineage=lineage,
         )  # fmt: skip
         if fits(event):
             break
@@ -518,8 +521,8 @@ def deprecate(history: History, writer: Writer) -> Change:
     return draft.change(None)
 
 
-def check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """A copy of the metadata, if JSON can hold it.
+def check_metadata(metadata: Mapping[str, JsonValue], what: str = "metadata") -> dict[str, JsonValue]:
+    """A copy of the metadata, or of ``what`` else it is, if JSON can hold it.
 
     Raises:
         InvalidInputError: It can't.
@@ -529,7 +532,7 @@ def check_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         return _METADATA.validate_json(json.dumps(checked, allow_nan=False))
     except (ValidationError, TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(
-            f"metadata must be a mapping of text to what JSON can hold (text, numbers, true, false, null, lists, "
+            f"{what} must be a mapping of text to what JSON can hold (text, numbers, true, false, null, lists, "
             f"mappings); {str(error).splitlines()[0]}"
         ) from error
 

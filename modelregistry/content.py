@@ -27,7 +27,7 @@ from modelregistry.errors import (
     RegistryError,
     WithdrawnError,
 )
-from modelregistry.events import Bytes, FileDigest
+from modelregistry.events import Bytes, FileDigest, Registered
 from modelregistry.gitrepo import GitRepo
 from modelregistry.identity import whole_digest
 from modelregistry.loaderchoice import hinted_framework, wanted_loader
@@ -79,9 +79,11 @@ class ContentReader:
         around: Callable[[ModelVersion], Surroundings],
         home: Path,
         url: str | None = None,
+        registered: Callable[[str, str], Registered | None],
     ) -> None:
         self._signer = signer
         self._around = around
+        self._registered = registered
         self._repo = repo
         self._offline = offline
         self._home = home
@@ -250,6 +252,14 @@ class ContentReader:
                 paths=[entry.path for entry in here],
             )
 
+    def identify(self, rev: str, path: str) -> tuple[str | None, int | None]:
+        """The digest and the size of what a commit has at a path, as far as it says that; fetches nothing.
+
+        Raises:
+            PathNotFoundError: The commit has nothing there.
+        """
+        return self._provenance.identify(rev, path)
+
     def made_here(self, rev: str, content: Content) -> bool:
         """Whether this user's own pipeline made these bytes on this machine."""
         return self._storages[content.storage].made_here(rev, content)
@@ -274,7 +284,7 @@ class ContentReader:
 
         return Provenance(
             self._repo, home=self._home, url=self._url, offline=self._offline,
-            cached=self._storages["dvc"].cached if self._repo.root is not None else None,
+            cached=self._storages["dvc"].cached if self._repo.root is not None else None, registered=self._registered,
         )  # fmt: skip
 
     def lineage(self, version: ModelVersion) -> Lineage:

@@ -22,7 +22,8 @@ class Declarations:
 
     def __init__(self, repo: GitRepo) -> None:
         self._repo = repo
-        self.at = lru_cache(maxsize=1024)(self._at)
+        self.at = lru_cache(maxsize=4096)(self._at)
+        self._read = lru_cache(maxsize=256)(read_artifacts)  # most commits have the same text
 
     def _at(self, rev: str, model: str) -> Declaration | None:
         """The model's entry at the commit, its path from the Git root; None where there is none.
@@ -32,7 +33,7 @@ class Declarations:
         """
         file = declaring_file(model)
         text = self._repo.read_file(rev, file)
-        found = read_artifacts(text, file).get(short_name(model)) if text is not None else None
+        found = self._read(text, file).get(short_name(model)) if text is not None else None
         return _rooted(found, file) if found is not None else None
 
     def all_at_head(self) -> dict[str, Declaration]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,8 @@ MOST_BYTES = 8 << 20
 _MOST_TOML_BYTES = 1 << 20  # its parser is slower
 _FEW_BYTES = 1 << 11  # parsed sooner than looked up on disk
 MOST_KEPT = 512
+_MOST_RECENT = 50_000
+"""Steps of pipelines, of which each weighs about two kilobytes."""
 _MOST_DEPTH = 64
 _MOST_AGREED = 100_000
 _SCHEMA = 1
@@ -33,6 +35,36 @@ class _Absent:
 ABSENT: Final = _Absent()
 
 
+class Recent:
+    """What was used last, up to so much in all.
+
+    Args:
+        most: How much all of it may weigh.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._weight = 0
+        self._kept: dict[Hashable, tuple[Any, int]] = {}
+
+    def get(self, key: Hashable) -> Any:
+        """What is kept; None where nothing is."""
+        found = self._kept.pop(key, None)
+        if found is None:
+            return None
+        self._kept[key] = found  # the last to be forgotten
+        return found[0]
+
+    def put(self, key: Hashable, value: Any, weight: int) -> None:
+        """Keep it, and forget what was not used for longest where that is too much."""
+        before = self._kept.pop(key, None)
+        self._weight += weight - (before[1] if before is not None else 0)
+        self._kept[key] = value, weight
+        while self._weight > self._most and len(self._kept) > 1:
+            oldest = next(iter(self._kept))
+            self._weight -= self._kept.pop(oldest)[1]
+
+
 class Documents:
     """What YAML, JSON and TOML files hold, in JSON's own types.
 
@@ -43,10 +75,12 @@ class Documents:
         agreed: Ids of files and folders in Git, each with the md5 of DVC's that it was found to have.
         folders: What is known of folders in Git.
         meanings: What documents were read as, by id, path and reader.
+        recent: What else was learned from documents.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folders = Memory()
+        self.recent = Recent(_MOST_RECENT)
         self.meanings: dict[tuple[str, str, object], Any] = {}
         self.agreed: set[tuple[str, str]] = set()
         self._folder = folder

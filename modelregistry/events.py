@@ -48,6 +48,33 @@ class Judged(Fact):
     """That one's figure."""
 
 
+class DeclaredInput(Fact):
+    """One thing that an author says a version was made from: a path, a URL, a version, or nothing but a digest."""
+
+    path: str | None = None
+    """From the Git root, at the commit of the registration."""
+    url: str | None = None
+    rev: str | None = None
+    """Of a URL that is a Git repository, the commit."""
+    version: str | None = None
+    """A version of the same registry, as a reference."""
+    digest: str | None = None
+    """Algorithm first: as the author said it; of a path and a version, as it was found."""
+    size: int | None = None
+    """Bytes."""
+    name: str | None = None
+    """For people."""
+
+
+class DeclaredLineage(Fact):
+    """What an author says a version was made from."""
+
+    inputs: tuple[DeclaredInput, ...] = ()
+    code: tuple[DeclaredInput, ...] = ()
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    metrics: dict[str, JsonValue] = Field(default_factory=dict)
+
+
 class Bytes(NamedTuple):
     """What a registration says of the bytes."""
 
@@ -160,6 +187,8 @@ class Registered(Event):
     manifest: str | None = None
     """The path of that manifest."""
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    lineage: DeclaredLineage | None = None
+    """What the author says it was made from; None where nothing was said."""
     rank: ClassVar[int] = 2
 
     @property

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
 from modelregistry import picture
 from modelregistry.errors import InvalidInputError
-from modelregistry.lineagenode import KINDS, Edge, Kind, Node, flat
+from modelregistry.lineagenode import DECLARED, KINDS, Edge, Kind, Node, flat, merged
 from modelregistry.lineagepicture import FOLD, Drawing, bundle, drawing
 
 SCHEMA = 1
 """The version of the JSON that ``to_dict`` gives (docs/reference/lineage-format.md)."""
 
+_FACTS = tuple(each.name for each in fields(Node))
 _MADE_OF_BYTES = frozenset({"model", "dataset", "artifact", "code", "metrics", "plots"})
 
 
@@ -168,6 +169,21 @@ class Lineage:
         """What nothing here is known to have made."""
         return tuple(node for node in self if not self._sources.get(node.id))
 
+    def values(self, kind: Literal["params", "metrics"]) -> Mapping[str, JsonValue]:
+        """The parameters or metrics of the project itself, by keys with dots; what other versions declare is left out.
+
+        Where two files or steps say otherwise of one key, it stands there twice, as ``file:key``.
+        """
+        return merged(
+            node
+            for node in self.of_kind(kind)
+            if self.is_own(node) and (not node.declared or node.id == f"{kind}:{DECLARED}")
+        )
+
+    def is_own(self, node: Node) -> bool:
+        """Whether something is of the very commit that the model was registered at."""
+        return node.repository is None and node.rev == self.subject.rev
+
     def upstream(self, node: Node | str) -> tuple[Node, ...]:
         """Everything that a node was made from, nearest first.
 
@@ -189,7 +205,25 @@ class Lineage:
 
         A path also finds the folder that holds it, and what is in it.
         """
-        return tuple(node for node in self if _is(node, what))
+        exact, holders = self._terms
+        found = set(exact.get(what, ()))
+        for end, letter in enumerate(what):
+            if letter == "/":
+                found.update(holders.get(what[:end], ()))
+        nodes = self.nodes if found else ()
+        return tuple(nodes[position] for position in sorted(found))
+
+    @cached_property
+    def _terms(self) -> tuple[Mapping[str, Sequence[int]], Mapping[str, Sequence[int]]]:
+        """The positions of nodes: by all that they are found by themselves, and by the path of what may hold more."""
+        exact: dict[str, list[int]] = {}
+        holders: dict[str, list[int]] = {}
+        for position, node in enumerate(self):
+            for term in _terms(node):
+                exact.setdefault(term, []).append(position)
+            if node.path is not None and node.kind in _MADE_OF_BYTES:
+                holders.setdefault(node.path, []).append(position)
+        return exact, holders
 
     def _walk(self, node: Node | str, neighbours: Mapping[str, Sequence[str]]) -> tuple[Node, ...]:
         start = node.id if isinstance(node, Node) else node
@@ -268,7 +302,7 @@ class Lineage:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Lineage:
-        """What ``to_dict`` gave.
+        """What ``to_dict`` gave; what this version does not know of is passed by.
 
         Raises:
             InvalidInputError: It did not.
@@ -277,7 +311,7 @@ class Lineage:
             if value["schema"] != SCHEMA:
                 raise InvalidInputError(f"a lineage of schema {value['schema']!r}; this reads {SCHEMA}")
             return cls(
-                [Node(**node) for node in value["nodes"]],
+                [Node(**{key: node[key] for key in _FACTS if key in node}) for node in value["nodes"]],
                 [Edge(edge["made"], edge["from"]) for edge in value["edges"]],
                 value["notes"],
             )
@@ -335,9 +369,8 @@ class LineageDiff:
         compare = self.after._compare or self.before._compare
         if compare is None or old is None or new is None or not (old.rev and new.rev):
             return CodeChanges()
-        nodes = (*self.before.code, *self.after.code)
-        paths = sorted({node.path for node in nodes if node.path is not None and node.repository is None})
-        return compare(old.rev, new.rev, paths)
+        own = [node for lineage in (self.before, self.after) for node in filter(lineage.is_own, lineage.code)]
+        return compare(old.rev, new.rev, sorted({node.path for node in own if node.path is not None}))
 
     def _values(self, kind: Kind) -> tuple[ValueChange, ...]:
         of_kind = self.of_kind(kind)
@@ -413,13 +446,13 @@ def _neighbours(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]
     return found
 
 
-def _is(node: Node, what: str) -> bool:
-    if what in (node.id, node.digest, node.path, node.name, node.version, node.repository):
-        return True
-    if node.kind == "model" and what == node.values.get("address"):
-        return True
-    if node.repository is not None and what == f"{node.repository}@{node.rev}":
-        return True
-    if node.path is None or node.kind not in _MADE_OF_BYTES:
-        return False
-    return what.startswith(f"{node.path}/") or node.path.startswith(f"{what}/")
+def _terms(node: Node) -> set[str]:
+    """What a node is found by, less what it may hold."""
+    terms = {node.id, node.digest, node.path, node.name, node.version, node.repository}
+    if node.kind == "model" and isinstance(address := node.values.get("address"), str):
+        terms.add(address)
+    if node.repository is not None:
+        terms.add(f"{node.repository}@{node.rev}")
+    if node.path is not None and node.kind in _MADE_OF_BYTES:
+        terms.update(node.path[:end] for end, letter in enumerate(node.path) if letter == "/")
+    return {term for term in terms if term}

@@ -90,6 +90,8 @@ _DATA = frozenset(
 _NO_DATA = ("requirements", "constraints", "cmakelists")
 _SECRET = re.compile(r"sig|token|secret|passw|credential|key|auth", re.IGNORECASE)
 _MOST_DEPTH = 32
+_NAMED = frozenset(["ssh", "git+ssh", "sftp", "hdfs", "webhdfs"])
+"""Where a URL may say who is asking, which is no secret."""
 
 
 # -- files -------------------------------------------------------------------------------------------------
@@ -120,6 +122,17 @@ def public_url(text: str) -> str:
     place = parts.netloc.rpartition("@")[2]
     signed = any(_SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
     return urlunsplit((parts.scheme, place, parts.path, "" if signed else parts.query, parts.fragment))
+
+
+def has_secrets(url: str) -> bool:
+    """Whether a URL carries a password, a signature, or a name that may be a token."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    named = parts.username is not None and parts.scheme not in _NAMED
+    signed = any(_SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return named or parts.password is not None or signed
 
 
 def public_facts(value: object, depth: int = 0) -> JsonValue:

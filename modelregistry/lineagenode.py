@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -28,6 +28,8 @@ Status = Literal["recorded", "stale", "declared", "unreachable", "unread"]
 can't be read."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+DECLARED = "/declared"
+"""What stands in the id of declared values where others have a path, which never begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Node:
         """Whether DVC vouches for it."""
         return self.status == "recorded"
 
+    @property
+    def declared(self) -> bool:
+        """Whether nothing but what a person said leads to it."""
+        return self.status == "declared"
+
     def same_content(self, other: Node) -> bool:
         """Whether two nodes with one id have the same bytes and values."""
         return (self.digest, self.values, self.version) == (other.digest, other.values, other.version)
@@ -84,3 +91,18 @@ def flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[st
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def merged(nodes: Iterable[Node]) -> dict[str, JsonValue]:
+    """The values of several nodes by their keys with dots; where two nodes say otherwise, with the name of each before."""
+    found: dict[str, list[tuple[str, JsonValue]]] = {}
+    for node in nodes:
+        for key, value in flat(node.values):
+            said = found.setdefault(key, [])
+            if all(other != value for _, other in said):
+                said.append((node.name, value))
+    return {
+        key if len(said) == 1 else f"{name}:{key}": value
+        for key, said in found.items()
+        for name, value in said
+    }

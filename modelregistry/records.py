@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelregistry.dvcfiles import (
-    Dep,
-    DvcFile,
-    Out,
-    Step,
-    dvc_file,
-    listing_md5,
-    lock_steps,
-    read_manifest,
-    resolve,
-)
-from modelregistry.dvcpipeline import (
-    OutKind,
-    Pipeline,
-    PlannedOut,
-    PlannedStep,
-    read_pipeline,
-)
-from modelregistry.dvctemplates import vars_files
+from modelregistry.dvcfiles import DvcFile, dvc_file, read_manifest, resolve
+from modelregistry.dvcpipeline import OutKind, Pipeline
 from modelregistry.errors import InvalidFileError
+from modelregistry.recorded import Made, Recorded, StepRecord, recorded_in
 from modelregistry.snapshot import MOST_COMPARED, Snapshot, paths_in
 
 MOST_FILES = 5_000
@@ -41,82 +24,6 @@ Cached = Callable[[str, str], Path | None]
 def nothing_cached(address: str, file: str) -> None:
     """That of a repository whose cache is not on this machine."""
     del address, file
-
-
-@dataclass(eq=False, slots=True)
-class StepRecord:
-    """One step at one commit: what was recorded of it, and what is planned."""
-
-    file: str
-    """The ``dvc.yaml``, from the Git root."""
-    name: str
-    recorded: Step | None
-    planned: PlannedStep | None
-    wdir: str
-    """As written; ``.`` where it can't be told."""
-    problem: str | None = None
-    """Why what records it can't be read."""
-    outs: tuple[Made, ...] = field(default=(), init=False)
-
-    @property
-    def address(self) -> str:
-        """What DVC calls it: ``train``, or ``folder/dvc.yaml:train``."""
-        return self.name if self.file == "dvc.yaml" else f"{self.file}:{self.name}"
-
-    @property
-    def folder(self) -> str | None:
-        """Where it runs, from the Git root."""
-        return resolve(self.file, self.wdir)
-
-    def place(self, path: str) -> str | None:
-        """A path of the step, from the Git root; None where that is outside of it, such as a URL."""
-        return resolve(self.file, self.wdir, path)
-
-    @property
-    def deps(self) -> tuple[Dep, ...]:
-        """What it was made from; what is planned, where it did not run."""
-        if self.recorded is not None:
-            return self.recorded.deps
-        return tuple(map(Dep, self.planned.deps)) if self.planned is not None else ()
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """What was run; what is planned, where it did not run."""
-        if self.recorded is not None:
-            return self.recorded.cmd
-        return self.planned.commands[0] if self.planned is not None and self.planned.commands else ()
-
-    @property
-    def param_files(self) -> Iterator[str]:
-        """The files that its parameters are in, from the Git root."""
-        recorded = self.recorded.params if self.recorded is not None else ()
-        planned = self.planned.params if self.planned is not None else ()
-        return filter(None, map(self.place, dict.fromkeys([*recorded, *planned])))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Made:
-    """A path and what is recorded of it."""
-
-    path: str
-    """From the Git root."""
-    out: Out
-    file: str
-    """What records it: a ``dvc.lock``, a ``dvc.yaml`` or a ``*.dvc`` file."""
-    kind: OutKind = "outs"
-    step: StepRecord | None = None
-    """Who made it; None where a ``*.dvc`` file tracks it."""
-    tracked: DvcFile | None = None
-
-    @property
-    def md5(self) -> str | None:
-        """With ``.dir`` at the end for a folder."""
-        return self.out.md5 or (listing_md5(self.out.files) if self.out.files else None)
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the step that makes it has no record of having run."""
-        return self.step is not None and self.step.recorded is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +52,6 @@ class Records:
 
     Attributes:
         steps: Every step of every pipeline.
-        pipelines: By the path of the ``dvc.yaml``.
         unread: Which of DVC's files can't be read, and why.
 
     Raises:
@@ -155,7 +61,7 @@ class Records:
     def __init__(self, snapshot: Snapshot, *, cached: Cached = nothing_cached) -> None:
         self.snapshot = snapshot
         self.steps: list[StepRecord] = []
-        self.pipelines: dict[str, Pipeline] = {}
+        self._recorded: dict[str, Recorded] = {}
         self.unread: dict[str, str] = {}
         self._cached = cached
         self._made: dict[str, list[Made]] = {}
@@ -177,82 +83,24 @@ class Records:
                 f"there are {len(folders):,} pipelines, and {MOST_FILES:,} of them are read"
             )
             folders = folders[:MOST_FILES]
-        names = ("dvc.yaml", "dvc.lock", "params.yaml")
-        self.snapshot.bring(posixpath.join(folder, name) for folder in folders for name in names)
-        self.snapshot.bring(file for folder in folders for file in self._vars_files(folder))
-        for folder in folders:
-            self._read_pipeline(posixpath.join(folder, "dvc.yaml"), posixpath.join(folder, "dvc.lock"))
+        for folder, found in recorded_in(self.snapshot, folders).items():
+            self._recorded[posixpath.join(folder, "dvc.yaml")] = found
+            self.steps += found.steps
+            self.unread |= found.unread
+            for made in found.made:
+                self._add(made)
+            for made in found.lingering:
+                self._lingering.setdefault(made.path, made)
 
-    def _vars_files(self, folder: str) -> Iterator[str]:
-        file = posixpath.join(folder, "dvc.yaml")
-        with suppress(InvalidFileError):  # told when it is read in earnest
-            yield from vars_files(self.snapshot.document(file), file)
-
-    def _read_pipeline(self, file: str, lock: str) -> None:
-        recorded: dict[str, Step] = {}
-        pipeline: Pipeline | None = None
-        try:
-            if (document := self.snapshot.document(file)) is not None:
-                pipeline = self.pipelines[file] = read_pipeline(document, file, self.snapshot.document)
-        except InvalidFileError as error:
-            self.unread[file] = str(error)
-        try:
-            recorded = {step.name: step for step in self.snapshot.meaning(lock, lock_steps) or ()}
-        except InvalidFileError as error:
-            self.unread[lock] = str(error)
-        planned = pipeline.steps if pipeline is not None else {}
-        for name in dict.fromkeys([*planned, *recorded]):
-            plan = pipeline.step(name) if pipeline is not None else None
-            if plan is not None and plan.problem and plan.name == name and name not in recorded:
-                continue  # a group that can't be filled in is no step
-            step = StepRecord(
-                file, name, recorded.get(name), plan, (plan.wdir if plan is not None else None) or ".",
-                self.unread.get(file) or self.unread.get(lock),
-            )  # fmt: skip
-            self._add_step(step, lock)
-
-    def _add_step(self, step: StepRecord, lock: str) -> None:
-        planned = {out.path: out for out in step.planned.outs} if step.planned else {}
-        recorded = {out.path: out for out in step.recorded.outs} if step.recorded else {}
-        # DVC passes by what dvc.yaml does not have any more; it is told where nothing else makes the path.
-        is_told = step.planned is not None and step.planned.problem is None
-        lingers = step.planned is None and step.file not in self.unread
-        shown = self.shown(step.file)
-        made = []
-        for path in dict.fromkeys([*planned, *recorded]):
-            place = step.place(path)
-            if place is None:
-                continue
-            plan = planned.get(path, PlannedOut(path))
-            found = Made(
-                place, recorded.get(path, Out(path, is_cached=plan.is_cached)),
-                lock if path in recorded else step.file,
-                shown.get(place, "outs") if plan.kind == "outs" else plan.kind, step,
-            )  # fmt: skip
-            if lingers or (is_told and path not in planned):
-                self._lingering.setdefault(place, found)
-            else:
-                self._add(found)
-                made.append(found)
-        step.outs = tuple(made)
-        if not lingers:
-            self.steps.append(step)
+    @cached_property
+    def pipelines(self) -> Mapping[str, Pipeline]:
+        """By the path of the ``dvc.yaml``."""
+        return {file: each.pipeline for file, each in self._recorded.items() if each.pipeline is not None}
 
     def shown(self, file: str) -> Mapping[str, OutKind]:
         """What a ``dvc.yaml`` lists as metrics and plots apart from its steps, from the Git root."""
-        pipeline = self.pipelines.get(file)
-        if pipeline is None or not (pipeline.metrics or pipeline.plots):
-            return {}
-        kinds: tuple[tuple[OutKind, tuple[str, ...]], ...] = (
-            ("plots", pipeline.plots),
-            ("metrics", pipeline.metrics),
-        )
-        return {
-            place: kind
-            for kind, paths in kinds
-            for path in paths
-            if (place := resolve(file, path)) is not None
-        }
+        found = self._recorded.get(file)
+        return found.shown if found is not None else {}
 
     # -- *.dvc files ---------------------------------------------------------------------------------------
 
@@ -383,15 +231,20 @@ class Records:
                     below = self.snapshot.below(path)
                     yield from below if len(below) <= MOST_COMPARED else ()
 
-    def measuring(self, path: str) -> Iterator[StepRecord]:
-        """The steps that take a path and have metrics or plots."""
-        for step in self.steps:
-            if any(made.kind != "outs" for made in step.outs):
-                for dep in step.deps:
-                    place = step.place(dep.path) if dep.path else None
-                    if place is not None and (path == place or path.startswith(f"{place}/")):
-                        yield step
-                        break
+    def measuring(self, path: str) -> Sequence[StepRecord]:
+        """The steps that take a path, or a folder that has it, and have metrics or plots."""
+        places = [path]
+        while places[-1]:
+            places.append(posixpath.dirname(places[-1]))
+        found = {
+            step: None
+            for each in self._recorded.values()
+            if each.measuring
+            for place in places
+            for step in each.measuring.get(place, ())
+        }
+        order = {step: number for number, step in enumerate(self.steps)} if len(found) > 1 else {}
+        return sorted(found, key=lambda step: order.get(step, 0))
 
     def listing(self, made: Made) -> Mapping[str, str] | None:
         """The md5 of each file of a folder, if that is recorded here or in the cache on this machine."""

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from modelregistry.comparison import Comparison
     from modelregistry.copying import Copied
     from modelregistry.evaluating import Evaluated
+    from modelregistry.declaredlineage import Inputs
     from modelregistry.examine import Examined
     from modelregistry.gitmirror import GitMirror
     from modelregistry.grant import Grant
@@ -208,6 +209,7 @@ class Registry:
             around=self._around,
             home=cache,
             url=self._url,
+            registered=self._registered,
         )
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
@@ -591,6 +593,10 @@ class Registry:
         message: str = "",
         metadata: Mapping[str, JsonValue] | None = None,
         schema: Schema | None = None,
+        inputs: Inputs = (),
+        code: Inputs = (),
+        params: Mapping[str, JsonValue] | None = None,
+        metrics: Mapping[str, JsonValue] | None = None,
         declare: bool = False,
         allow_missing: bool = False,
         push_data: bool = False,
@@ -621,6 +627,13 @@ class Registry:
             metadata: What JSON can hold; it comes before what the bytes tell. It must fit the team's schema, if there is
                 one, and ``usage``, ``evaluation`` and ``card`` are typed.
             schema: A pydantic model that it must fit as well.
+            metadata: What JSON can hold; it comes before what the bytes tell.
+            inputs: What it was made from, where no pipeline of DVC's says that: paths of the commit, URLs, versions of
+                this registry, digests; as text (``"data/customers.csv"``, ``"s3://bucket/customers.parquet"``,
+                ``"base@v1.2.0"``, ``"sha256:…"``) or as ``Input``. It is in the lineage, marked as declared.
+            code: The code that made it: paths of the commit, or ``url@commit`` of another repository.
+            params: The parameters that it was made with.
+            metrics: The metrics that it reached.
             declare: Write a missing entry into ``dvc.yaml`` and commit that, and nothing else.
             allow_missing: Register bytes that are nowhere to be had; only DVC's md5 is recorded then.
             push_data: Push bytes that are not in the DVC remote yet.
@@ -640,13 +653,23 @@ class Registry:
         from modelregistry import changes
         from modelregistry.metadatacheck import MetadataCheck
         from modelregistry.drift import drift
+            NotFoundError: What ``inputs`` or ``code`` name is not there.
+            InvalidInputError: A misspelt name, metadata that JSON can't hold, or an input that is none.
+        """
+        from modelregistry import changes
+        from modelregistry.declaredlineage import declared, looked_up
 
         self._check_writable()
         check_model(model)
         changes.check_metadata(metadata or {})
+        said = declared(
+            inputs, code, changes.check_metadata(params or {}, "params"),
+            changes.check_metadata(metrics or {}, "metrics"),
+        )  # fmt: skip
         self._refresh(max_age=0)
         wanted = MetadataCheck.of(self._repo, schema)
         source_rev = self._repo.resolve(rev)
+        lineage = looked_up(said, partial(self._content.identify, source_rev), self._look_up)
         declaration = self._declarations.at(source_rev, model)
         to_declare = declare and path is not None and (declaration is None or declaration.path != path)
         if not to_declare:
@@ -688,7 +711,7 @@ class Registry:
             return changes.register(
                 history, writer, rev=own, content=bytes_, version=version, bump=bump,
                 source_rev=source_rev if own != source_rev else None, metadata=metadata,
-                learned=examined.to_metadata() if examined is not None else None,
+                learned=examined.to_metadata() if examined is not None else None, lineage=lineage,
             )  # fmt: skip
 
         pretend = dry_run or to_declare
@@ -1455,14 +1478,16 @@ class Registry:
         found: list[Affected] = []
         odd: list[str] = []
         for registry in (self, *registries):
-            for version in registry._every_version(withdrawn=True):
-                try:
-                    nodes = version.lineage.find(what)
-                except RegistryError as error:
-                    odd.append(f"{version.reference}: {error}")
-                    continue
-                if nodes:
-                    found.append(Affected(version, nodes, without_secrets(registry.target)))
+            place = without_secrets(registry.target)
+            with registry._repo.reading():
+                for version in registry._kept_versions():
+                    try:
+                        nodes = version.lineage.find(what)
+                    except RegistryError as error:
+                        odd.append(f"{version.reference}: {error}")
+                        continue
+                    if nodes:
+                        found.append(Affected(version, nodes, place))
         if odd:
             warnings.warn(
                 f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning, stacklevel=2
@@ -1687,6 +1712,26 @@ class Registry:
         if as_of >= datetime.now(UTC):  # events written in quick succession are dated some seconds ahead
             return known
         return _Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))
+
+    def _kept_versions(self) -> Iterator[ModelVersion]:
+        """Every version, withdrawn ones too, from memory where the log of its model did not move since."""
+        self._refresh()
+        stages = self._read_stages()
+        heads = self._backend.heads()
+        known = {model: self._folded.get(model) for model in heads}
+        if not all(
+            folded is not None and folded.log.head == heads[model] and folded.history.stages is stages
+            for model, folded in known.items()
+        ):
+            for log in self._backend.read_all():
+                folded = known.get(log.model)
+                if folded is None or folded.log.head != log.head or folded.history.stages is not stages:
+                    known[log.model] = self._folded[log.model] = _Folded(
+                        None, log, History(log.model, log.events, stages)
+                    )
+        for folded in known.values():
+            for name in folded.history.versions if folded is not None else ():
+                yield self._version(folded, name)
 
     def _fold_all(self) -> Iterator[_Folded]:
         """Every model, folded, by one reading of the whole log."""
@@ -1994,6 +2039,20 @@ class Registry:
         for folded in list(self._fold_all()):
             if gto_differs(folded.history):
                 self._change(folded.log.model, changes.repeat_for_gto, message="", dry_run=False)
+
+    def _registered(self, model: str, version: str) -> Registered | None:
+        """The registration of a version, withdrawn ones too."""
+        record = self._read(model).history.versions.get(version)
+        return record.registered if record is not None else None
+
+    def _look_up(self, reference: str) -> tuple[str, tuple[str | None, int | None]]:
+        """The version that a reference names now, withdrawn ones too, and its digest and size."""
+        wanted = Reference.parse(reference)
+        registered = self._registered(wanted.model, wanted.version) if wanted.version is not None else None
+        if registered is None:
+            registered = self.get(reference).registered
+        found = (registered.digest or registered.address, registered.size)
+        return f"{wanted.model}@{registered.version}", found
 
     def _examined(self, described: Bytes, content: Content) -> Examined | None:
         """What the bytes that were just verified tell; None where they are not here, or no loader knows them."""

@@ -52,7 +52,7 @@ def reproduce(
         MissingBytesError: An input is nowhere to be had.
     """
     check_tolerance(tolerance)
-    steps = [node for node in lineage.steps if node.repository is None]
+    steps = [step for step in lineage.steps if lineage.is_own(step)]
     made_by = {edge.source for edge in lineage.edges if edge.made == lineage.subject.id}
     last = [step for step in steps if step.id in made_by]
     if not last:
@@ -63,8 +63,8 @@ def reproduce(
     with tempfile.TemporaryDirectory(prefix="modelregistry-") as folder:
         tree = Path(folder, "project")
         check_out(repo, rev, Path(folder), tree)
-        for node in lineage.datasets:
-            if node.repository is None and node.path is not None and not (tree / node.path).exists():
+        for node in filter(lineage.is_own, lineage.datasets):
+            if node.path is not None and not node.declared and not (tree / node.path).exists():
                 bring(node.path, (tree / node.path).parent)
         log = _run(tree, Path(folder), last, reference=reference, timeout=timeout)
         made = _made(tree)
@@ -79,7 +79,7 @@ def _outputs(lineage: Lineage, steps: Sequence[Node]) -> list[Node]:
     """What the steps made, the model first."""
     ids = {step.id for step in steps}
     made = {edge.made for edge in lineage.edges if edge.source in ids}
-    return [node for node in lineage if node.id in made and node.path is not None and node.repository is None]
+    return [node for node in lineage if node.id in made and node.path is not None and lineage.is_own(node)]
 
 
 def _run(tree: Path, folder: Path, steps: Sequence[Node], *, reference: str, timeout: float | None) -> str:

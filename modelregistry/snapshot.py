@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from modelregistry.documents import ABSENT, MOST_BYTES, MOST_KEPT, Documents
 from modelregistry.dvcfiles import ListedFile, listing_md5
@@ -22,6 +22,7 @@ MOST_COMPARED = 10_000
 """Files of a folder that are compared with what DVC recorded of it."""
 
 _Meaning = TypeVar("_Meaning")
+_MOST_ALIKE = 4
 _LINK = "120000"
 _NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -40,11 +41,14 @@ class Snapshot:
 
     Attributes:
         is_cut: Whether it has more files than were looked at.
+        is_short: Whether some file could not be had, or was too much.
     """
 
     def __init__(self, repo: GitRepo, rev: str, documents: Documents, *, beside: Sequence[str] = ()) -> None:
         self.repo = repo
         self.is_cut = False
+        self.is_short = False
+        self._looked: dict[str, str | None] = {}
         self._beside = tuple(beside)
         self.rev = rev
         self._documents = documents
@@ -167,13 +171,14 @@ class Snapshot:
         Raises:
             InvalidFileError: It can't be read.
         """
-        oid = self._wanted(path)
+        oid = self._looked[path] = self._wanted(path)
         if oid is None:
             return None
         found = self._documents.find(oid, path)
         if found is ABSENT:
             data = self.data(path)
             if data is None:
+                self.is_short = True
                 size = self.size(path)
                 why = (
                     "it can't be had"
@@ -188,7 +193,8 @@ class Snapshot:
 
     def meaning(self, path: str, read: Callable[[object, str], _Meaning]) -> _Meaning | None:
         """What ``read`` makes of the document at a path, which is remembered; raises as ``document`` and ``read`` do."""
-        key = (self._wanted(path) or "", path, read)
+        oid = self._looked[path] = self._wanted(path)
+        key = (oid or "", path, read)
         found = self._documents.meanings.get(key)
         if found is None:
             document = self.document(path)
@@ -197,6 +203,54 @@ class Snapshot:
             found = self._documents.meanings[key] = read(document, path)
             bound(self._documents.meanings, MOST_KEPT)
         return found
+
+    def recall(self, key: Hashable, folder: str, first: Sequence[str]) -> Any:
+        """What was learned of a folder at a commit that has the same files; None where nothing was.
+
+        Args:
+            key: What kind of thing that is.
+            folder: From the Git root.
+            first: The files in it that are read first.
+        """
+        recent = self._documents.recent
+        if (found := recent.get((key, folder, self.oid(folder)))) is not None:
+            return found
+        for looked, found in recent.get((key, folder, *self._oids(folder, first))) or ():
+            if all(self._wanted(path) == oid for path, oid in looked.items()):
+                return found
+        return None
+
+    def learn(
+        self,
+        key: Hashable,
+        folder: str,
+        first: Sequence[str],
+        read: Callable[[], _Meaning],
+        weigh: Callable[[_Meaning], int],
+    ) -> _Meaning:
+        """What ``read`` makes of documents, which is remembered with them, if all of them could be had.
+
+        Args:
+            key: As for ``recall``.
+            folder: As for ``recall``.
+            first: As for ``recall``.
+            read: Reads it, from documents alone.
+            weigh: How much it is to keep.
+        """
+        self._looked, self.is_short = {}, False
+        found = read()
+        if self.is_short:
+            return found
+        recent = self._documents.recent
+        if not folder or all(path.startswith(f"{folder}/") for path in self._looked):
+            recent.put((key, folder, self.oid(folder)), found, weigh(found))
+        place = (key, folder, *self._oids(folder, first))
+        others = [each for each in recent.get(place) or () if each[0] != self._looked][: _MOST_ALIKE - 1]
+        recent.put(place, [(self._looked, found), *others], weigh(found) * (1 + len(others)))
+        return found
+
+    def _oids(self, folder: str, names: Sequence[str]) -> tuple[str | None, ...]:
+        return tuple(self._wanted(posixpath.join(folder, name)) for name in names)
 
     # -- what DVC would say of it --------------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ class Source:
                 bases.append(origin.url)
         return bases
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its contents are on this machine: a copy leaves them out until they are asked for."""
+        return self._mirror is None
+
     def has(self, rev: str, *, offline: bool) -> bool:
         """Whether the commit is there; a copy is brought up to date for it."""
         if self._has(rev):
@@ -76,11 +81,14 @@ class Sources:
     Args:
         folder: Where copies are kept.
         offline: Whether to do without the network.
+
+    Attributes:
+        offline: The same.
     """
 
     def __init__(self, folder: Path, *, offline: bool = False) -> None:
         self._folder = folder
-        self._offline = offline
+        self.offline = offline
         self._until = time.monotonic() + MOST_SECONDS
         self._opened: dict[str, Source] = {}
         self._failed: dict[str, RegistryError] = {}
@@ -103,7 +111,7 @@ class Sources:
         for place in places(url, lambda: importer.bases, file):
             try:
                 source = self._open(place)
-                if source.has(rev, offline=self._offline):
+                if source.has(rev, offline=self.offline):
                     return source
                 raise RemoteError(f"{source.url!r} has no commit {rev[:10]}")
             except RegistryError as error:
@@ -134,15 +142,15 @@ class Sources:
         repo = GitRepo.discover(place)
         if Path(place).resolve() not in {path.resolve() for path in (repo.root, repo.git_dir) if path}:
             raise RemoteError(f"no Git repository at {place!r}")
-        if not self._offline:
+        if not self.offline:
             repo.bring = partial(bring_promised, repo)
         return Source(repo, place)
 
     def _copy(self, url: str) -> Source:
         # Not brought up to date: a commit that is there does not change.
-        max_age = float("inf") if self._offline else _FOR_EVER
+        max_age = float("inf") if self.offline else _FOR_EVER
         mirror = GitMirror.open(url, self._folder, max_age=max_age)
-        if self._offline:
+        if self.offline:
             mirror.repo.bring = None
         return Source(mirror.repo, without_secrets(url), mirror)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from modelregistry.dvcfiles import Dep, ListedFile, Step, listing_md5
 from modelregistry.dvcpipeline import PlannedStep, differences, left_over, param_differences
 from modelregistry.errors import InvalidFileError
-from modelregistry.records import Made, Records, StepRecord
+from modelregistry.recorded import Made, StepRecord
+from modelregistry.records import Records
 from modelregistry.snapshot import MOST_COMPARED, md5_of
 
 _SAID = 4

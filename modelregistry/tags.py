@@ -290,16 +290,22 @@ def _is_echo(trailer: str) -> bool:
 def _trailer(kind: type[Event]) -> SchemaValidator:
     """Reads the trailer of that kind of event, by the fields of the event, less those that the tag itself says."""
     fields = {}
+    shared: dict[Any, Any] = {}  # what several fields refer to, which may stand once only
     for name in kind.model_fields.keys() - _IN_TAG:
         field = kind.model_fields[name]
         annotation: Any = field.annotation
         schema = TypeAdapter(annotation).core_schema
+        if schema["type"] == "definitions":
+            shared |= {each["ref"]: each for each in schema["definitions"]}  # type: ignore[typeddict-item]
+            schema = schema["schema"]
         must = name == "kind" or field.is_required()
         if not must and field.default_factory is None:
             schema = core_schema.with_default_schema(schema, default=field.default)
         fields[name] = core_schema.typed_dict_field(schema, required=must)
     fields["schema_version"] = core_schema.typed_dict_field(core_schema.int_schema(ge=1, le=SCHEMA))
-    return SchemaValidator(core_schema.typed_dict_schema(fields))
+    return SchemaValidator(
+        core_schema.definitions_schema(core_schema.typed_dict_schema(fields), list(shared.values()))
+    )
 
 
 class _OddError(Exception):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import posixpath
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 from pydantic import JsonValue
 
+from modelregistry import lineagedraft
+from modelregistry.declaredtracing import DeclaredTracer
 from modelregistry.documents import Documents, read_document
 from modelregistry.dvcfiles import Dep, resolve
-from modelregistry.errors import GitError, InvalidFileError, RegistryError
-from modelregistry.events import Registered
+from modelregistry.errors import InvalidFileError, RegistryError, RevisionNotFoundError
 from modelregistry.lineage import Compare, Lineage
+from modelregistry.lineagedraft import Draft
 from modelregistry.lineagefacts import (
     closing_edges,
     commit_values,
@@ -25,73 +26,19 @@ from modelregistry.lineagefacts import (
     said_sources,
     source_values,
 )
-from modelregistry.lineagenode import Edge, Kind, Node, Status
-from modelregistry.names import version_key
-from modelregistry.records import Cached, Found, Made, Records, StepRecord
+from modelregistry.lineagenode import Kind, Node, Status
+from modelregistry.project import Project
+from modelregistry.recorded import Made, StepRecord
+from modelregistry.records import Cached, Found, Records
 from modelregistry.snapshot import Snapshot
 from modelregistry.sources import Source, Sources
-from modelregistry.staleness import Judge
-from modelregistry.tags import parse, tag_prefix
 from modelregistry.version import ModelVersion
 
-MOST_NODES = 20_000
-"""Of one lineage; what comes after is left out, and a note says so."""
+MOST_COMMITS = 100
+"""That versions which were declared, and those that they were made from, lead to."""
 MOST_LISTED = 1_000
 """Files of a folder that its node names."""
 _KINDS: Mapping[str, Kind] = {"outs": "artifact", "metrics": "metrics", "plots": "plots"}
-
-
-class Project:
-    """One repository at one commit.
-
-    Args:
-        source: The repository.
-        records: What is recorded at the commit.
-        place: What tells its nodes from those of others; ``""`` for the registry's own.
-    """
-
-    def __init__(self, source: Source, records: Records, place: str = "") -> None:
-        self.source = source
-        self.records = records
-        self.judge = Judge(records)
-        self.snapshot = records.snapshot
-        self.place = place
-        self.url = public_url(source.url) if place and source.url is not None else None
-
-    def id(self, what: str, name: str) -> str:
-        """The id of the node for something in it."""
-        return f"{what}:{self.place}{name}"
-
-    @cached_property
-    def _artifacts(self) -> Mapping[str, tuple[str, str | None]]:
-        """The model and its type, by path."""
-        found = {}
-        for file, pipeline in self.records.pipelines.items():
-            folder = posixpath.dirname(file)
-            for name, (path, kind) in pipeline.artifacts.items():
-                place = resolve(file, path)
-                if place is not None:
-                    found[place] = (f"{folder}:{name}" if folder else name, kind)
-        return found
-
-    def version_at(self, path: str) -> tuple[str | None, str | None]:
-        """The version that was registered of a path at this very commit, and its type; None where none was."""
-        model, kind = self._artifacts.get(path, (None, None))
-        if model is None:
-            return None, None
-        rev = self.snapshot.rev
-        pattern = f"{tag_prefix(model)}@*"
-        try:
-            tags = list(self.source.repo.tags(pattern))
-        except GitError:
-            tags = list(self.source.repo.tags_carefully(pattern))
-        events = map(parse, tags)
-        versions = [
-            event.version
-            for event in events
-            if isinstance(event, Registered) and event.model == model and rev in (event.rev, event.source_rev)
-        ]
-        return (f"{model}@{max(versions, key=version_key)}", kind) if versions else (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +65,30 @@ class Tracer:
         self._cached = cached
         self._sources = sources
         self._documents = documents
-        self._nodes: dict[str, Node] = {}
-        self._edges: dict[Edge, None] = {}
-        self._queue: deque[Callable[[], None]] = deque()
-        self._asked: set[str] = set()
+        self._draft = Draft()
+        self._declared = DeclaredTracer(
+            self._draft, self._file, self._at, lambda dep: self._outside(own, dep)
+        )
         self._followed: set[str] = set()
         self._imports: list[Import] = []
-        self._imported: dict[str, str] = {}
+        self._imported: list[tuple[Import, Project, str]] = []
         self._projects: dict[tuple[Source, str], Project] = {}
-        self._places: dict[str, str] = {}
         self._deps: dict[str, Dep] = {}
-        self._is_full = False
 
     def lineage(self, ask: Compare) -> Lineage:
         """What was found."""
-        edges = [edge for edge in self._edges if edge.made in self._nodes and edge.source in self._nodes]
-        closing = closing_edges(next(iter(self._nodes)), edges)
+        nodes = self._draft.nodes
+        edges = [edge for edge in self._draft.edges if edge.made in nodes and edge.source in nodes]
+        closing = closing_edges(next(iter(nodes)), edges)
         for edge in closing:
-            note = f"it needs {self._nodes[edge.source].name!r}, which was made from it: DVC refuses that"
-            self._nodes[edge.made] = replace(self._nodes[edge.made], status="unread", note=note)
-        for node, origin in self._imported.items():
-            if {node, origin} <= self._nodes.keys() and self._nodes[origin].kind == "model":
-                self._nodes[node] = replace(self._nodes[node], kind="model")
+            note = f"it needs {nodes[edge.source].name!r}, which was made from it: DVC refuses that"
+            self._draft.mark(edge.made, status="unread", note=note)
+        for wanted, project, origin in self._imported:
+            if {wanted.node, origin} <= nodes.keys():
+                self._compare(wanted, project, origin)
         left_out = set(closing)
         return Lineage(
-            self._nodes.values(),
+            nodes.values(),
             [edge for edge in edges if edge not in left_out],
             self._notes(),
             compare=ask,
@@ -154,8 +100,8 @@ class Tracer:
             for project in [self._own, *self._projects.values()]
             for why in project.records.unread.values()
         ]
-        if self._is_full:
-            notes.append(f"it has more than {MOST_NODES:,} nodes: what comes after is left out")
+        if self._draft.is_full:
+            notes.append(f"it has more than {lineagedraft.MOST_NODES:,} nodes: what comes after is left out")
         return notes
 
     # -- the registry's own repository ---------------------------------------------------------------------
@@ -164,20 +110,23 @@ class Tracer:
         """Find how the version at ``path``, which was prepared, and which ``file`` declares, came to be."""
         subject = self._file(self._own, path)
         assert subject is not None
-        self._drain()
+        self._draft.drain()
         self._describe(subject, version, path)
         self._add_measured(path, subject)
-        self._drain()
+        self._draft.drain()
         self._add_listed(file, subject)
+        if version.registered is not None and version.registered.lineage is not None:
+            self._declared.add(self._own, subject, version.registered.lineage)
+        self._draft.drain()
         self._follow_imports()
         self._add_said(version, subject)
         self._add_run(version, subject)
 
     def _describe(self, subject: str, version: ModelVersion, path: str) -> None:
-        node = self._nodes[subject]
+        node = self._draft.nodes[subject]
         address = version.registered.address if version.registered is not None else None
         values: dict[str, JsonValue] = {"address": address or node.digest}
-        self._nodes[subject] = replace(
+        self._draft.nodes[subject] = replace(
             node, kind="model", path=path, digest=version.digest or node.digest or address,
             size=node.size if version.size is None else version.size,
             values={**node.values, **{key: value for key, value in values.items() if value}},
@@ -197,26 +146,26 @@ class Tracer:
         if version.environment:
             values["environment"] = dict(version.environment)
         # Who is told of everything else first sees the commit last.
-        self._nodes["run"] = Node(
+        self._draft.nodes["run"] = Node(
             "run", "run", version.source_rev[:10], rev=version.source_rev, values=values
         )
-        self._link(subject, "run")
+        self._draft.link(subject, "run")
 
     def _add_measured(self, path: str, subject: str) -> None:
         """Metrics and plots of the model, by steps that took it and made nothing that it was made from."""
         for step in self._own.records.measuring(path):
-            if self._own.id("step", f"{step.file}:{step.name}") in self._nodes:
+            if self._own.id("step", f"{step.file}:{step.name}") in self._draft.nodes:
                 continue
             verdict = self._own.judge.verdict(step)
             for made in step.outs:
                 id_ = self._own.id("file", made.path)
-                if made.kind == "outs" or id_ in self._nodes:
+                if made.kind == "outs" or id_ in self._draft.nodes:
                     continue
                 node = self._recorded(self._own, Found((made,)), made.path)
                 status: Status = "stale" if verdict.changed else "unread" if step.problem else "recorded"
                 said = [f"measured by {step.address!r}", *([verdict.text] if verdict.text else ())]
-                self._nodes[id_] = replace(node, status=status, note=": ".join(said))
-                self._link(id_, subject)
+                self._draft.nodes[id_] = replace(node, status=status, note=": ".join(said))
+                self._draft.link(id_, subject)
 
     def _add_listed(self, file: str, subject: str) -> None:
         """What the declaring ``dvc.yaml`` lists apart from its steps, as DVCLive does."""
@@ -224,14 +173,14 @@ class Tracer:
         for path, kind in own.records.shown(file).items():
             id_ = own.id("file", path)
             found = own.records.find(path)
-            if id_ in self._nodes or any(made.step for made in found.all):
+            if id_ in self._draft.nodes or any(made.step for made in found.all):
                 continue  # that of a step which is on the way, or of one that is not
             if not found.all and own.snapshot.oid(path) is None:
                 continue
             node = replace(self._path(own, found, path), kind=_KINDS[kind])
-            self._nodes[id_] = self._valued(own, node, found.exact)
-            self._link(id_, "run")
-        if any(edge.made == subject and edge.source.startswith("step:") for edge in self._edges):
+            self._draft.nodes[id_] = self._valued(own, node, found.exact)
+            self._draft.link(id_, "run")
+        if any(edge.made == subject and edge.source.startswith("step:") for edge in self._draft.edges):
             return
         for name in own.records.pipelines[file].params if file in own.records.pipelines else ():
             place = resolve(file, name)
@@ -245,53 +194,35 @@ class Tracer:
             except InvalidFileError as error:
                 note = str(error)
             id_ = own.id("params", place)
-            self._nodes[id_] = Node(
+            self._draft.nodes[id_] = Node(
                 id_, "params", place, rev=own.snapshot.rev, path=place, values=values,
                 status="unread" if note else "recorded", note=note,
             )  # fmt: skip
-            self._link(subject, id_)
+            self._draft.link(subject, id_)
 
     # -- the walk ------------------------------------------------------------------------------------------
-
-    def _drain(self) -> None:
-        while self._queue:
-            self._queue.popleft()()
-
-    def _ask(self, id_: str, work: Callable[[], None]) -> str | None:
-        """Have ``work`` add the node, unless that is done; None where there are too many."""
-        if id_ not in self._asked:
-            if len(self._asked) >= MOST_NODES:
-                self._is_full = True
-                return None
-            self._asked.add(id_)
-            self._queue.append(work)
-        return id_
-
-    def _link(self, made: str, source: str | None) -> None:
-        if source is not None and source != made:
-            self._edges[Edge(made, source)] = None
 
     def _file(self, project: Project, path: str, dep: Dep | None = None, *, whole: bool = True) -> str | None:
         """The node of a file or folder; of one that was imported, with what it was imported from if ``whole``."""
         id_ = project.id("file", path)
         if dep is not None:
             self._deps.setdefault(id_, dep)
-        asked = self._ask(id_, partial(self._add_file, project, id_, path))
+        asked = self._draft.ask(id_, partial(self._add_file, project, id_, path))
         if asked is not None and whole and id_ not in self._followed:
             self._followed.add(id_)
-            self._queue.append(partial(self._follow, project, id_, path))
+            self._draft.later(partial(self._follow, project, id_, path))
         return asked
 
     def _add_file(self, project: Project, id_: str, path: str) -> None:
         found = project.records.find(path)
-        self._nodes[id_] = self._named(project, self._path(project, found, path))
+        self._draft.nodes[id_] = self._named(project, self._path(project, found, path))
         for made in found.exact:
             if made.step is not None:
-                self._link(id_, self._step(project, made.step))
+                self._draft.link(id_, self._step(project, made.step))
         if found.container is not None:
-            self._link(id_, self._file(project, found.container.path, whole=False))
+            self._draft.link(id_, self._file(project, found.container.path, whole=False))
         for made in found.below:
-            self._link(id_, self._file(project, made.path))
+            self._draft.link(id_, self._file(project, made.path))
 
     def _path(self, project: Project, found: Found, path: str) -> Node:
         if found.exact:
@@ -301,14 +232,17 @@ class Tracer:
         return self._holding(project, found.below, path) if found.below else self._in_git(project, path)
 
     def _named(self, project: Project, node: Node) -> Node:
-        """With the version that it is in its own repository, where that is another one."""
+        """With the version that it is in its own repository, where that is another one, and what that declares."""
         if not project.place or node.path is None:
             return node
         try:
             version, kind = project.version_at(node.path)
         except RegistryError as error:
             return replace(node, note=f"its version can't be told: {error}")
-        return replace(node, version=version, kind="model" if kind == "model" else node.kind)
+        if version is not None and version.lineage is not None:
+            self._draft.later(partial(self._declared.add, project, node.id, version.lineage))
+        reference = f"{version.model}@{version.version}" if version is not None else None
+        return replace(node, version=reference, kind="model" if kind == "model" else node.kind)
 
     # -- nodes of bytes ------------------------------------------------------------------------------------
 
@@ -420,7 +354,7 @@ class Tracer:
 
     def _step(self, project: Project, step: StepRecord) -> str | None:
         id_ = project.id("step", f"{step.file}:{step.name}")
-        return self._ask(id_, partial(self._add_step, project, step, id_))
+        return self._draft.ask(id_, partial(self._add_step, project, step, id_))
 
     def _add_step(self, project: Project, step: StepRecord, id_: str) -> None:
         verdict = project.judge.verdict(step)
@@ -431,15 +365,15 @@ class Tracer:
         if step.planned is not None and step.planned.frozen:
             values["frozen"] = True
         status: Status = "unread" if step.problem else "stale" if verdict.changed else "recorded"
-        self._nodes[id_] = Node(
+        self._draft.nodes[id_] = Node(
             id_, "step", step.address, repository=project.url, rev=project.snapshot.rev, path=step.file,
             values=values, status=status, note=verdict.text,
         )  # fmt: skip
         for dep in step.deps:
             place = step.place(dep.path) if dep.path else None
-            self._link(id_, self._input(project, step.file, dep, place))
+            self._draft.link(id_, self._input(project, step.file, dep, place))
         for file, recorded in step.recorded.params.items() if step.recorded is not None else ():
-            self._link(id_, self._add_params(project, step, file, recorded))
+            self._draft.link(id_, self._add_params(project, step, file, recorded))
         for made in step.outs:
             if made.kind != "outs":
                 self._file(project, made.path)
@@ -447,12 +381,12 @@ class Tracer:
     def _add_params(self, project: Project, step: StepRecord, file: str, recorded: object) -> str:
         place = step.place(file)
         id_ = project.id("params", f"{step.file}:{step.name}:{place or file}")
-        self._nodes[id_] = Node(
+        self._draft.nodes[id_] = Node(
             id_, "params", place or file, repository=project.url, rev=project.snapshot.rev, path=place,
             values=recorded if isinstance(recorded, dict) else {},
         )  # fmt: skip
         if place is not None and project.records.find(place).all:
-            self._link(id_, self._file(project, place))
+            self._draft.link(id_, self._file(project, place))
         return id_
 
     def _input(self, project: Project, file: str, dep: Dep, place: str | None) -> str | None:
@@ -473,9 +407,9 @@ class Tracer:
         node = Node(id_, "source", name, digest=digest, size=dep.size, values=values)
 
         def add() -> None:
-            self._nodes[id_] = node
+            self._draft.nodes[id_] = node
 
-        return self._ask(id_, add)
+        return self._draft.ask(id_, add)
 
     def _dataset(self, project: Project, file: str, dep: Dep) -> str | None:
         """One of the datasets that a ``dvc.yaml`` names, and where it is from."""
@@ -485,15 +419,15 @@ class Tracer:
         node = Node(id_, "dataset", dep.path, repository=project.url, rev=project.snapshot.rev, values=values)
 
         def add() -> None:
-            self._nodes[id_] = node
+            self._draft.nodes[id_] = node
             url, rev_lock, path = (dep.facts.get(key) for key in ("url", "rev_lock", "path"))
             if isinstance(url, str) and isinstance(rev_lock, str):
                 came = Dep(path if isinstance(path, str) else ".", url=url, rev_lock=rev_lock)
                 self._import(project, file, id_, came, "")
             elif isinstance(url, str):
-                self._link(id_, self._outside(project, Dep(url)))
+                self._draft.link(id_, self._outside(project, Dep(url)))
 
-        return self._ask(id_, add)
+        return self._draft.ask(id_, add)
 
     # -- other repositories --------------------------------------------------------------------------------
 
@@ -508,7 +442,7 @@ class Tracer:
                 elif not inner:
                     assert made.tracked is not None
                     place = resolve(made.file, made.tracked.wdir, dep.path) if dep.path else None
-                    self._link(id_, self._input(project, made.file, dep, place))
+                    self._draft.link(id_, self._input(project, made.file, dep, place))
         if found.container is not None and found.container.tracked is not None:
             self._sources_of(project, found.container)
 
@@ -517,28 +451,24 @@ class Tracer:
         id_ = project.id("file", container.path)
         for dep in container.tracked.deps if container.tracked is not None else ():
             if dep.url is not None:
-                self._link(id_, self._repository(project, dep))
+                self._draft.link(id_, self._repository(project, dep))
             elif dep.path or dep.facts:
-                self._link(id_, self._outside(project, dep))
+                self._draft.link(id_, self._outside(project, dep))
 
     def _repository(self, project: Project, dep: Dep) -> str:
         """The node of the repository that something was imported from."""
         url = public_url(dep.url or "")
-        id_ = self._place(f"repository:{url}", dep.rev_lock or "")
-        if id_ not in self._nodes:
-            self._nodes[id_] = Node(
+        id_ = self._draft.place(f"repository:{url}", dep.rev_lock or "")
+        if id_ not in self._draft.nodes:
+            self._draft.nodes[id_] = Node(
                 id_, "repository", url, repository=url, rev=dep.rev_lock,
                 values={"rev": dep.rev} if dep.rev else {},
             )  # fmt: skip
         return id_
 
-    def _place(self, name: str, rev: str) -> str:
-        """The name, with the commit where the same name stands for another one already."""
-        return name if self._places.setdefault(name, rev) == rev else f"{name}@{rev[:10]}"
-
     def _import(self, project: Project, file: str, id_: str, dep: Dep, inner: str) -> None:
         repository = self._repository(project, dep)
-        self._link(id_, repository)
+        self._draft.link(id_, repository)
         path = posixpath.normpath(posixpath.join(dep.path.lstrip("/") or ".", inner))
         self._imports.append(Import(project, file, id_, dep, path, repository))
 
@@ -560,13 +490,13 @@ class Tracer:
                     continue
                 for each in found:
                     self._go_on(project, each)
-                self._drain()
+                self._draft.drain()
 
     def _open(self, wanted: Import) -> Source | None:
         if wanted.path.startswith("../") or wanted.path == "..":
-            if wanted.node in self._nodes:
+            if wanted.node in self._draft.nodes:
                 note = f"it was imported from {wanted.path!r}, which leads out of the repository"
-                self._nodes[wanted.node] = replace(self._nodes[wanted.node], status="unread", note=note)
+                self._draft.mark(wanted.node, status="unread", note=note)
             return None
         try:
             dep = wanted.dep
@@ -575,34 +505,83 @@ class Tracer:
             self._unreachable(wanted, error)
             return None
 
-    def _project(self, source: Source, rev: str, paths: Sequence[str]) -> Project:
+    def _project(self, source: Source, rev: str, paths: Iterable[str]) -> Project:
         """Another repository at a commit, with what tells how these paths came to be."""
         project = self._projects.get((source, rev))
         if project is not None:
             with source.repo.reading():
                 project.records.prepare(paths)
             return project
+        records = self._records(source, rev, paths)
+        place = self._draft.place(public_url(source.url or ""), rev)
+        project = self._projects[source, rev] = Project(source, records, f"{place}!")
+        return project
+
+    def _records(self, source: Source, rev: str, paths: Iterable[str]) -> Records:
         snapshot = Snapshot(source.repo, rev, self._documents)
         with snapshot.repo.reading():
             records = Records(snapshot, cached=self._cached)
             records.prepare(paths)
-        place = self._place(public_url(source.url or ""), rev)
-        project = self._projects[source, rev] = Project(source, records, f"{place}!")
-        return project
+        return records
+
+    def _at(self, project: Project, model: str, rev: str) -> Project:
+        """The repository of a project at the commit of another version."""
+        found = self._projects.get((project.source, rev))
+        if rev == project.snapshot.rev or found is not None:
+            return found or project
+        if len(self._projects) >= MOST_COMMITS:
+            raise RevisionNotFoundError(
+                f"it leads to more than {MOST_COMMITS} commits: {rev[:10]} is not read"
+            )
+        if not project.source.has(rev, offline=self._sources.offline):
+            raise RevisionNotFoundError(f"no commit {rev[:10]} here")
+        if project.own is None:
+            return self._project(project.source, rev, ())
+        place = self._draft.place(f"{model}@", rev)
+        found = Project(project.source, self._records(project.source, rev, ()), f"{place}!", own=project.own)
+        self._projects[project.source, rev] = found
+        return found
 
     def _unreachable(self, wanted: Import, error: RegistryError) -> None:
-        node = self._nodes[wanted.repository]
+        node = self._draft.nodes[wanted.repository]
         if node.status == "recorded":
-            self._nodes[node.id] = replace(node, status="unreachable", note=str(error))
+            self._draft.nodes[node.id] = replace(node, status="unreachable", note=str(error))
+
+    def _compare(self, wanted: Import, project: Project, origin: str) -> None:
+        """Say of what was imported what its source says: that it is a model, or that it had other bytes."""
+        node, there = self._draft.nodes[wanted.node], self._draft.nodes[origin]
+        if there.kind == "model":
+            self._draft.mark(node.id, kind="model")
+        if node.path is None or node.digest is None or not node.digest.startswith("md5:"):
+            return
+        md5 = node.digest.removeprefix("md5:")
+        legacy = _is_legacy(wanted.importer, node.path)
+        same: bool | None = None
+        if there.digest is not None and there.digest.startswith("md5:"):
+            same = there.digest == node.digest if legacy == _is_legacy(project, wanted.path) else None
+        elif project.source.is_here and project.snapshot.is_file(wanted.path):
+            same, _ = project.snapshot.is_as_recorded(wanted.path, md5, legacy=legacy)
+        if same is False:
+            note = (
+                f"{wanted.file!r} has another digest than {there.name!r} has in its repository at that commit"
+            )
+            self._draft.mark(node.id, status="stale", note=note)
 
     def _go_on(self, project: Project, wanted: Import) -> None:
         origin = self._file(project, wanted.path)
-        self._link(wanted.node, origin)
+        self._draft.link(wanted.node, origin)
         if origin is None:
             return
-        self._imported[wanted.node] = origin
-        node = self._nodes[wanted.repository]
+        self._imported.append((wanted, project, origin))
+        node = self._draft.nodes[wanted.repository]
         if (
             project.url is not None and node.repository != project.url
         ):  # a relative one: now it is known to what
-            self._nodes[node.id] = replace(node, repository=project.url)
+            self._draft.nodes[node.id] = replace(node, repository=project.url)
+
+
+def _is_legacy(project: Project, path: str) -> bool:
+    """Whether DVC 2 recorded a path, or the folder that it is in."""
+    found = project.records.find(path)
+    made = next(iter(found.exact), found.container)
+    return made is not None and made.out.legacy

@@ -18,6 +18,8 @@ from modelregistry.events import (
     Annotated,
     Assigned,
     Bytes,
+    DeclaredInput,
+    DeclaredLineage,
     Deprecated,
     Deregistered,
     Event,
@@ -66,6 +68,9 @@ versions = st.builds(
     lambda major, minor, patch, pre, build: f"v{major}.{minor}.{patch}{'-' if pre else ''}{pre}{build}",
     numbers, numbers, numbers, prereleases, builds,
 )  # fmt: skip
+inputs = st.lists(
+    st.builds(DeclaredInput, path=texts, digest=identifiers, size=st.integers(0, 2**60)), max_size=2
+).map(tuple)
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
@@ -101,6 +106,7 @@ def events(draw: st.DrawFn) -> Event:
             "source_rev": st.sampled_from(REVS), "digest": texts, "address": texts, "manifest": texts,
             "size": st.integers(0, 2**60), "metadata": metadata,
             "files": st.lists(st.builds(FileDigest, path=texts, sha256=identifiers), max_size=3).map(tuple),
+            "lineage": st.builds(DeclaredLineage, inputs=inputs, code=inputs, params=metadata, metrics=metadata),
         }  # fmt: skip
     if kind is Assigned:
         figures = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,6 +9,8 @@ from modelregistry.events import (
     SCHEMA,
     Annotated,
     Assigned,
+    DeclaredInput,
+    DeclaredLineage,
     Deprecated,
     Event,
     FileDigest,
@@ -39,12 +41,21 @@ def make_events(model: str, rev: str) -> tuple[Event, ...]:
     """One event of every kind, a second apart, between them with every kind of fact, some unknown to this version."""
     file = FileDigest(path="sub/mödel.skops", sha256="2" * 64, size=0, md5="3" * 32)
     metadata: dict[str, Any] = {"a": [0.9, 1, None, {}], "Model-Registry: ": "-----BEGIN \n"}
+    declared = DeclaredLineage(
+        inputs=(
+            DeclaredInput(path="data/mödel.csv", digest="git:" + "7" * 40, size=0),
+            DeclaredInput(version="base@v1.0.0", digest="sha256:" + "8" * 64, size=1 << 40, name="the base"),
+        ),
+        code=(DeclaredInput(url="https://git.example.com/code", rev="9" * 40),),
+        params={"C": 1, "deep": {"": None}}, metrics={"auc": 0.9},
+    )  # fmt: skip
     words = "Why: because.\n\nModel-Registry: is what a line of the words may start with\n\n  ¿Qué? 模型 🎉"
     return (
         make_event(
             Registered, model, rev, second=1, version="v1.0.0", source_rev=rev, digest="sha256:" + "1" * 64,
             address="md5:" + "4" * 32 + ".dir", size=1 << 40, files=(file,), metadata=metadata, message=words,
-            registry="5" * 32, written_at=START.astimezone(), prev="sha256:" + "6" * 64, unknown={"kept": ["as it is"]},
+            registry="5" * 32, written_at=START.astimezone(), prev="sha256:" + "6" * 64, lineage=declared,
+            unknown={"kept": ["as it is"]},
         ),
         make_event(Assigned, model, rev, second=2, stage="current", version="v1.0.0", leaves=("shadow", "a/b")),
         make_event(Unassigned, model, rev, second=3, stage="current", version="v1.0.0", empties=True),

@@ -47,7 +47,7 @@ $ python -m nox -s bench -- --write docs/reference/benchmarks.md
 ```
 
 `--quick` takes smaller registries and models and fewer repeats, and fails only where twice a budget is needed; `--only
-loading` measures one part (`calls`, `loading`, `writers` or `backends`).
+loading` measures one part (`calls`, `lineage`, `loading`, `writers` or `backends`).
 
 ## Measured
 
@@ -84,6 +84,19 @@ The most memory that such a process had at any moment, beside one that runs jobl
 with its libraries. What `dvc artifacts get` needs is in a process of its own, which is not here.
 
 {peaks}
+## Where models came from
+
+A pipeline of 30 steps by `foreach` and `matrix`, as DVC writes it down, asked about at one commit. "Nothing remembered"
+means a user who never asked before and a registry that was just opened, in a process that has imported what it uses. The
+bare reading is one `git cat-file --batch` for the same files, parsed by PyYAML's `CSafeLoader` or hashed, and nothing
+made of it. DVC has no question that starts at a model: it opens the repository at that commit and tells its graph of
+steps; its parameters and metrics are two more questions. Neither compares what was recorded with the rest of the commit,
+which a lineage does.
+
+`impact` looks through the lineages of all versions: of one repository with a folder, a `dvc.lock` and versions for each
+model, each version at a commit of its own. Ten models share a dataset, and it is asked for.
+
+{lineages}
 ## Many writers
 
 So many processes, each with a clone of its own, move one stage of one model in one hub, in turn to three versions that
@@ -260,8 +273,18 @@ def measure_loading(folder: Path, *, quick: bool) -> Part:
     return Part([*found.rows, *found.peaks], tables)
 
 
+def measure_lineage(folder: Path, *, quick: bool) -> Part:
+    """What it takes to tell where models came from."""
+    from tests.bench import lineages  # imports DVC
+
+    models, repeats = (20, 3) if quick else (100, 9)
+    rows = lineages.measure(folder, models=models, versions=10, repeats=repeats, say=say)
+    return Part(rows, {"lineages": table(rows)})
+
+
 PARTS: dict[str, Callable[..., Part]] = {
     "calls": measure_calls,
+    "lineage": measure_lineage,
     "writers": measure_writers,
     "backends": measure_backends,
     "loading": measure_loading,

@@ -22,6 +22,7 @@ from modelregistry.lineagenode import Node
 from modelregistry.records import Records
 from modelregistry.snapshot import Snapshot
 from modelregistry.staleness import Judge
+from tests import lineageschema
 from tests.integration.pipelines import (
     ETAG,
     ask_dvc,
@@ -81,7 +82,9 @@ def team(world: World, tmp_path: Path) -> Path:
 
 def lineage_at(root: Path, model: str, rev: str = "main") -> Lineage:
     """That of a version that is registered for it."""
-    return Registry(root, remote=None).register(model, rev=rev).lineage
+    found = Registry(root, remote=None).register(model, rev=rev).lineage
+    lineageschema.check(found)
+    return found
 
 
 def by_name(lineage: Lineage, name: str) -> Node:
@@ -473,6 +476,10 @@ def test_what_is_not_planned_any_more_is_noted_and_stays(team: Path, world: Worl
 # -- between versions
 
 
+def test_the_lineage_is_as_the_schema_says(churn: Lineage) -> None:
+    lineageschema.check(churn)
+
+
 def test_a_difference_names_parameters_code_and_commits(team: Path, world: World) -> None:
     registry = Registry(team)
     first = registry.register("churn", rev=world.revs["nothing"])
@@ -509,3 +516,15 @@ def test_no_bytes_are_fetched_and_nothing_of_dvc_is_imported(team: Path) -> None
     ).stdout
     assert said.split()[1] == "False"
     assert int(said.split()[0]) > 60
+
+
+def test_what_is_not_what_its_source_had_is_marked(team: Path) -> None:
+    text = (team / "models" / "base.txt.dvc").read_text()
+    (md5,) = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("- md5: ")]
+    write(team / "models" / "base.txt.dvc", text.replace(md5, "0" * 32))
+    found = lineage_at(team, "churn", commit(team))
+    imported = by_name(found, "models/base.txt")
+    print(text, found, found.notes, [n for n in found if "base" in n.name])
+    assert (imported.kind, imported.status) == ("model", "stale")
+    assert "has another digest than 'base.txt' has" in str(imported.note)
+    assert [node.name for node in found if node.status == "stale"] == ["models/base.txt", "train"]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from html.parser import HTMLParser
+from typing import get_args
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelregistry.errors import InvalidInputError
-from modelregistry.lineage import CodeChanges, FileChange, Lineage
-from modelregistry.lineagenode import KINDS, Edge, Node
+from modelregistry.lineage import SCHEMA, CodeChanges, FileChange, Lineage
+from modelregistry.lineagenode import KINDS, Edge, Node, Status, merged
+from tests import lineageschema
 
 HOSTILE = "<script>alert(1)</script>\"'&]]>\x00\x1b[31m\n--> n0; %%"
 
@@ -117,6 +120,32 @@ def test_what_is_not_there_is_an_error(lineage: Lineage) -> None:
         Lineage([], [])
 
 
+def test_values_of_files_that_say_otherwise_stand_there_with_the_file() -> None:
+    other = replace(
+        PARAMS, id="params:x", name="x.yaml", values={"train": {"C": 0.1, "seed": 2}, "list": [1]}
+    )
+    assert merged([PARAMS, other]) == {
+        "train.C": 0.1,
+        "params.yaml:train.seed": 1,
+        "x.yaml:train.seed": 2,
+        "list": [1],
+    }
+
+
+def test_values_are_those_of_the_models_own_commit() -> None:
+    own = replace(MODEL, rev="1")
+    nodes = [
+        own,
+        replace(PARAMS, rev="1"),
+        replace(PARAMS, id="a", rev="2", values={"other": 1}),
+        replace(PARAMS, id="b", rev="1", repository="https://x/y", values={"other": 1}),
+        replace(PARAMS, id="params:base/declared", rev="1", status="declared", values={"other": 1}),
+        replace(PARAMS, id="params:/declared", rev="1", status="declared", values={"said": 1}),
+    ]
+    assert Lineage(nodes, []).values("params") == {"train.C": 0.1, "train.seed": 1, "said": 1}
+    assert Lineage(nodes, []).values("metrics") == {}
+
+
 # -- differences ---------------------------------------------------------------------------------------------
 
 
@@ -210,6 +239,34 @@ def test_the_other_way_round_added_is_removed_and_before_is_after(one: Lineage, 
 @given(GRAPHS)
 def test_it_survives_json(graph: Lineage) -> None:
     assert Lineage.from_dict(json.loads(json.dumps(graph.to_dict()))) == graph
+    lineageschema.check(graph)
+
+
+@given(GRAPHS, GRAPHS)
+def test_a_difference_is_as_the_schema_says(one: Lineage, other: Lineage) -> None:
+    lineageschema.check(one.diff(other))
+
+
+def test_the_schema_names_every_fact_kind_and_status_and_no_others() -> None:
+    node = lineageschema.published()["$defs"]["node"]["properties"]
+    assert list(node) == [each.name for each in fields(Node)]
+    assert tuple(node["kind"]["enum"]) == KINDS
+    assert tuple(node["status"]["enum"]) == get_args(Status)
+    assert lineageschema.published()["$defs"]["lineage"]["properties"]["schema"]["const"] == SCHEMA
+
+
+def test_the_schema_refuses_what_it_does_not_name(lineage: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
+    lineageschema.check(lineage)
+    more = {**lineage.to_dict(), "more": 1}
+    monkeypatch.setattr(Lineage, "to_dict", lambda self: more)
+    with pytest.raises(jsonschema.ValidationError):
+        lineageschema.check(lineage)
+
+
+def test_what_a_later_version_added_is_passed_by(lineage: Lineage) -> None:
+    later = lineage.to_dict() | {"more": 1}
+    later["nodes"][0]["more"] = 1
+    assert Lineage.from_dict(later) == lineage
 
 
 @pytest.mark.parametrize("value", [{}, {"schema": 2}, {"schema": 1, "nodes": [{}], "edges": [], "notes": []}])
