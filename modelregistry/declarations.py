@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -24,6 +24,7 @@ class Declarations:
         self._repo = repo
         self.at = lru_cache(maxsize=4096)(self._at)
         self._read = lru_cache(maxsize=256)(read_artifacts)  # most commits have the same text
+        self._texts: dict[tuple[str, str], bytes] = {}
 
     def _at(self, rev: str, model: str) -> Declaration | None:
         """The model's entry at the commit, its path from the Git root; None where there is none.
@@ -32,9 +33,21 @@ class Declarations:
             InvalidFileError: ``dvc.yaml`` can't be read, or the entry's path can't be used.
         """
         file = declaring_file(model)
-        text = self._repo.read_file(rev, file)
+        known = self._texts.get((rev, file))
+        text = known if known is not None else self._repo.read_file(rev, file)
         found = self._read(text, file).get(short_name(model)) if text is not None else None
         return _rooted(found, file) if found is not None else None
+
+    def bring(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Have what each commit declares of each model, for (commit, model) pairs, in one read; in place of earlier ones."""
+        places = list(dict.fromkeys((rev, declaring_file(model)) for rev, model in wanted))
+        found = self._repo.read([f"{rev}:{file}" for rev, file in places])
+        same: dict[str, bytes] = {}
+        self._texts = {
+            place: same.setdefault(blob.oid, blob.data)
+            for place, blob in zip(places, found, strict=True)
+            if blob is not None and blob.kind == "blob" and blob.data is not None
+        }
 
     def all_at_head(self) -> dict[str, Declaration]:
         """Every artifact that some ``dvc.yaml`` declares at HEAD, by model name."""

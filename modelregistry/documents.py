@@ -84,17 +84,15 @@ class Documents:
         self.meanings: dict[tuple[str, str, object], Any] = {}
         self.agreed: set[tuple[str, str]] = set()
         self._folder = folder
+        self._top = os.path.join(folder, "")
         self._memory: dict[tuple[str, str], object] = {}
 
     def find(self, oid: str, path: str) -> object:
         """The document with that content, if it was parsed before; else ``ABSENT``."""
         key = (oid, _format(path))
         if key not in self._memory:
-            found = self._load(key)
-            if found is ABSENT:
-                return ABSENT
-            self._remember(key, found)
-        return self._memory[key]
+            self._remember(key, self._load(key))  # that it is not there, too: few are asked for once only
+        return self._memory.get(key, ABSENT)
 
     def parsed(self, oid: str, path: str, data: bytes) -> object:
         """The document in ``data``, which is kept.
@@ -106,7 +104,7 @@ class Documents:
         key = (oid, _format(path))
         self._remember(key, found)
         if len(data) >= _FEW_BYTES:
-            save_text(self._place(key), json.dumps({"schema": _SCHEMA, "document": found}))
+            save_text(Path(self._place(key)), json.dumps({"schema": _SCHEMA, "document": found}))
         return found
 
     def agree(self, oid: str, md5: str) -> None:
@@ -119,9 +117,9 @@ class Documents:
         self._memory[key] = document
         bound(self._memory, MOST_KEPT)
 
-    def _place(self, key: tuple[str, str]) -> Path:
+    def _place(self, key: tuple[str, str]) -> str:
         oid, kind = key
-        return self._folder / oid[:2] / f"{oid[2:]}.{kind}.json"
+        return f"{self._top}{oid[:2]}{os.sep}{oid[2:]}.{kind}.json"
 
     def _load(self, key: tuple[str, str]) -> object:
         path = self._place(key)
@@ -130,7 +128,7 @@ class Documents:
                 return ABSENT
         except OSError:
             return ABSENT
-        values = load_values(path)
+        values = load_values(Path(path))
         return values.get("document", ABSENT) if values.get("schema") == _SCHEMA else ABSENT
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modelregistry.errors import GitError
-from modelregistry.gitobjects import entries_of
+from modelregistry.gitobjects import GitObject, entries_of
 from modelregistry.gitrepo import Read
 
 MOST_LISTED = 200_000
@@ -51,6 +51,12 @@ class Memory:
         self.items: dict[str, Items] = {}
         self.found: dict[str, tuple[str, ...]] = {}
 
+    def add(self, tree: GitObject) -> Items:
+        """What a folder that was read has in it."""
+        items = {name: Item(mode, oid) for name, mode, oid in entries_of(tree)}
+        self.items[tree.oid] = items
+        return items
+
 
 class Folders:
     """The folders of one commit.
@@ -80,8 +86,7 @@ class Folders:
         for oid, tree in zip(new, self._ask(new, limit=_MOST_BYTES) if new else (), strict=True):
             if tree is None or tree.data is None or tree.kind != "tree":
                 raise GitError(f"the folder {oid} is missing, or too large to be read")
-            items = {name: Item(mode, inner) for name, mode, inner in entries_of(tree)}
-            self._known[oid] = self._memory.items[oid] = items
+            self._known[oid] = self._memory.add(tree)
         bound(self._memory.items)
 
     def _items(self, oid: str) -> Items:
@@ -143,9 +148,30 @@ class Folders:
                 return sorted(found), True
         return sorted(found), False
 
-    def found(self) -> tuple[Sequence[str], bool]:
-        """The paths of all files that have one of the names, sorted, and whether those are all."""
-        level, seen = [self._root], {self._root}
+    def found(self) -> tuple[Sequence[str], Sequence[tuple[str, str, Sequence[str]]], bool]:
+        """All files that have one of the names, and whether those are all.
+
+        Returns:
+            Those in the top folder; for each folder in it with some, its name, its id and their paths in it; and whether
+            there are no more.
+        """
+        items = self._items(self._root)
+        top = [name for name, item in items.items() if item.is_file and self._is_wanted(name)]
+        folders = {name: item.oid for name, item in items.items() if item.is_folder}
+        whole = self._look_through(folders.values())
+        left = max(_MOST_FOUND - len(top), 0)
+        inner = []
+        for name, oid in sorted(folders.items(), key=lambda pair: len(self._found.get(pair[1], ()))):
+            if paths := self._found.get(oid):
+                inner.append((name, oid, paths[:left]))
+                whole = whole and len(paths) < _MOST_FOUND and len(paths) <= left
+                left = max(left - len(paths), 0)
+        return top[:_MOST_FOUND], sorted(inner), whole
+
+    def _look_through(self, oids: Iterable[str]) -> bool:
+        """Know what is found in folders; whether it is all."""
+        level = list(dict.fromkeys(oids))
+        seen = set(level)
         order: list[str] = []
         for _ in range(_MOST_DEPTH):
             level = [oid for oid in level if not self._recalls(oid)]
@@ -162,7 +188,6 @@ class Folders:
             level = list(dict.fromkeys(level))
             seen.update(level)
         # What is in a folder is known before the folder is: a folder can't be in itself.
-        whole = True
         pending = list(reversed(order))
         while pending:
             later = []
@@ -171,13 +196,15 @@ class Folders:
                 if paths is None:
                     later.append(oid)
                     continue
-                whole = whole and len(paths) <= _MOST_FOUND
                 self._found[oid] = self._memory.found[oid] = tuple(paths[:_MOST_FOUND])
             if len(later) == len(pending):  # deeper than what was walked
-                return sorted(self._found.get(self._root, ())), False
+                return False
             pending = later
         bound(self._memory.found)
-        return sorted(self._found[self._root]), whole
+        return True
+
+    def _is_wanted(self, name: str) -> bool:
+        return name in self._whole or name.endswith(self._ends)
 
     def _recalls(self, oid: str) -> bool:
         known = self._memory.found.get(oid)
@@ -191,11 +218,7 @@ class Folders:
         inner = {name: self._found.get(item.oid) for name, item in items.items() if item.is_folder}
         if None in inner.values():
             return None
-        paths = [
-            name
-            for name, item in items.items()
-            if item.is_file and (name in self._whole or name.endswith(self._ends))
-        ]
+        paths = [name for name, item in items.items() if item.is_file and self._is_wanted(name)]
         for name, found in sorted(inner.items(), key=lambda pair: len(pair[1] or ())):
             paths += (f"{name}/{path}" for path in found or ())
             if len(paths) > _MOST_FOUND:

@@ -11,7 +11,7 @@ from modelregistry.dvcfiles import Dep, DvcFile, Out, Step, listing_md5, lock_st
 from modelregistry.dvcpipeline import OutKind, Pipeline, PlannedOut, PlannedStep, read_pipeline
 from modelregistry.dvctemplates import vars_files
 from modelregistry.errors import InvalidFileError
-from modelregistry.snapshot import Snapshot
+from modelregistry.snapshot import Part, Snapshot
 
 _FIRST = ("dvc.yaml", "dvc.lock")
 
@@ -99,10 +99,13 @@ class Made:
 class Recorded:
     """What the two files say."""
 
+    file: str
+    """The ``dvc.yaml``."""
     pipeline: Pipeline | None
     """None where there is no ``dvc.yaml``, or none that can be read."""
     steps: tuple[StepRecord, ...]
-    made: tuple[Made, ...]
+    made: Mapping[str, tuple[Made, ...]]
+    """By path."""
     lingering: tuple[Made, ...]
     """What only ``dvc.lock`` still has, which DVC passes by; it is told where nothing else makes the path."""
     shown: Mapping[str, OutKind]
@@ -113,19 +116,46 @@ class Recorded:
     """The steps that have metrics or plots, by what they take."""
 
 
-def recorded_in(snapshot: Snapshot, folders: Sequence[str]) -> Mapping[str, Recorded]:
-    """What is recorded in each folder.
+def recorded_at(snapshot: Snapshot, most: int) -> tuple[Sequence[Recorded], int]:
+    """What is recorded in every folder of a commit, and in how many.
+
+    Args:
+        snapshot: The commit.
+        most: Folders that are read.
 
     Raises:
         GitError: The commit can't be read.
     """
+    found: list[Recorded] = []
+    count = 0
+    new: list[tuple[Part, list[str]]] = []
+    for part in snapshot.parts:
+        whole = snapshot.recall_part(Recorded, part)
+        if whole is not None and count + len(whole) <= most:
+            found += whole
+            count += len(whole)
+            continue
+        named = (*part.named.get("dvc.yaml", ()), *part.named.get("dvc.lock", ()))
+        folders = sorted({posixpath.dirname(path) for path in named})
+        if folders:
+            new.append((part, folders[: max(most - count, 0)]))
+            count += len(folders)
+    for (part, folders), each in zip(new, _read(snapshot, [folders for _, folders in new]), strict=True):
+        found += each
+        snapshot.keep_part(Recorded, part, folders, each, sum(map(_weight, each)))
+    return found, count
+
+
+def _read(snapshot: Snapshot, parts: Sequence[Sequence[str]]) -> Iterator[Sequence[Recorded]]:
+    folders = [folder for part in parts for folder in part]
     known = {folder: snapshot.recall(Recorded, folder, _FIRST) for folder in folders}
     new = [folder for folder, found in known.items() if found is None]
     snapshot.bring(posixpath.join(folder, name) for folder in new for name in (*_FIRST, "params.yaml"))
     snapshot.bring(file for folder in new for file in _vars_files(snapshot, folder))
     for folder in new:
         known[folder] = snapshot.learn(Recorded, folder, _FIRST, _Reader(snapshot, folder).recorded, _weight)
-    return known
+    for part in parts:
+        yield tuple(known[folder] for folder in part)
 
 
 def _weight(found: Recorded) -> int:
@@ -166,8 +196,11 @@ class _Reader:
         except InvalidFileError as error:
             self._unread[self._lock] = str(error)
         steps = [step for step in self._steps(pipeline, recorded) if self._add(step)]
+        made: dict[str, tuple[Made, ...]] = {}
+        for each in self._made:
+            made[each.path] = (*made.get(each.path, ()), each)
         return Recorded(
-            pipeline, tuple(steps), tuple(self._made), tuple(self._lingering), self._shown, self._unread,
+            self._file, pipeline, tuple(steps), made, tuple(self._lingering), self._shown, self._unread,
             _measuring(steps),
         )  # fmt: skip
 

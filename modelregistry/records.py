@@ -11,7 +11,7 @@ from pathlib import Path
 from modelregistry.dvcfiles import DvcFile, dvc_file, read_manifest, resolve
 from modelregistry.dvcpipeline import OutKind, Pipeline
 from modelregistry.errors import InvalidFileError
-from modelregistry.recorded import Made, Recorded, StepRecord, recorded_in
+from modelregistry.recorded import Made, Recorded, StepRecord, recorded_at
 from modelregistry.snapshot import MOST_COMPARED, Snapshot, paths_in
 
 MOST_FILES = 5_000
@@ -64,7 +64,7 @@ class Records:
         self._recorded: dict[str, Recorded] = {}
         self.unread: dict[str, str] = {}
         self._cached = cached
-        self._made: dict[str, list[Made]] = {}
+        self._made: dict[str, tuple[Made, ...]] = {}
         self._places: list[str] | None = None
         self._lingering: dict[str, Made] = {}
         self._dvc_files: set[str] = set()
@@ -74,22 +74,20 @@ class Records:
     # -- the pipelines -------------------------------------------------------------------------------------
 
     def _read_pipelines(self) -> None:
-        named = self.snapshot.named
-        folders = sorted({posixpath.dirname(path) for path in (*named["dvc.yaml"], *named["dvc.lock"])})
+        found, count = recorded_at(self.snapshot, MOST_FILES)
         if self.snapshot.is_cut:
             self.unread["."] = "the commit has more files than were looked at"
-        if len(folders) > MOST_FILES:
-            self.unread["dvc.yaml"] = (
-                f"there are {len(folders):,} pipelines, and {MOST_FILES:,} of them are read"
-            )
-            folders = folders[:MOST_FILES]
-        for folder, found in recorded_in(self.snapshot, folders).items():
-            self._recorded[posixpath.join(folder, "dvc.yaml")] = found
-            self.steps += found.steps
-            self.unread |= found.unread
-            for made in found.made:
-                self._add(made)
-            for made in found.lingering:
+        if count > MOST_FILES:
+            self.unread["dvc.yaml"] = f"there are {count:,} pipelines, and {MOST_FILES:,} of them are read"
+        for each in found:
+            self._recorded[each.file] = each
+            self.steps += each.steps
+            self.unread |= each.unread
+            before = len(self._made)
+            self._made |= each.made
+            if len(self._made) < before + len(each.made):  # some path is made twice
+                self._made = _merged(self._recorded.values())
+            for made in each.lingering:
                 self._lingering.setdefault(made.path, made)
 
     @cached_property
@@ -141,7 +139,7 @@ class Records:
         """What is recorded about a path that was prepared."""
         exact = self._made.get(path)
         if exact:
-            return Found(tuple(exact))
+            return Found(exact)
         parent = posixpath.dirname(path)
         while parent:
             for made in self._made.get(parent, ()):
@@ -162,7 +160,7 @@ class Records:
         return paths_in(self._places, folder)
 
     def _add(self, made: Made) -> None:
-        self._made.setdefault(made.path, []).append(made)
+        self._made[made.path] = (*self._made.get(made.path, ()), made)
         self._places = None
 
     def prepare(self, paths: Iterable[str], *, measured: str | None = None) -> None:
@@ -273,3 +271,11 @@ class Records:
             return place.read_bytes() if place is not None and place.stat().st_size <= most else None
         except OSError:
             return None
+
+
+def _merged(found: Iterable[Recorded]) -> dict[str, tuple[Made, ...]]:
+    made: dict[str, tuple[Made, ...]] = {}
+    for each in found:
+        for path, those in each.made.items():
+            made[path] = (*made.get(path, ()), *those)
+    return made

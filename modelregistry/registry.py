@@ -1480,7 +1480,9 @@ class Registry:
         for registry in (self, *registries):
             place = without_secrets(registry.target)
             with registry._repo.reading():
-                for version in registry._kept_versions():
+                versions = list(registry._kept_versions())
+                registry._declarations.bring((version.rev, version.name) for version in versions)
+                for version in versions:
                     try:
                         nodes = version.lineage.find(what)
                     except RegistryError as error:

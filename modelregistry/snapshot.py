@@ -7,7 +7,7 @@ import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from modelregistry.documents import ABSENT, MOST_BYTES, MOST_KEPT, Documents
 from modelregistry.dvcfiles import ListedFile, listing_md5
@@ -28,6 +28,17 @@ _NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
 _POINTER = b"version https://git-lfs.github.com/spec/"
 # What makes a file in the working copy another one than that in Git.
 _FILTERS = (b"filter=", b"ident", b"working-tree-encoding")
+
+
+class Part(NamedTuple):
+    """A part of a commit: what is in its top folder, or one of the folders in that."""
+
+    name: str
+    """``""`` for the top folder."""
+    oid: str | None
+    """Of the folder; None for the top folder."""
+    named: Mapping[str, Sequence[str]]
+    """The paths of files that DVC or Git gives a meaning to, as ``Snapshot.named`` has them."""
 
 
 class Snapshot:
@@ -61,11 +72,14 @@ class Snapshot:
     @cached_property
     def _folders(self) -> Folders:
         first = [self.rev, *self._beside]
-        self._objects |= zip(first, self.repo.read(first), strict=True)
+        *found, top = self.repo.read([*first, f"{self.rev}^{{tree}}"])
+        self._objects |= zip(first, found, strict=True)
         commit = self._objects[self.rev]
         if commit is None or commit.kind != "commit":
             raise RevisionNotFoundError(f"no commit {self.rev!r} here: 'git fetch' may bring it")
         tree = (commit.data or b"").partition(b"\n")[0].decode().removeprefix("tree ")
+        if top is not None and top.oid == tree and top.data is not None:
+            self._documents.folders.add(top)
         return Folders(tree, self._documents.folders, self.repo.read, _NAMES)
 
     def oid(self, path: str) -> str | None:
@@ -103,13 +117,26 @@ class Snapshot:
     def named(self) -> Mapping[str, Sequence[str]]:
         """The paths of DVC's own files and of Git's attributes, by what they are called, or their suffix ``.dvc``."""
         found: dict[str, list[str]] = {name: [] for name in _NAMES}
-        paths, whole = self._folders.found()
+        for part in self.parts:
+            for name, paths in part.named.items():
+                found[name] += paths
+        return {name: sorted(paths) for name, paths in found.items()}
+
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """The top folder, without those in it, and each of those, as far as they have such files."""
+        paths, inner, whole = self._folders.found()
         self.is_cut = self.is_cut or not whole
-        for path in paths:
-            name = posixpath.basename(path)
-            if "/.dvc/" not in f"/{path}" and name != ".dvc":
-                found[name if name in found else ".dvc"].append(path)
-        return found
+        recent = self._documents.recent
+        found = [Part("", None, _by_name(paths))]
+        for name, oid, below in inner:
+            part = recent.get((Part, name, oid))
+            if part is None:
+                part = Part(name, oid, _by_name(f"{name}/{path}" for path in below))
+                if whole:
+                    recent.put((Part, name, oid), part, 1)
+            found.append(part)
+        return [part for part in found if part.named]
 
     # -- what it holds -------------------------------------------------------------------------------------
 
@@ -203,6 +230,19 @@ class Snapshot:
             found = self._documents.meanings[key] = read(document, path)
             bound(self._documents.meanings, MOST_KEPT)
         return found
+
+    def recall_part(self, key: Hashable, part: Part) -> Any:
+        """What was made of all that was learned of a part; None where nothing was."""
+        return self._documents.recent.get((key, part.name, part.oid, "all")) if part.oid is not None else None
+
+    def keep_part(
+        self, key: Hashable, part: Part, folders: Sequence[str], value: object, weight: int
+    ) -> None:
+        """Remember what was made of all that was learned of folders of a part, if it can be of no other files."""
+        recent = self._documents.recent
+        alone = all(recent.get((key, folder, self.oid(folder))) is not None for folder in folders)
+        if part.oid is not None and alone:
+            recent.put((key, part.name, part.oid, "all"), value, weight)
 
     def recall(self, key: Hashable, folder: str, first: Sequence[str]) -> Any:
         """What was learned of a folder at a commit that has the same files; None where nothing was.
@@ -331,6 +371,15 @@ class Snapshot:
         paths = self.named[name]
         self.bring((), paths)
         return [self.data(path) for path in paths]
+
+
+def _by_name(paths: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        name = posixpath.basename(path)
+        if "/.dvc/" not in f"/{path}" and name != ".dvc":
+            found.setdefault(name if name in _NAMES else ".dvc", []).append(path)
+    return found
 
 
 def paths_in(paths: Sequence[str], folder: str) -> Sequence[str]:

@@ -137,7 +137,9 @@ def make_pipeline(folder: Path) -> Path:
         f"build/{part}-{kind}.csv": f"{kind} of {part}" for part in parts for kind in ("counts", "means")
     }
     merged, model, metrics = "merged", "model", json.dumps({"auc": 0.9, "by": dict.fromkeys(parts, 0.5)})
-    listing = listing_md5([ListedFile(path.removeprefix("build/"), _md5(text)) for path, text in made.items()])
+    listing = listing_md5(
+        [ListedFile(path.removeprefix("build/"), _md5(text)) for path, text in made.items()]
+    )
     source = listing_md5([ListedFile("net.py", _md5(code["src/net.py"]))])
     stages: dict[str, dict[str, object]] = {}
     for part in parts:
