@@ -1,5 +1,8 @@
 """How the pages are built: Sphinx, MyST Markdown, furo; no network."""
 
+import sys
+from pathlib import Path
+
 from docutils.nodes import Element, TextElement
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -11,7 +14,7 @@ version = release = modelregistry.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"modelregistry {release}"
-exclude_patterns = ["changelog/*", "examples/*", "_build"]
+exclude_patterns = ["changelog/*", "examples/*", "_build", "_made"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # pages may link to each other's headings, as on a Git host
@@ -42,5 +45,20 @@ def to_the_public_name(
     return domain.resolve_xref(env, page, app.builder, "obj", f"modelregistry.{name}", node, content)
 
 
+def draw_pictures(app: Sphinx) -> None:
+    """The pictures of lineages are made by the code that the pages describe, whenever that is newer."""
+    docs = Path(app.srcdir)
+    made = docs / "_made"
+    pictures = [made / "lineage.svg", made / "difference.svg"]
+    sources = [*docs.parent.glob("modelregistry/*.py"), *docs.glob("examples/**/*")]
+    newest = max(path.stat().st_mtime for path in sources)
+    if not all(picture.exists() and picture.stat().st_mtime > newest for picture in pictures):
+        sys.path.insert(0, str(docs / "examples"))
+        from picture import draw
+
+        draw(made)
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", draw_pictures)
     app.connect("missing-reference", to_the_public_name)

@@ -419,7 +419,8 @@ class LineageDiff:
         marks = {node.id: "added" for node in self.added} | {node.id: "removed" for node in self.removed}
         marks |= {after.id: "changed" for _, after in self.changed}
         edges = [*self.after.edges, *filter(self._concerns_removed, self.before.edges)]
-        return drawing([*self.after, *self.removed], edges, fold=fold, marks=marks)
+        before = {after.id: before for before, after in self.changed}
+        return drawing([*self.after, *self.removed], edges, fold=fold, marks=marks, before=before)
 
     def _concerns_removed(self, edge: Edge) -> bool:
         gone = {node.id for node in self.removed}

@@ -23,9 +23,18 @@ def drawing(
     *,
     fold: int | None = FOLD,
     marks: Mapping[str, str] | None = None,
+    before: Mapping[str, Node] | None = None,
 ) -> Drawing:
-    """The boxes and arrows of a lineage, with what is much folded."""
-    marks = marks or {}
+    """The boxes and arrows of a lineage, with what is much folded.
+
+    Args:
+        nodes: What is in it.
+        edges: The edges.
+        fold: How many of a kind are drawn one by one; None for all.
+        marks: What to say of some, by id.
+        before: What those that changed were, by the id that they have now.
+    """
+    marks, before = marks or {}, before or {}
     around: dict[str, list[tuple[str, str]]] = {}
     for edge in edges:
         around.setdefault(edge.made, []).append(("from", edge.source))
@@ -41,18 +50,23 @@ def drawing(
             boxes.append(_folded(group, marks.get(group[0].id)))
             stands_for |= {node.id: group[0].id for node in group}
         else:
-            boxes += [_box(node, marks.get(node.id)) for node in group]
+            boxes += [_box(node, marks.get(node.id), before.get(node.id)) for node in group]
             stands_for |= {node.id: node.id for node in group}
     arrows = dict.fromkeys((stands_for[edge.source], stands_for[edge.made]) for edge in edges)
     return boxes, tuple(arrows)
 
 
-def _box(node: Node, mark: str | None) -> Box:
-    lines = [node.name]
+def _box(node: Node, mark: str | None, before: Node | None) -> Box:
+    lines = [f"commit {node.name}" if node.kind == "run" else node.name]
     if node.kind == "step":
         lines += _said(node.values.get("cmd"))[:1]
+    elif node.kind == "run":
+        lines += _said(node.values.get("message"))
+        lines += [
+            " ".join([*_said(node.values.get("author")), str(node.values.get("time", ""))[:10]]).strip()
+        ]
     elif node.kind in ("params", "metrics"):
-        lines += [f"{key} = {_shown(value)}" for key, value in list(flat(node.values))[:_VALUES]]
+        lines += _values(node, before)
     elif node.digest is not None:
         lines.append(node.digest[: node.digest.find(":") + 9])
     if node.version is not None:
@@ -62,7 +76,21 @@ def _box(node: Node, mark: str | None) -> Box:
     facts = [node.kind, node.name, node.repository, node.path, node.digest, node.note]
     facts += [f"{key} = {_shown(value)}" for key, value in flat(node.values)]
     tooltip = "\n".join(fact for fact in facts if fact)
-    return Box(node.id, tuple(lines), node.kind, mark, not node.is_recorded, tooltip)
+    return Box(node.id, tuple(filter(None, lines)), node.kind, mark, not node.is_recorded, tooltip)
+
+
+def _values(node: Node, before: Node | None) -> list[str]:
+    """The first values; of what changed, those that did, with what they were."""
+    now = dict(flat(node.values))
+    if before is None:
+        return [f"{key} = {_shown(value)}" for key, value in now.items()][:_VALUES]
+    was = dict(flat(before.values))
+    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    changes = [
+        f"{key} = {_shown(was.get(key, 'nothing'))} → {_shown(now.get(key, 'nothing'))}"
+        for key in keys[:_VALUES]
+    ]
+    return [*changes, *([f"and {len(keys) - _VALUES} more"] if len(keys) > _VALUES else [])]
 
 
 def _folded(nodes: Sequence[Node], mark: str | None) -> Box:

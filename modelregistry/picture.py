@@ -10,7 +10,9 @@ from itertools import pairwise
 
 _WIDEST = 34
 """Characters of a line that a box shows; all of it is in the tooltip."""
-_CHARACTER, _LINE, _PAD = 7.2, 16, 8
+_CHARACTER, _SMALL, _LINE, _PAD = 7.2, 6.3, 16, 8
+_ROUND = 7
+"""What a rounded end takes away of the space for text."""
 _GAP_X, _GAP_Y, _MARGIN = 46, 14, 12
 _SWEEPS = 8
 _DUMMY_HEIGHT = 6
@@ -86,7 +88,7 @@ def _drawn(box: Box, x: float, y: float, width: float, height: float) -> str:
     )
     radius = height / 2 if box.look == "step" else 4
     lines = "".join(
-        f'<text class="{"t" if position == 0 else "s"}" x="{x + _PAD:.1f}" y="{y + _PAD + 11 + position * _LINE:.1f}">'
+        f'<text class="{"t" if position == 0 else "s"}" x="{x + _PAD + _inset(box):.1f}" y="{y + _PAD + 11 + position * _LINE:.1f}">'
         f"{_text(_short(line))}</text>"
         for position, line in enumerate(box.lines)
     )
@@ -115,7 +117,9 @@ def _style(looks: set[str]) -> str:
         light.append(f".{mark} rect{{stroke:{stroke};stroke-width:2.5}}")
         dark.append(f".{mark} rect{{stroke:{dark_stroke}}}")
     light.append(".removed{opacity:.6}")
-    return f"{''.join(light)}@media (prefers-color-scheme:dark){{{''.join(dark)}}}"
+    # A picture may stand in a page, whose own things are left alone.
+    own, other = ("".join(f".lineage {rule}" for rule in rules) for rules in (light, dark))
+    return f"{own}@media (prefers-color-scheme:dark){{{other}}}"
 
 
 class _Layout:
@@ -214,10 +218,13 @@ class _Layout:
 
 
 def _size(box: Box) -> tuple[float, float]:
-    longest = max(len(_short(line)) for line in box.lines)
-    return longest * _CHARACTER + 2 * _PAD + (8 if box.look == "step" else 0), len(
-        box.lines
-    ) * _LINE + 2 * _PAD - 3
+    first, *rest = (len(_short(line)) for line in box.lines)
+    widest = max([first * _CHARACTER, *(each * _SMALL for each in rest)])
+    return widest + 2 * (_PAD + _inset(box)), len(box.lines) * _LINE + 2 * _PAD - 3
+
+
+def _inset(box: Box) -> int:
+    return _ROUND if box.look == "step" else 0
 
 
 def _columns(nodes: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:

@@ -1720,19 +1720,18 @@ class Registry:
         self._refresh()
         stages = self._read_stages()
         heads = self._backend.heads()
-        known = {model: self._folded.get(model) for model in heads}
-        if not all(
-            folded is not None and folded.log.head == heads[model] and folded.history.stages is stages
-            for model, folded in known.items()
-        ):
+        known = {
+            model: folded
+            for model, folded in self._folded.items()
+            if heads.get(model) == folded.log.head and folded.history.stages is stages
+        }
+        if len(known) < len(heads):
             for log in self._backend.read_all():
-                folded = known.get(log.model)
-                if folded is None or folded.log.head != log.head or folded.history.stages is not stages:
-                    known[log.model] = self._folded[log.model] = _Folded(
-                        None, log, History(log.model, log.events, stages)
-                    )
+                if log.model not in known:
+                    folded = _Folded(None, log, History(log.model, log.events, stages))
+                    known[log.model] = self._folded[log.model] = folded
         for folded in known.values():
-            for name in folded.history.versions if folded is not None else ():
+            for name in folded.history.versions:
                 yield self._version(folded, name)
 
     def _fold_all(self) -> Iterator[_Folded]:

@@ -296,7 +296,7 @@ def _trailer(kind: type[Event]) -> SchemaValidator:
         annotation: Any = field.annotation
         schema = TypeAdapter(annotation).core_schema
         if schema["type"] == "definitions":
-            shared |= {each["ref"]: each for each in schema["definitions"]}  # type: ignore[typeddict-item]
+            shared |= {each["ref"]: each for each in schema["definitions"]}
             schema = schema["schema"]
         must = name == "kind" or field.is_required()
         if not must and field.default_factory is None:

@@ -526,4 +526,4 @@ def test_what_is_not_what_its_source_had_is_marked(team: Path) -> None:
     imported = by_name(found, "models/base.txt")
     assert (imported.kind, imported.status) == ("model", "stale")
     assert "has another digest than 'base.txt' has" in str(imported.note)
-    assert [node.name for node in found if node.status == "stale"] == ["models/base.txt", "train"]
+    assert [node.name for node in found if node.status == "stale"] == ["train", "models/base.txt"]
