@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from modelregistry import documents
 from modelregistry.errors import IntegrityError, InvalidInputError
 from modelregistry.store import Store, verify_file
 from modelregistry.tables import Rows
@@ -147,8 +148,8 @@ class Cache:
         What was handed out within the last minute stays, since a process may be about to open it.
 
         Args:
-            older_than: Those that were not used for so long; what a fetch that died left behind, and damaged files
-                that were set aside, too.
+            older_than: Those that were not used for so long; what a fetch that died left behind, damaged files that
+                were set aside, and what was parsed for lineages, too.
             max_size: The least recently used ones, until no more than that is left: bytes, or ``"20 GB"``.
             unheld: Those of which this registry has versions, none of which holds a stage.
             dry_run: Remove nothing.
@@ -191,6 +192,7 @@ class Cache:
             self._remove_nameless(gone, items)
             if older_than is not None:
                 self._remove_leftovers(max(older_than.total_seconds(), _ARRIVING))
+                documents.prune(self.folder / "documents", older_than.total_seconds())
         return Rows(chosen.values(), COLUMNS)
 
     def list(self) -> Rows[Cached]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import time as clock
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from datetime import date, time
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +21,14 @@ from modelregistry.yamltext import decoded_text, parse, typed
 MOST_BYTES = 8 << 20
 """Of one file."""
 _MOST_TOML_BYTES = 1 << 20  # its parser is slower
+_MOST_PYTHON_BYTES = 1 << 18
 _FEW_BYTES = 1 << 11  # parsed sooner than looked up on disk
 MOST_KEPT = 512
+MOST_ON_DISK = 256 << 20
+"""Bytes of documents that a user keeps."""
+_MOST_UNUSED = 90 * 86_400.0
+_TIDY_EVERY = 86_400.0
+_MARK = ".tidied"
 _MOST_RECENT = 50_000
 """Steps of pipelines, of which each weighs about two kilobytes."""
 _MOST_DEPTH = 64
@@ -85,6 +93,7 @@ class Documents:
         self.agreed: set[tuple[str, str]] = set()
         self._folder = folder
         self._top = os.path.join(folder, "")
+        self._is_tidy = False
         self._memory: dict[tuple[str, str], object] = {}
 
     def find(self, oid: str, path: str) -> object:
@@ -105,7 +114,20 @@ class Documents:
         self._remember(key, found)
         if len(data) >= _FEW_BYTES:
             save_text(Path(self._place(key)), json.dumps({"schema": _SCHEMA, "document": found}))
+            self._tidy()
         return found
+
+    def _tidy(self) -> None:
+        """Once a day, whoever comes to write forgets what nobody asked for, and what is too much."""
+        if self._is_tidy:
+            return
+        self._is_tidy = True
+        mark = self._folder / _MARK
+        with suppress(OSError):
+            last = mark.stat().st_mtime if mark.exists() else 0.0
+            if not 0 <= clock.time() - last < _TIDY_EVERY:
+                mark.touch()
+                prune(self._folder, _MOST_UNUSED)
 
     def agree(self, oid: str, md5: str) -> None:
         """Remember that what has that id in Git has that md5 in DVC."""
@@ -124,19 +146,50 @@ class Documents:
     def _load(self, key: tuple[str, str]) -> object:
         path = self._place(key)
         try:
-            if doubt_of(os.lstat(path)):
+            status = os.lstat(path)
+            if doubt_of(status):
                 return ABSENT
+            if clock.time() - status.st_mtime > _TIDY_EVERY:
+                os.utime(path)  # so that what is used stays
         except OSError:
             return ABSENT
         values = load_values(Path(path))
         return values.get("document", ABSENT) if values.get("schema") == _SCHEMA else ABSENT
 
 
+def prune(folder: Path, unused: float, most: int | None = None) -> int:
+    """Forget documents that were not used for so many seconds, and those that were used last before ``most`` bytes.
+
+    Args:
+        folder: Where they are kept.
+        unused: Seconds.
+        most: Bytes in all; left out, ``MOST_ON_DISK``.
+
+    Returns:
+        The bytes that are gone.
+    """
+    kept: list[tuple[float, int, str]] = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(place, name)
+            with suppress(OSError):
+                status = os.lstat(path)
+                kept.append((status.st_mtime, status.st_size, path))
+    before, left, gone = clock.time() - unused, MOST_ON_DISK if most is None else most, 0
+    for changed, size, path in sorted(kept, reverse=True):
+        left -= size
+        if (left < 0 or changed < before) and os.path.basename(path) != _MARK:
+            with suppress(OSError):
+                os.unlink(path)
+                gone += size
+    return gone
+
+
 def read_document(data: bytes, path: str) -> object:
-    """What the file holds, by the suffix of its name, as DVC goes: JSON, TOML, else YAML.
+    """What the file holds, by the suffix of its name, as DVC goes: JSON, TOML, the literals of Python, else YAML.
 
     Raises:
-        InvalidFileError: It is none, or too large; or Python, which is not read.
+        InvalidFileError: It is none, or too large.
     """
     return _READERS[_format(path)](data, path)
 
@@ -169,18 +222,27 @@ def _read_toml(data: bytes, path: str) -> object:
 
 
 def _read_python(data: bytes, path: str) -> object:
-    del data
-    raise InvalidFileError(f"{path!r} is Python, which is not read for values", path=path)
+    from modelregistry.pythonvalues import assigned
+
+    if len(data) > _MOST_PYTHON_BYTES:
+        raise InvalidFileError(f"{path!r} is larger than {_MOST_PYTHON_BYTES} bytes", path=path)
+    try:
+        return _plain(assigned(decoded_text(data, path)), path)
+    # MemoryError: the parser's own, of what is nested too deep.
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InvalidFileError(f"{path!r} is no Python: {error}", path=path) from error
 
 
 def _plain(value: object, path: str, depth: int = 0) -> object:
-    """``value`` without what TOML has and JSON has not, if it is not nested so deep that it would hurt."""
+    """``value`` without what TOML and Python have and JSON has not, if it is not nested so deep that it would hurt."""
     if depth > _MOST_DEPTH:
         raise InvalidFileError(f"{path!r} is nested deeper than {_MOST_DEPTH} levels", path=path)
     if isinstance(value, dict):
-        return {key: _plain(item, path, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
+        return {str(key): _plain(item, path, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
         return [_plain(item, path, depth + 1) for item in value]
+    if isinstance(value, set | bytes | complex) or value is ...:
+        return repr(value)
     if isinstance(value, date | time):
         return value.isoformat()
     return str(value) if isinstance(value, float) and not abs(value) < float("inf") else value

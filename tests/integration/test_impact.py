@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.documents import Documents
+from modelregistry.gitrepo import GitRepo
 from tests.integration.projects import commit, dvc, git, init, write
 
 PLAN = """\
@@ -118,3 +121,53 @@ def test_two_versions_differ_by_their_data_and_what_came_of_it(built: Path) -> N
     assert {after.name for _, after in difference.changed} >= {"one.bin", "a.txt"}
     assert [commit.partition(" ")[2] for commit in difference.code.commits] == ["With the second data"]
     assert not old.diff(old)
+
+
+def test_no_version_differs_from_itself_and_each_difference_is_the_other_way_round(built: Path) -> None:
+    registry = Registry(built)
+    lineages = [version.lineage for row in registry.models() for version in registry.versions(row.name)]
+    assert len(lineages) == 5
+    for one, other in itertools.product(lineages, lineages):
+        there, back = one.diff(other), other.diff(one)
+        assert bool(there) == (one is not other)
+        assert set(there.added) == set(back.removed)
+        assert {(a, b) for a, b in there.changed} == {(b, a) for a, b in back.changed}
+        for mine, theirs in ((there.params, back.params), (there.metrics, back.metrics)):
+            assert {(each.key, each.before, each.after) for each in mine} == {
+                (each.key, each.after, each.before) for each in theirs
+            }
+        assert {each.path for each in there.code.files} == {each.path for each in back.code.files}
+        assert [(each.added, each.removed) for each in there.code.files] == [
+            (each.removed, each.added) for each in back.code.files
+        ]
+
+
+def test_asked_again_nothing_is_read_but_what_is_new(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    git(built, "clone", "--quiet", os.fspath(built), os.fspath(other))
+    registry = Registry(other, remote=None)
+    before = found(registry, "a.txt")
+    with monkeypatch.context() as patch:
+        patch.setattr(GitRepo, "read", lambda *_, **__: pytest.fail("an object was read"))
+        assert found(registry, "a.txt") == before
+        assert found(registry, "b.txt") == ["three@v0.1.0"]
+    Registry(other, remote=None).register("three", rev="main", version="v9.0.0")
+    assert found(registry, "b.txt") == ["three@v9.0.0", "three@v0.1.0"]
+
+
+def test_each_distinct_file_is_parsed_once_for_all_versions(
+    built: Path, fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    real = Documents.parsed
+
+    def parse(self: Documents, oid: str, path: str, data: bytes) -> object:
+        parsed.append((oid, path))
+        return real(self, oid, path, data)
+
+    monkeypatch.setattr(Documents, "parsed", parse)
+    assert len(found(Registry(built), "a.txt")) == 4
+    assert len(parsed) == len(set(parsed))
+    assert [path for _, path in parsed].count("dvc.lock") == 2

@@ -468,16 +468,29 @@ def test_a_file_that_became_a_folder_is_another(root: Path, trace: Trace) -> Non
     assert (status, note) == ("stale", "its input 'a' is another than it was: it was a file")
 
 
-def test_parameters_in_python_or_nowhere_are_left_open(root: Path, trace: Trace) -> None:
+def test_parameters_in_python_are_compared(root: Path, trace: Trace) -> None:
+    lock = {"schema": "2.0", "stages": {"train": {
+        "cmd": "run", "params": {"p.py": {"lr": 1, "Net.depth": 2}}, "outs": [entry("m.pkl")],
+    }}}  # fmt: skip
+    plan = "stages: {train: {cmd: run, params: [{p.py: [lr, Net.depth]}], outs: [m.pkl]}}\n"
+    files = {"dvc.yaml": plan, "dvc.lock": yaml.safe_dump(lock)}
+    project(root, {**files, "p.py": "lr = 1\nclass Net:\n    depth = 2\n"})
+    assert (named(trace(), "train").status, named(trace(), "train").note) == ("recorded", None)
+    project(root, {"p.py": "lr = 1\nclass Net:\n    depth = 3\n"})
+    step = named(trace(), "train")
+    assert (step.status, step.note) == ("stale", "'Net.depth' of 'p.py' is 3, and was 2")
+
+
+def test_parameters_in_odd_python_or_nowhere_are_left_open(root: Path, trace: Trace) -> None:
     lock = {"schema": "2.0", "stages": {"train": {
         "cmd": "run", "params": {"p.py": {"lr": 1}, "gone.yaml": {"x": 1}}, "outs": [entry("m.pkl")],
     }}}  # fmt: skip
     plan = "stages: {train: {cmd: run, params: [{p.py: [lr]}, {gone.yaml: [x]}], outs: [m.pkl]}}\n"
-    project(root, {"dvc.yaml": plan, "dvc.lock": yaml.safe_dump(lock), "p.py": "lr = 2\n"})
+    project(root, {"dvc.yaml": plan, "dvc.lock": yaml.safe_dump(lock), "p.py": "lr = \n"})
     found = trace()
     step = named(found, "train")
     assert step.status == "recorded"
-    assert "'p.py' is Python" in str(step.note)
+    assert "'p.py' is no Python" in str(step.note)
     assert "the commit does not have it" in str(step.note)
     assert named(found, "p.py").values == {"lr": 1}
 

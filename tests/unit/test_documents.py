@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
-from modelregistry.documents import ABSENT, Documents, read_document
+from modelregistry.documents import ABSENT, Documents, Recent, prune, read_document
 from modelregistry.errors import InvalidFileError
 
 OID = "a" * 40
@@ -37,7 +39,13 @@ def test_a_document_is_read_by_the_suffix_of_its_name() -> None:
         (b"#" * (2 << 20), "x.toml", "larger"),
         (b"#" * (9 << 20), "x.json", "larger"),
         (b"1" * 5000, "x.json", "no JSON"),
-        (b"import os\n", "x.py", "Python"),
+        (b"a = ", "x.py", "no Python"),
+        (b"a = " + b"(" * 100_000, "x.py", "no Python"),
+        (b"a = " + b"-" * 100_000 + b"1", "x.py", "no Python"),
+        (b"a = " + b"1+" * 60_000 + b"1", "x.py", "no Python"),
+        (b"a = " + b"lambda:" * 30_000 + b"1", "x.py", "no Python"),
+        (b"a = " + b"[" * 90 + b"]" * 90, "x.py", "deeper"),
+        (b"#" * (2 << 18), "x.py", "larger"),
     ],
 )
 def test_what_could_hurt_is_refused_at_once(data: bytes, path: str, message: str) -> None:
@@ -45,6 +53,91 @@ def test_what_could_hurt_is_refused_at_once(data: bytes, path: str, message: str
     with pytest.raises(InvalidFileError, match=message):
         read_document(data, path)
     assert time.perf_counter() - begin < 2
+
+
+PYTHON = """
+import os
+C = 0.1
+layers: list[int] = [1, 2]
+nothing: int
+pair = (1, "two")
+deep = {"a": {"b": None, 1: -2.5}}
+unknown = os.getcwd()
+half = {"a": 1, "b": os}
+x = y = 1
+a, b = 1, 2
+C = 0.2
+text = "\\d"
+class Train:
+    rounds = 300
+    class Inner:
+        seed = 1
+    def __init__(self):
+        self.rate = 1e-3
+        local = 7
+        self.other.deep = 8
+    def run(self):
+        self.no = 1
+if True:
+    hidden = 1
+"""
+
+
+def test_values_in_python_are_those_that_dvc_reads() -> None:
+    from dvc.utils.serialize import parse_py
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = parse_py(PYTHON, "x.py")
+    ours = read_document(PYTHON.encode(), "x.py")
+    assert ours == json.loads(json.dumps(theirs))
+    assert ours["C"] == 0.2  # type: ignore[index]
+    assert ours["Train"] == {"rounds": 300, "Inner": {"seed": 1}, "rate": 0.001}  # type: ignore[index]
+
+
+def test_nothing_in_python_is_run(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    text = f"open({str(made)!r}, 'w')\na = open({str(made)!r}, 'w')\nb = 1\n"
+    assert read_document(text.encode(), "x.py") == {"b": 1}
+    assert not made.exists()
+
+
+def test_what_was_not_used_for_long_and_what_is_too_much_is_forgotten(tmp_path: Path) -> None:
+    now = time.time()
+    for number in range(4):
+        place = tmp_path / str(number) / "x.yaml.json"
+        place.parent.mkdir()
+        place.write_text("x" * 100)
+        os.utime(place, (now - number * 1000, now - number * 1000))
+    assert prune(tmp_path, 2500) == 100
+    assert prune(tmp_path, 1e9, most=250) == 100
+    assert sorted(path.parent.name for path in tmp_path.rglob("*.json")) == ["0", "1"]
+
+
+def test_once_a_day_a_writer_tidies_and_what_is_used_stays(tmp_path: Path) -> None:
+    Documents(tmp_path).parsed(OID, "dvc.lock", LONG)
+    (kept,) = tmp_path.rglob("*.json")
+    unused = kept.with_name("old.yaml.json")
+    unused.write_text("{}")
+    for place in (kept, unused):
+        os.utime(place, (1e9, 1e9))
+    assert Documents(tmp_path).find(OID, "dvc.lock") is not ABSENT  # which is a use
+    Documents(tmp_path).parsed("b" * 40, "dvc.lock", LONG)
+    assert unused.exists(), "it was tidied today"
+    os.utime(tmp_path / ".tidied", (1e9, 1e9))
+    Documents(tmp_path).parsed("c" * 40, "dvc.lock", LONG)
+    assert (kept.exists(), unused.exists()) == (True, False)
+
+
+def test_what_is_asked_again_is_kept_before_what_is_new() -> None:
+    recent = Recent(3)
+    for key in "abc":
+        recent.put(key, key.upper(), 1)
+    assert recent.get("a") == "A"
+    recent.put("d", "D", 1)
+    assert [recent.get(key) for key in "abcd"] == ["A", None, "C", "D"]
+    recent.put("c", "CC", 3)
+    assert [recent.get(key) for key in "acd"] == [None, "CC", None]
 
 
 def test_a_document_is_parsed_once_and_known_to_the_next_process(tmp_path: Path) -> None:

@@ -111,6 +111,45 @@ def test_things_are_found_by_digest_path_folder_url_and_reference(
     assert set(lineage.find(what)) == set(found)
 
 
+def looked_for(node: Node, what: str) -> bool:
+    """Whether a node is, holds or is in ``what``, by looking at it."""
+    if what in (node.id, node.digest, node.path, node.name, node.version, node.repository):
+        return True
+    if what == f"{node.repository}@{node.rev}" or (
+        node.kind == "model" and what == node.values.get("address")
+    ):
+        return True
+    of_bytes = node.path is not None and node.kind in (
+        "model",
+        "dataset",
+        "artifact",
+        "code",
+        "metrics",
+        "plots",
+    )
+    return of_bytes and (what.startswith(f"{node.path}/") or str(node.path).startswith(f"{what}/"))
+
+
+PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda kind, path, digest, version, repository: Node(
+                f"{kind}:{path}", kind, path, repository, "1", path, digest, values={"address": "md5:3"}, version=version
+            ),
+            st.sampled_from(KINDS), PATHS, st.sampled_from([None, "md5:1"]), st.sampled_from([None, "a@v1.0.0"]),
+            st.sampled_from([None, "https://x/y"]),
+        ),
+        min_size=1, max_size=6, unique_by=lambda node: node.id,
+    ),
+    PATHS | st.sampled_from(["md5:1", "md5:3", "a@v1.0.0", "https://x/y", "https://x/y@1", "b", "a/", "/a", "dataset:a"]),
+)  # fmt: skip
+def test_what_is_found_is_what_a_look_at_every_node_finds(nodes: list[Node], what: str) -> None:
+    assert Lineage(nodes, []).find(what) == tuple(node for node in nodes if looked_for(node, what))
+
+
 def test_what_is_not_there_is_an_error(lineage: Lineage) -> None:
     with pytest.raises(InvalidInputError, match="is not in the lineage"):
         lineage.upstream("nothing")
