@@ -47,7 +47,9 @@ def run_tests(session: nox.Session) -> None:
     isolate(session)
     install(session, "test")
     # Others run what needs more: the docs tools, strace, the libraries of further formats, MLflow, a registry of containers.
-    elsewhere = [f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats", "mlflow", "containers")]
+    elsewhere = [
+        f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats", "mlflow", "containers")
+    ]
     session.run("pytest", "-n", "2", *elsewhere, *session.posargs)
 
 

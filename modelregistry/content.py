@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # few ask for it
     from modelregistry.exporters.base import Source
     from modelregistry.exportmanifest import Exported
     from modelregistry.lineage import Lineage
+    from modelregistry.measurements import Answer, Kind, Measurements
     from modelregistry.provenance import Provenance
     from modelregistry.reproduced import Reproduction
 
@@ -290,6 +291,19 @@ class ContentReader:
     def lineage(self, version: ModelVersion) -> Lineage:
         """What it was made from."""
         return self._provenance.of(version, self.declaration(version).path, declaring_file(version.name))
+
+    @cached_property
+    def _measurements(self) -> Measurements:
+        from modelregistry.measurements import Measurements
+
+        return Measurements(
+            self._repo, self._home / "measured", self._url or os.fspath(self._repo.common_dir),
+            self._storages["dvc"].cached if self._repo.root is not None else None,
+        )  # fmt: skip
+
+    def measured(self, versions: Sequence[ModelVersion], kind: Kind) -> list[Answer]:
+        """The metrics or parameters that DVC recorded of each version, all read at once."""
+        return self._measurements.of(versions, kind)
 
     def reproduce(
         self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None

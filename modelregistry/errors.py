@@ -6,6 +6,7 @@ Every error this library raises on purpose is one of these::
     ├── InvalidInputError (ValueError)        what the caller passed can't be right
     │   ├── InvalidNameError                  a model, version or stage that is misspelt
     │   ├── InvalidReferenceError             a string that names no version
+    │   ├── QueryError                        a search expression that can't be read
     │   └── InvalidSettingsError              .modelregistry.toml or .gto
     ├── NotFoundError (LookupError)           it is well formed, and not there
     │   ├── RepositoryNotFoundError           no Git repository, or an empty one
@@ -69,6 +70,20 @@ class InvalidNameError(InvalidInputError):
 
 class InvalidReferenceError(InvalidInputError):
     """A reference that names no version, such as ``churn@`` or ``a#b#c``."""
+
+
+class QueryError(InvalidInputError):
+    """A search expression, or a key to sort by, that can't be read; the message marks the character.
+
+    Attributes:
+        query: The expression.
+        position: The character that is wrong, counted from 0.
+    """
+
+    def __init__(self, message: str, *, query: str, position: int) -> None:
+        super().__init__(message)
+        self.query = query
+        self.position = position
 
 
 class InvalidSettingsError(InvalidInputError):

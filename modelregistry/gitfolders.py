@@ -226,6 +226,22 @@ class Folders:
         return paths
 
 
+def bring(memory: Memory, roots: Iterable[str], ask: Read) -> None:
+    """Know the folders of many commits, by the ids of their top folders: each is read once, those of a depth at once."""
+    level = [oid for oid in dict.fromkeys(roots) if oid not in memory.items]
+    for _ in range(_MOST_DEPTH):
+        if not level:
+            return
+        below: dict[str, None] = {}
+        for oid, tree in zip(level, ask(level, limit=_MOST_BYTES), strict=True):
+            if tree is None or tree.data is None or tree.kind != "tree":
+                continue  # whoever looks into it is told
+            items = {name: Item(mode, inner) for name, mode, inner in entries_of(tree)}
+            memory.items[oid] = items
+            below |= dict.fromkeys(item.oid for item in items.values() if item.is_folder)
+        level = [oid for oid in below if oid not in memory.items]
+
+
 def bound(kept: dict[Any, Any], most: int = _MOST_KEPT) -> None:
     """Forget the older half where it is too much; whoever uses it has it still."""
     if len(kept) > most:

@@ -360,9 +360,8 @@ class History:
     def metadata(self, version: str | None = None) -> dict[str, JsonValue]:
         """What was said of the version at registration and since; of the model as a whole where it is None."""
         merged = dict(self._records[version].registered.metadata) if version is not None else {}
-        for event in self.events:
-            if isinstance(event, Annotated) and event.version == version:
-                _merge(merged, event)
+        for event in self._annotations.get(version, ()):
+            _merge(merged, event)
         return merged
 
     def all_metadata(self) -> dict[str | None, dict[str, JsonValue]]:
@@ -382,6 +381,15 @@ class History:
                 return event
         registered = self._records[version].registered if version is not None else None
         return registered if registered is not None and key in registered.metadata else None
+
+    @cached_property
+    def _annotations(self) -> Mapping[str | None, Sequence[Annotated]]:
+        """By what they are about; None is the model as a whole."""
+        found: dict[str | None, list[Annotated]] = {}
+        for event in self.events:
+            if isinstance(event, Annotated):
+                found.setdefault(event.version, []).append(event)
+        return found
 
 
 def _merge(metadata: dict[str, JsonValue], event: Annotated) -> None:

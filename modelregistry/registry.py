@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -76,22 +75,27 @@ if TYPE_CHECKING:
     from modelregistry.changes import Change, Writer
     from modelregistry.comparison import Comparison
     from modelregistry.copying import Copied
-    from modelregistry.evaluating import Evaluated
     from modelregistry.declaredlineage import Inputs
+    from modelregistry.evaluating import Evaluated
     from modelregistry.examine import Examined
     from modelregistry.gitmirror import GitMirror
     from modelregistry.grant import Grant
     from modelregistry.impact import Affected
+    from modelregistry.importer import Importer
+    from modelregistry.imports import Import, ImportUpdate, SourceProject
     from modelregistry.metadatacheck import MetadataCheck
     from modelregistry.metadataschema import Schema
     from modelregistry.migration import Migration
     from modelregistry.progress import Progress
-    from modelregistry.importer import Importer
-    from modelregistry.imports import Import, ImportUpdate, SourceProject
+    from modelregistry.query import Field
+    from modelregistry.question import OneOf, Question, When
     from modelregistry.receiving import Received, Receiver
+    from modelregistry.search import Direction, Found, Search
+    from modelregistry.searchfields import Row
     from modelregistry.signers import Signers
-    from modelregistry.unbundling import Unbundled
     from modelregistry.tracking import Tracker
+    from modelregistry.trend import Trend
+    from modelregistry.unbundling import Unbundled
     from modelregistry.verified import VerifiedBackend
     from modelregistry.version import Trust
     from modelregistry.writing import Decide, Pin, Sign
@@ -362,6 +366,116 @@ class Registry:
         known = evaluation_in(self._metadata_of(other.name))
         return compare(one, other, metrics=known.metrics if known is not None else None)
 
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        name: OneOf = None,
+        stage: OneOf = None,
+        state: OneOf = None,
+        type: OneOf = None,  # noqa: A002
+        label: OneOf = None,
+        author: OneOf = None,
+        digest: OneOf = None,
+        made_from: OneOf = None,
+        since: When = None,
+        until: When = None,
+        sort: OneOf = None,
+        limit: int | None = None,
+    ) -> Found:
+        """The versions of all models for which all of this holds, by name, the greatest version first.
+
+        ``search("metrics.auc > 0.9 and stage == 'current'")``: docs/reference/query-language.md has the language. Of
+        several texts for one argument, any will do. Withdrawn versions and deprecated models are left out, unless the
+        question names the state ``withdrawn`` or the field ``deprecated``. Only what the question needs is read, for all
+        versions at once; metrics and parameters that were read are remembered on this machine.
+
+        Args:
+            query: An expression.
+            name: The model; ``*``, ``?`` and ``[abc]`` make it a pattern.
+            stage: A stage that the version holds, ``"inactive"`` or ``"withdrawn"``.
+            state: The highest stage it holds, ``"inactive"`` or ``"withdrawn"``.
+            type: What ``dvc.yaml`` says it is.
+            label: A label in ``dvc.yaml``.
+            author: Who registered it: the name or the e-mail address, or a pattern.
+            digest: ``sha256:…`` of its bytes, or DVC's ``md5:…``.
+            made_from: What must be in its lineage: a digest, a path, a URL or a reference.
+            since: Registered at that moment, or on that day, or later: ISO text, or a datetime with a time zone.
+            until: Registered then or earlier.
+            sort: A field to sort by, or several: ``"-metrics.auc"`` puts the greatest first. What has none comes last.
+            limit: How many at most; ``total`` of the answer is how many there are.
+
+        Raises:
+            QueryError: The expression can't be read, or has a field that there is not; it shows where.
+            InvalidInputError: Another argument that can't be.
+        """
+        from modelregistry.question import Question
+
+        filters = {
+            "name": name, "stage": stage, "state": state, "type": type, "label": label, "author": author,
+            "digest": digest, "made_from": made_from,
+        }  # fmt: skip
+        search = self._search(
+            Question.of(query, filters=filters, since=since, until=until, sort=sort, limit=limit)
+        )
+        found = search.answer(self._candidates(search))
+        for reference, why in [*found.unread.items()][:1]:
+            warnings.warn(
+                f"{len(found.unread)} versions could not be read whole, and may be missing: {reference}, for one: {why}",
+                RegistryWarning, stacklevel=2,
+            )  # fmt: skip
+        return found
+
+    def best(
+        self, model: str, by: str, query: str | None = None, *, direction: Direction | None = None
+    ) -> ModelVersion:
+        """The version of a model with the best number; of equal ones the newest.
+
+        Args:
+            model: Its name.
+            by: The field with the number, such as ``"metrics.auc"``; of a metric, ``"auc"`` will do.
+            query: Only versions for which that holds, as for ``search``.
+            direction: ``"max"`` or ``"min"``; left out: what the ``evaluation`` block in the metadata of the newest version
+                that has it, or of the model, says of that metric, else ``"max"``.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            VersionNotFoundError: None of its versions has a number there.
+            QueryError: The field or the expression can't be read.
+            InvalidInputError: A direction that is none.
+        """
+        from modelregistry.search import best, check_direction, direction_in, nothing_to_measure
+
+        check_direction(direction)
+        history, field, values = self._measure(model, by, query)
+        said = [version.metadata for version, _ in reversed(values)]
+        found = best(values, direction or direction_in([*said, history.metadata()], field) or "max")
+        if found is None:
+            raise nothing_to_measure(model, field, self._all_beside(model, field))
+        return found
+
+    def trend(self, model: str, metric: str, query: str | None = None) -> Trend:
+        """A metric of one model across its versions, the oldest first: a table, and a picture with the stages on it.
+
+        Args:
+            model: Its name.
+            metric: The field with the number, such as ``"metrics.auc"``; of a metric, ``"auc"`` will do.
+            query: Only versions for which that holds, as for ``search``.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            VersionNotFoundError: None of its versions has a number there.
+            QueryError: The field or the expression can't be read.
+        """
+        from modelregistry.search import nothing_to_measure
+        from modelregistry.trend import trend
+
+        _, field, values = self._measure(model, metric, query)
+        found = trend(model, str(field), values)
+        if not found.points:
+            raise nothing_to_measure(model, field, self._all_beside(model, field))
+        return found
+
     def versions(
         self, model: str, *, stage: str | None = None, as_of: datetime | None = None
     ) -> Rows[ModelVersion]:
@@ -627,7 +741,6 @@ class Registry:
             metadata: What JSON can hold; it comes before what the bytes tell. It must fit the team's schema, if there is
                 one, and ``usage``, ``evaluation`` and ``card`` are typed.
             schema: A pydantic model that it must fit as well.
-            metadata: What JSON can hold; it comes before what the bytes tell.
             inputs: What it was made from, where no pipeline of DVC's says that: paths of the commit, URLs, versions of
                 this registry, digests; as text (``"data/customers.csv"``, ``"s3://bucket/customers.parquet"``,
                 ``"base@v1.2.0"``, ``"sha256:…"``) or as ``Input``. It is in the lineage, marked as declared.
@@ -647,17 +760,15 @@ class Registry:
             IntegrityError: They are not what DVC says.
             VersionExistsError: The version has other bytes.
             WithdrawnError: These bytes were withdrawn.
-            InvalidInputError: A misspelt name, or metadata that JSON can't hold, or that does not fit.
+            NotFoundError: What ``inputs`` or ``code`` name is not there.
+            InvalidInputError: A misspelt name, metadata that JSON can't hold, or that does not fit, or an input that is
+                none.
             InvalidSettingsError: The team's schema can't be used.
         """
         from modelregistry import changes
-        from modelregistry.metadatacheck import MetadataCheck
-        from modelregistry.drift import drift
-            NotFoundError: What ``inputs`` or ``code`` name is not there.
-            InvalidInputError: A misspelt name, metadata that JSON can't hold, or an input that is none.
-        """
-        from modelregistry import changes
         from modelregistry.declaredlineage import declared, looked_up
+        from modelregistry.drift import drift
+        from modelregistry.metadatacheck import MetadataCheck
 
         self._check_writable()
         check_model(model)
@@ -1741,6 +1852,38 @@ class Registry:
             _Folded(None, log, History(log.model, log.events, stages)) for log in self._backend.read_all()
         )
 
+    def _search(self, question: Question) -> Search:
+        from modelregistry.search import Search
+
+        return Search(question, self._declarations.many_at, self._content.measured)
+
+    def _candidates(self, search: Search) -> Iterator[Row]:
+        """The versions that a search may find: of the models that it names, where it names them."""
+        models = search.models
+        self._refresh()
+        few = models is not None and len(models) <= _FEW
+        for folded in map(self._read, models or ()) if few else self._fold_all():
+            yield from search.candidates(folded.history, partial(self._version, folded))
+
+    def _measure(
+        self, model: str, by: str, query: str | None
+    ) -> tuple[History, Field, list[tuple[ModelVersion, object]]]:
+        """A model, a field, and what that is of its versions, the oldest first."""
+        from modelregistry.question import Question, measure
+
+        field = measure(by)
+        question = Question.of(query)
+        folded = self._read(check_model(model))
+        check_there(folded.history, self._hint)
+        search = self._search(question)
+        rows = search.candidates(folded.history, partial(self._version, folded), deprecated=True)
+        return folded.history, field, search.values(rows, field)
+
+    def _all_beside(self, model: str, field: Field) -> Iterator[object]:
+        """All that the versions of a model say beside a field, such as all metrics."""
+        values = self._measure(model, field.name, None)[2] if field.parts else ()
+        return (value for _, value in values)
+
     def _summaries(self) -> dict[str, Summary]:
         """Every model in one line; only the logs that changed since this user last looked are read."""
         stages = self._read_stages()
@@ -2077,6 +2220,7 @@ class Registry:
             lambda: place, name, size=content.size or 0, loaders=lambda path: loaders_for(path, name, None)
         )  # fmt: skip
         return found.to_metadata() if found is not None else {}
+
     def _unpushed(self, rev: str) -> str | None:
         """Whether a commit is on no branch of the remote that the log is shared through, in a sentence."""
         from modelregistry.drift import unpushed

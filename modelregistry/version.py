@@ -215,6 +215,7 @@ class ModelVersion:
             InvalidFileError: What the team says has a field that is unknown, or of the wrong type.
         """
         return self._reader.card(self)
+
     def params(self) -> Mapping[str, JsonValue]:
         """The parameters it was made with, by keys with dots, from its lineage; raises as ``lineage`` does."""
         return self.lineage.values("params")
