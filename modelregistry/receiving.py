@@ -17,7 +17,6 @@ from pydantic import JsonValue
 from modelregistry.changes import check_metadata
 from modelregistry.content import ContentReader
 from modelregistry.declarations import Declarations
-from modelregistry.delivery import whole_digest
 from modelregistry.dvcfiles import ListedFile
 from modelregistry.dvcfiletexts import Tracked, listing_text
 from modelregistry.errors import (
@@ -29,6 +28,7 @@ from modelregistry.errors import (
 )
 from modelregistry.events import Bytes, FileDigest
 from modelregistry.gitrepo import GitRepo
+from modelregistry.identity import whole_digest
 from modelregistry.intake import Arrival, check_arrivals, commit_arrivals
 from modelregistry.names import check_version
 from modelregistry.plugins import ADDERS, DVC_INTAKE, load_class

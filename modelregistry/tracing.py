@@ -137,8 +137,8 @@ class Tracer:
         """What was said of it at registration, where it was made elsewhere."""
         if version.registered is not None:
             for said in said_sources(version.registered.metadata):
-                self._link(subject, self._outside(self._own, Dep(said)))
-            self._drain()
+                self._draft.link(subject, self._outside(self._own, Dep(said)))
+            self._draft.drain()
 
     def _add_run(self, version: ModelVersion, subject: str) -> None:
         data = self._own.snapshot.beside(version.source_rev)

@@ -14,7 +14,6 @@ from typing import Any
 from pydantic import JsonValue
 
 from modelregistry.declarations import Declarations
-from modelregistry.delivery import whole_digest
 from modelregistry.dvcfiles import DvcFile, read_dvc_file
 from modelregistry.dvcfiletexts import added_text, suggested_path
 from modelregistry.errors import (
@@ -25,6 +24,7 @@ from modelregistry.errors import (
     RefusedError,
 )
 from modelregistry.gitrepo import GitRepo
+from modelregistry.identity import whole_digest
 from modelregistry.intake import Arrival
 from modelregistry.names import check_model
 from modelregistry.progress import Progress, Report, reported

@@ -216,6 +216,7 @@ class ModelVersion:
         """
         return self._reader.card(self)
 
+    @property
     def params(self) -> Mapping[str, JsonValue]:
         """The parameters it was made with, by keys with dots, from its lineage; raises as ``lineage`` does."""
         return self.lineage.values("params")

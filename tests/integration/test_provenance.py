@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -18,7 +18,7 @@ from modelregistry import Registry
 from modelregistry.documents import Documents
 from modelregistry.gitrepo import GitRepo
 from modelregistry.lineage import Lineage
-from modelregistry.lineagenode import Node
+from modelregistry.lineagenode import Node, flat
 from modelregistry.records import Records
 from modelregistry.snapshot import Snapshot
 from modelregistry.staleness import Judge
@@ -527,3 +527,25 @@ def test_what_is_not_what_its_source_had_is_marked(team: Path) -> None:
     assert (imported.kind, imported.status) == ("model", "stale")
     assert "has another digest than 'base.txt' has" in str(imported.note)
     assert [node.name for node in found if node.status == "stale"] == ["train", "models/base.txt"]
+
+
+def test_what_a_search_reads_of_a_commit_is_what_the_lineage_holds(team: Path, world: World) -> None:
+    for number, (what, rev) in enumerate(world.revs.items()):
+        for model in ("churn", "nlp=intent"):
+            git(team, "tag", "--annotate", f"{model}@v1.0.{number}", rev, "--message", what)
+    registry = Registry(team)
+    kinds: tuple[Literal["params", "metrics"], ...] = ("params", "metrics")
+    every = registry.search("params != null or metrics != null")
+    assert len(every) == 2 * len(world.revs)
+    read = {row["name"] + row["version"]: row for row in every.to_dicts()}
+    for version in every:
+        for kind in kinds:
+            nodes = [node for node in version.lineage.of_kind(kind) if node.repository is None]
+            said = {(key, str(value)) for node in nodes for key, value in flat(node.values)}
+            found = read[version.name + version.version][kind]
+            assert {(key.rpartition(":")[2], str(value)) for key, value in found.items()} == said, (
+                version.message
+            )
+    churn = read["churnv1.0.0"]
+    assert churn["metrics"] == {"auc": 0.9, "by_part.north": 1, "recall": 0.8}
+    assert churn["params"]["train.epochs"] == 3
