@@ -915,6 +915,45 @@ def test_what_lost_its_place_is_set_aside_with_what_came_after_it_and_nothing_el
         assert staged.settle().synced == ((), ())
 
 
+def test_what_was_staged_in_the_place_of_a_shared_event_gives_way_with_what_came_after_it(
+    folder: Path,
+    hub: Path,
+    staged: Sharing,
+    sharing: Sharing,
+    assigned: Maker,
+    event: Callable[..., tuple[Event, str]],
+) -> None:
+    before, after = event(Registered, 1, version="v1.0.0"), event(Annotated, 3, metadata={"a": 1})
+    (tag, mine), other = assigned(2), assigned(4, model="risk")
+    for name, oid in ((before[0].source, before[1]), (tag, mine), (after[0].source, after[1]), other):
+        assert staged.append(name, oid, event_id="e")
+    _, theirs = assigned(5)
+    with pytest.warns(RegistryWarning) as caught:
+        assert sharing.append(tag, theirs, event_id="e")
+    (warning,) = caught
+    assert str(warning.message).startswith(f"set aside below {REFUSED}/: {tag}, {after[0].source}; ")
+    assert str(warning.message).endswith("has other events in their place, which count")
+    assert tags(folder) == {before[0].source: before[1], tag: theirs, other[0]: other[1]}
+    assert ours(folder) == {
+        f"{REFUSED}/{mine}/{tag}": mine,
+        f"{REFUSED}/{after[1]}/{after[0].source}": after[1],
+        f"{PENDING}/{before[1]}/{before[0].source}": before[1],
+        f"{PENDING}/{other[1]}/{other[0]}": other[1],
+    }
+    assert tags(hub) == {tag: theirs}
+
+
+def test_what_another_process_published_meanwhile_is_there_and_what_it_did_not_is_not(
+    folder: Path, repo: GitRepo, staged: Sharing, assigned: Maker
+) -> None:
+    (tag, oid), (_, other) = assigned(1), assigned(2)
+    assert repo.create_ref(f"refs/tags/{tag}", oid)
+    assert staged.append(tag, oid, event_id="e") is True
+    kept = ours(folder)
+    assert staged.append(tag, other, event_id="e") is False
+    assert (tags(folder), ours(folder)) == ({tag: oid}, kept)
+
+
 def test_what_nobody_here_had_seen_is_told_once_it_is_published_and_echoes_are_not(
     folder: Path, repo: GitRepo, hub: Path, staged: Sharing, assigned: Maker
 ) -> None:
