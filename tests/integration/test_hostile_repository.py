@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import modelregistry as mr
@@ -174,6 +175,18 @@ def test_no_verb_runs_what_the_repository_names(
         wish(registry)
         assert not hostile.marked, name
     assert not registry.check()
+
+
+@pytest.mark.filterwarnings("ignore::modelregistry.RegistryWarning")
+def test_logging_a_model_runs_nothing_that_the_repository_names(hostile: Hostile) -> None:
+    write(hostile.root / ".dvc" / "config", "")
+    write(hostile.root / ".dvc" / ".gitignore", "/config.local\n/tmp\n/cache\n")
+    registry = Registry(hostile.root, remote=None)
+    for turn in range(2):
+        made = registry.log_model({"w": np.array([float(turn)])}, "weights")
+        assert not hostile.marked
+        assert made.load()["w"] == [turn]  # type: ignore[index]
+    assert not hostile.marked
 
 
 @pytest.mark.parametrize("kind", ["ssh", "openpgp"])
