@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _importing = threading.Lock()
+_COLOUR = "colorama.initialise"
 _LOGGERS = ("dvc", "dvc_objects", "dvc_data", "asyncio", "aiohttp")
 
 
@@ -22,9 +24,13 @@ def importing_dvc() -> Iterator[None]:
         loggers = [logging.getLogger(each) for each in _LOGGERS]
         before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
         streams = None if "dvc" in sys.modules else (sys.stdout, sys.stderr)
+        coloured = _COLOUR in sys.modules
         try:
             yield
         finally:
+            if _COLOUR in sys.modules and not coloured:
+                # It would set a terminal's colours back when the process ends, which nobody has changed.
+                atexit.unregister(sys.modules[_COLOUR].reset_all)
             if streams is not None:
                 sys.stdout, sys.stderr = streams
                 for logger, level, handlers in before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -595,6 +596,29 @@ def test_another_dvc_that_never_ends_is_told_of(root: Path, monkeypatch: pytest.
         with pytest.raises(mr.RefusedError, match="another DVC"):
             Registry(root).log_model(fitted(), "churn")
         assert visible(root) == before
+
+
+def test_nothing_is_said_on_a_terminal_either(root: Path) -> None:
+    code = (
+        "import numpy as np; from modelregistry import Registry\n"
+        "Registry('.').log_model({'w': np.random.default_rng(0).random(1 << 20)}, 'weights')"
+    )
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, stdout=theirs, stderr=theirs, check=False,
+        env=os.environ | {"PYTHONPATH": os.fspath(TOP)},
+    )  # fmt: skip
+    os.set_blocking(ours, False)
+    with pytest.raises(BlockingIOError):
+        print(os.read(ours, 1 << 16))  # where there is something
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+
+
+def test_a_url_is_told_that_it_takes_a_clone(root: Path) -> None:
+    with pytest.raises(mr.WorkingCopyError, match="open a clone"):
+        Registry((root.parent / "hub.git").as_uri()).log_model(fitted(), "churn")
 
 
 @pytest.fixture(autouse=True)
