@@ -103,8 +103,8 @@ class Incoming:
             self._adder.place(self.path)
         why = f", because {self.saved.reason}" if self.saved.reason else ""
         _log.info(
-            "%s: saved with %s%s as %r, and committed as %s, which 'git push' shares",
-            name, self.saved.loader.name, why, self.path, commit[:10],
+            "%s: saved as %r with %s%s; committed as %s, which 'git push' shares",
+            name, self.path, self.saved.loader.name, why, commit[:10],
         )  # fmt: skip
         return commit
 

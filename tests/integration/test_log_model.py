@@ -305,7 +305,7 @@ def test_why_it_is_no_skops_file_is_in_the_log(
 ) -> None:
     caplog.set_level(logging.INFO, "modelregistry")
     quick(RandomForestClassifier(3).fit(ROWS, LABELS), "m")
-    assert "saved with joblib, because skops does not vouch for sklearn.tree._tree.Tree" in caplog.text
+    assert "with joblib, because skops does not vouch for sklearn.tree._tree.Tree" in caplog.text
 
 
 def test_a_class_of_one_s_own_loads_here_and_others_are_told_what_to_trust(
