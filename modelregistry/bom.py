@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
-from pydantic import JsonValue
-
+from modelregistry.card import CardFacts
 from modelregistry.events import FileDigest
 from modelregistry.licences import expression, licences
 from modelregistry.lineage import Lineage
@@ -27,7 +26,7 @@ _MOST_SHOWN = 1000
 
 
 def cyclonedx(
-    version: ModelVersion, files: Sequence[FileDigest], lineage: Lineage, digest: str | None
+    version: ModelVersion, files: Sequence[FileDigest], lineage: Lineage, card: CardFacts, digest: str | None
 ) -> dict[str, Any]:
     """The bill of materials, as JSON. The same for the same version and metadata, whenever it is written.
 
@@ -35,11 +34,12 @@ def cyclonedx(
         version: The version.
         files: Its files.
         lineage: What it was made from.
+        card: What its model card tells.
         digest: The identity of its bytes, if that is known.
     """
     data = [_data(node) for node in lineage.datasets]
     libraries = [_library(name, number) for name, number in sorted((version.environment or {}).items())]
-    model = _model(version, files, lineage, digest, [each["bom-ref"] for each in data])
+    model = _model(version, files, lineage, card, digest, [each["bom-ref"] for each in data])
     name = f"{version.registered.registry}/{version.reference}/{digest or version.rev}"
     return {
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC}.schema.json",
@@ -62,18 +62,16 @@ def cyclonedx(
     }
 
 
-def bom_text(
-    version: ModelVersion, files: Sequence[FileDigest], lineage: Lineage, digest: str | None
-) -> bytes:
+def bom_text(bom: Mapping[str, Any]) -> bytes:
     """The same, as a file."""
-    said = cyclonedx(version, files, lineage, digest)
-    return json.dumps(said, indent=2, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(bom, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def _model(
     version: ModelVersion,
     files: Sequence[FileDigest],
     lineage: Lineage,
+    card: CardFacts,
     digest: str | None,
     data: Sequence[str],
 ) -> dict[str, Any]:
@@ -88,8 +86,10 @@ def _model(
         found["description"] = version.description
     if digest is not None:
         found["hashes"] = _hashes(digest)
-    if under := _licences(version.metadata):
+    if under := _licences(licences(version.metadata) or tuple(filter(None, [card.text.license]))):
         found["licenses"] = under
+    if version.labels:
+        found["tags"] = [*version.labels]
     found["components"] = [
         {
             "type": "file",
@@ -100,34 +100,32 @@ def _model(
         for file in files
         if file.sha256
     ]
-    found["modelCard"] = _card(version, lineage, data)
+    found["modelCard"] = _card(version, lineage, card, data)
     found["properties"] = _properties(
         {
             "modelregistry:registry": version.registered.registry,
             "modelregistry:rev": version.rev,
             "modelregistry:source_rev": version.source_rev,
             "modelregistry:path": version.path,
-            **{f"modelregistry:label:{label}": "true" for label in version.labels},
+            "modelregistry:contact": card.text.contact,
         }
     )
     return found
 
 
-def _card(version: ModelVersion, lineage: Lineage, data: Sequence[str]) -> dict[str, Any]:
-    signature = version.signature
-    about: dict[str, Any] = {"datasets": [{"ref": ref} for ref in data]}
+def _card(version: ModelVersion, lineage: Lineage, known: CardFacts, data: Sequence[str]) -> dict[str, Any]:
+    signature, text = version.signature, known.text
+    about: dict[str, Any] = {"datasets": [{"ref": ref} for ref in data], "task": text.pipeline_tag}
     if signature is not None:
         about["inputs"] = [{"format": _column(column)} for column in signature.inputs]
         about["outputs"] = [{"format": _column(column)} for column in signature.outputs]
     card: dict[str, Any] = {"modelParameters": {key: value for key, value in about.items() if value}}
-    metrics = [
-        {"type": key, "value": str(value)}
-        for node in lineage.metrics
-        for key, value in flat(node.values)
-        if isinstance(value, int | float | str)
-    ]
-    if metrics:
+    if known.metrics:
+        metrics = [{"type": name, "value": str(value)} for name, value in sorted(known.metrics.items())]
         card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
+    said = {"useCases": text.intended_use, "technicalLimitations": text.limits}
+    if any(said.values()):
+        card["considerations"] = {key: [value] for key, value in said.items() if value}
     params = {
         f"modelregistry:param:{node.name}:{key}": str(value)
         for node in lineage.params
@@ -179,8 +177,7 @@ def _hashes(digest: str) -> list[dict[str, str]]:
     return [{"alg": name, "content": value}]
 
 
-def _licences(metadata: Mapping[str, JsonValue]) -> list[dict[str, Any]]:
-    found = licences(metadata)
+def _licences(found: Sequence[str]) -> list[dict[str, Any]]:
     if len(found) == 1 and (spdx := expression(found[0])) is not None:
         return [{"expression": spdx}]
     return [{"license": {"name": each}} for each in found]

@@ -457,14 +457,19 @@ class ContentReader:
         recorded = version.metadata.get("loader")
         loader = wanted_loader(meta) or (recorded if isinstance(recorded, str) else None)
         lineage = self.lineage(version)
-        text = bom_text(version, files, lineage, digest) if bom else None
+        text = bom_text(self._bom(version, files, lineage, digest)) if bom else None
         return Source(version, digest, name, place, files, loader, lineage, text)
 
     def cyclonedx(self, version: ModelVersion) -> dict[str, Any]:
         """Its bill of materials."""
+        return self._bom(version, self.files(version), self.lineage(version), version.digest)
+
+    def _bom(
+        self, version: ModelVersion, files: Sequence[FileDigest], lineage: Lineage, digest: str | None
+    ) -> dict[str, Any]:
         from modelregistry.bom import cyclonedx
 
-        return cyclonedx(version, self.files(version), self.lineage(version), version.digest)
+        return cyclonedx(version, files, lineage, self.card(version).facts, digest)
 
     def _verified_while(
         self, work: Callable[[], None], version: ModelVersion, verify: Verify, progress: Progress

@@ -8,14 +8,15 @@ from pydantic import JsonValue
 
 
 def licences(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
-    """What ``license`` (or ``licence``, or the plural) says: one text or several; nothing where it says nothing."""
+    """What ``license`` (or ``licence``, or the plural) says, else the ``card``; nothing where neither says anything."""
     for key in ("license", "licenses", "licence", "licences"):
         match metadata.get(key):
             case str() as text if text.strip():
                 return (text.strip(),)
             case list() as several:
                 return tuple(each.strip() for each in several if isinstance(each, str) and each.strip())
-    return ()
+    card = metadata.get("card")
+    return licences(card) if isinstance(card, dict) else ()
 
 
 def expression(licence: str) -> str | None:

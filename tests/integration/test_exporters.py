@@ -207,6 +207,7 @@ def test_it_has_the_model_its_card_its_data_and_what_it_was_made_with(
     assert version.digest is not None
     assert model["hashes"] == [{"alg": "SHA-256", "content": version.digest.removeprefix("sha256:")}]
     assert model["licenses"] == [{"expression": "Apache-2.0"}]
+    assert model["tags"] == ["tabular", "iris"]
     assert [each["name"] for each in model["components"]] == ["churn.joblib"]
     card = model["modelCard"]
     (metric,) = card["quantitativeAnalysis"]["performanceMetrics"]
@@ -239,6 +240,24 @@ def test_the_data_of_the_lineage_is_in_the_card_with_its_hash(project: Path, tmp
     card = said["metadata"]["component"]["modelCard"]
     assert card["modelParameters"]["datasets"] == [{"ref": data["bom-ref"]}]
     assert data["bom-ref"] in said["dependencies"][0]["dependsOn"]
+
+
+def test_what_the_team_says_of_use_and_limits_is_in_the_card(stocked: Registry) -> None:
+    card = {
+        "intended_use": "rank customers", "limits": "not for minors", "contact": "risk@example.com",
+        "license": "mit", "pipeline_tag": "tabular-classification",
+    }  # fmt: skip
+    stocked.annotate("bundle", "v0.1.0", {"card": card, "metrics": {"auc": 0.9}})
+    model = validated(json.dumps(stocked.get("bundle").to_cyclonedx()).encode())["metadata"]["component"]
+    assert model["licenses"] == [{"expression": "MIT"}]
+    assert {"name": "modelregistry:contact", "value": "risk@example.com"} in model["properties"]
+    assert model["modelCard"]["considerations"] == {
+        "useCases": ["rank customers"], "technicalLimitations": ["not for minors"],
+    }  # fmt: skip
+    assert model["modelCard"]["modelParameters"] == {"task": "tabular-classification"}
+    assert model["modelCard"]["quantitativeAnalysis"] == {
+        "performanceMetrics": [{"type": "auc", "value": "0.9"}]
+    }
 
 
 @pytest.mark.parametrize(
