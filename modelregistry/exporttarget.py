@@ -10,20 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from modelregistry.errors import (
-    ExportError,
-    InvalidInputError,
-    MissingDependencyError,
-    RegistryError,
-)
-from modelregistry.lineagefacts import public_url
+from modelregistry.errors import ExportError, InvalidInputError, RegistryError
+from modelregistry.remotefiles import open_remote, public_address
 
 Moved = Callable[[int], object]
 """Called with the number of bytes that have just moved."""
 
 _CHUNK = 1 << 20
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "abfs": "azure", "abfss": "azure", "az": "azure"}
-_EXTRAS |= {"sftp": "ssh", "ssh": "ssh"}
 _PARTIAL = re.compile(r"\.[0-9a-f]{12}\.partial")
 
 
@@ -43,9 +36,10 @@ class Target:
         text = os.fspath(to)
         if not isinstance(text, str) or not text:
             raise InvalidInputError(f"{to!r} is neither a path nor a URL")
-        self.url = public_url(text)
+        opened = open_remote(text, options or {})
+        self.url = public_address(text)
         """For messages: without secrets."""
-        self._fs, self._root = _open(text, self.url, options or {})
+        self._fs, self._root = opened.filesystem, str(opened.path)
         from fsspec.implementations.local import LocalFileSystem
 
         self._local = isinstance(self._fs, LocalFileSystem)
@@ -183,20 +177,3 @@ def _chunks(content: Path | bytes) -> Iterator[bytes]:
     with open(content, "rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):
             yield chunk
-
-
-def _open(text: str, shown: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs
-    from fsspec.registry import known_implementations
-
-    protocol = text.partition("://")[0].partition("::")[0] if "://" in text else "file"
-    try:
-        fs, root = url_to_fs(text, **options)
-    except ImportError as error:
-        extra = _EXTRAS.get(protocol)
-        told = known_implementations.get(protocol, {}).get("err", str(error))
-        remedy = f"pip install 'modelregistry[{extra}]'" if extra else told
-        raise MissingDependencyError(f"{shown!r} needs a package that is not installed: {remedy}") from error
-    except (ValueError, TypeError) as error:
-        raise InvalidInputError(f"{shown!r} can't be opened: {str(error)[:300]}") from error
-    return fs, str(root)

@@ -17,6 +17,7 @@ import fsspec
 import pytest
 from fsspec.callbacks import Callback
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import known_implementations
 
 import modelregistry as mr
 from modelregistry import Registry
@@ -384,14 +385,16 @@ def test_damaged_bytes_do_not_leave(stocked: Registry, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "error", "words"),
     [
-        ("gs://bucket/models", mr.MissingDependencyError, r"pip install 'modelregistry\[gs\]'"),
+        ("absent://user:c4n4ry@host/models", mr.MissingDependencyError, r"pip install no_such_package"),
         ("nowhere://user:c4n4ry@host/models", mr.InvalidInputError, "nowhere"),
         ("", mr.InvalidInputError, "neither a path nor a URL"),
     ],
 )
 def test_a_target_that_cant_be_is_one_clear_error(
-    target: str, error: type[Exception], words: str, stocked: Registry
+    target: str, error: type[Exception], words: str, stocked: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    missing = {"class": "no_such_package.FileSystem", "err": "Install no_such_package"}
+    monkeypatch.setitem(known_implementations, "absent", missing)
     with pytest.raises(error, match=words) as raised:
         stocked.get("bundle").export(target)
     assert "c4n4ry" not in str(raised.value)

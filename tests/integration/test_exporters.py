@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from jsonschema import Draft202012Validator
 
 import modelregistry as mr
 from modelregistry import Registry, plugins
 from modelregistry.content import ContentReader
 from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
-from tests.integration.projects import commit, dvc, everything, write
+from tests.integration.projects import TOP, commit, dvc, everything, write
 from tests.integration.test_export import BUNDLE
 
 FORMATS = ("folder", "tar.gz", "oci")
@@ -69,6 +70,17 @@ def test_bytes_that_change_while_they_are_exported_are_no_export(
         stocked.get("bundle").export(tmp_path / "out", format=form)
     with pytest.raises(mr.NotFoundError):
         mr.verify_export(tmp_path / "out")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_manifest_satisfies_the_published_schema(form: str, stocked: Registry, tmp_path: Path) -> None:
+    schema = json.loads((TOP / "docs" / "reference" / "export-manifest.schema.json").read_bytes())
+    Draft202012Validator.check_schema(schema)
+    for name in ("churn", "bundle"):
+        stocked.get(name).export(tmp_path / name, format=form)
+        said = json.loads((tmp_path / name / "manifest.json").read_bytes())
+        assert [*Draft202012Validator(schema).iter_errors(said)] == []
+        assert [*Draft202012Validator(schema).iter_errors(said | {"digest": "md5:0"})]
 
 
 def test_a_format_beside_another_is_replaced_only_when_asked(stocked: Registry, tmp_path: Path) -> None:
