@@ -30,7 +30,7 @@ from modelregistry.imports import Import, Located, SourceProject, locate, source
 from modelregistry.intake import Arrival
 from modelregistry.names import Reference
 from modelregistry.progress import Callback, Progress, Together, reported
-from modelregistry.receiving import ORIGIN, Received, Receiver, described_files
+from modelregistry.receiving import ORIGIN, Received, Receiver, check_words, described_files, with_metadata
 from modelregistry.sources import places
 
 Item = TypeVar("Item")
@@ -80,6 +80,8 @@ class Importer:
             raise InvalidInputError(
                 'import_models takes a list of Import("url", "churn#current"), and not an empty one'
             )
+        for each in wanted:
+            check_words(each.metadata, None)
         urls = [source_place(each.url) for each in wanted]
         sources = self._open_all(urls)
         located = []
@@ -88,7 +90,8 @@ class Importer:
                 located.append(locate(sources[url], each))
         head = self._receiver.check([(each.model, each.path) for each in located])
         check_names(located, self._declarations, self._repo, head, is_known=self._is_known)
-        return head, fetch(located, progress=progress)
+        received = fetch(located, progress=progress)
+        return head, [with_metadata(one, each.metadata) for one, each in zip(received, wanted, strict=True)]
 
     def _open_all(self, urls: Sequence[str]) -> Mapping[str, SourceProject]:
         unique = [*dict.fromkeys(urls)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,6 +44,7 @@ class Import:
         reference: In place of ``rev``: what its own registry calls the version, in full or what follows the name.
         as_name: What the model is called here; left out: as there, without a folder.
         path: Where it goes, from the Git root; left out: ``models/<name>`` with the ending that it has there.
+        metadata: Of the version, beside where it is from.
     """
 
     url: str | os.PathLike[str]
@@ -52,6 +53,7 @@ class Import:
     reference: str | None = None
     as_name: str | None = None
     path: str | None = None
+    metadata: Mapping[str, JsonValue] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,12 +165,11 @@ def source_values(dep: Dep) -> Mapping[str, JsonValue]:
 
 
 def said_sources(metadata: Mapping[str, JsonValue]) -> list[str]:
-    """What a registration says that something was made of, or where it came from, which DVC need not know."""
-    inputs, origin = metadata.get("inputs"), metadata.get("origin")
-    found = [each for each in inputs if isinstance(each, str) and each] if isinstance(inputs, list) else []
-    if isinstance(origin, dict) and "rev_lock" not in origin:  # what was imported is followed
-        found += [each for key in ("url", "said") if isinstance(each := origin.get(key), str) and each]
-    return found
+    """Where a registration says that something came from, which DVC need not know."""
+    origin = metadata.get("origin")
+    if not isinstance(origin, dict) or "rev_lock" in origin:  # what was imported is followed
+        return []
+    return [each for key in ("url", "said") if isinstance(each := origin.get(key), str) and each]
 
 
 # -- values ------------------------------------------------------------------------------------------------

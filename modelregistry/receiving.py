@@ -38,7 +38,7 @@ from modelregistry.store import hash_file
 _log = logging.getLogger("modelregistry")
 ORIGIN = "origin"
 """The metadata that says where a version came from."""
-_OWN = ("license", "inputs")
+_OWN = ("license",)
 """What has an argument of its own."""
 
 

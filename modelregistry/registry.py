@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from modelregistry.changes import Change, Writer
     from modelregistry.comparison import Comparison
     from modelregistry.copying import Copied
-    from modelregistry.declaredlineage import Inputs
+    from modelregistry.declaredlineage import Input, Inputs
     from modelregistry.evaluating import Evaluated
     from modelregistry.examine import Examined
     from modelregistry.gitmirror import GitMirror
@@ -1004,10 +1004,10 @@ class Registry:
         """
         from modelregistry.imports import Import
 
-        wanted = Import(url, name_or_path, rev, reference, as_name, path)
+        wanted = Import(url, name_or_path, rev, reference, as_name, path, metadata)
         return self._import(
-            [wanted], version=version, bump=bump, message=message, metadata=metadata, push_data=push_data,
-            progress=progress, dry_run=dry_run,
+            [wanted], version=version, bump=bump, message=message, push_data=push_data, progress=progress,
+            dry_run=dry_run,
         )[0]  # fmt: skip
 
     def import_models(
@@ -1049,6 +1049,7 @@ class Registry:
         version: str | None = None,
         bump: Bump | None = None,
         message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
         push_data: bool = True,
         progress: Progress = None,
         dry_run: bool = False,
@@ -1066,6 +1067,7 @@ class Registry:
             version: An explicit version here.
             bump: As ``register`` takes it.
             message: Why, for people.
+            metadata: As of ``import_model``, of the new version.
             push_data: As of ``import_model``.
             progress: As of ``import_model``.
             dry_run: As of ``import_model``.
@@ -1079,26 +1081,26 @@ class Registry:
             RegistryError: What ``import_model`` raises.
         """
         from modelregistry.imports import ImportUpdate
-        from modelregistry.receiving import ORIGIN, check_words
+        from modelregistry.receiving import ORIGIN, check_words, with_metadata
         from modelregistry.tracking import told_of
 
         self._check_writable()
         check_progress(progress)
-        check_words(None, version)
+        check_words(metadata, version)
         head = self._repo.resolve("HEAD")
 
         def admit(received: Received, source: str) -> ModelVersion:
             return self._admit_received(
-                [received], head, f"Update {model} from {source}", version=version, bump=bump, message=message,
+                [with_metadata(received, metadata)], head, f"Update {model} from {source}", version=version, bump=bump, message=message,
                 push_data=push_data, dry_run=dry_run,
             )[0]  # fmt: skip
 
-        def known(path: str, metadata: Mapping[str, JsonValue] | None) -> tuple[bool, ModelVersion]:
+        def known(path: str, facts: Mapping[str, JsonValue]) -> tuple[bool, ModelVersion]:
             """Whether it is new that the version of what is here is registered, and that version."""
             found = self._version_with(model, head, path)
             return found is None, found or self.register(
                 model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
-                metadata=metadata,
+                metadata={**(metadata or {}), **facts},
             )  # fmt: skip
 
         url = self._tracker.url_of(head, check_model(model))
@@ -1113,7 +1115,7 @@ class Registry:
                 new = told_of(received.arrival.dvc_file, file)
                 if received.content.address != self._content.address_at(head, str(url.path)):
                     return ImportUpdate(True, admit(received, url.public), old, new)
-            return ImportUpdate(*known(str(url.path), None), old, new)
+            return ImportUpdate(*known(str(url.path), url.facts({})), old, new)
         importer = self._importer()
         look = importer.look(head, model, rev=rev, reference=reference)
         old, new = look.here.rev_lock, look.there.origin.rev_lock
@@ -1122,7 +1124,7 @@ class Registry:
             news = importer.bring(head, look, progress=progress)
             if news is not None:
                 return ImportUpdate(True, admit(news, look.here.url), old, new)
-        facts = {ORIGIN: dict(look.there.facts)} if look.is_same else None
+        facts: dict[str, JsonValue] = {ORIGIN: dict(look.there.facts)} if look.is_same else {}
         return ImportUpdate(*known(look.there.path, facts), old, new)
 
     def track(
@@ -1135,7 +1137,7 @@ class Registry:
         license: str | None = None,  # noqa: A002 - the word of model cards
         licence: str | None = None,
         origin: str | None = None,
-        inputs: Sequence[str] = (),
+        inputs: Inputs = (),
         description: str | None = None,
         labels: Sequence[str] = (),
         version_aware: bool | None = None,
@@ -1165,7 +1167,7 @@ class Registry:
             license: Under which terms it may be used: ``"apache-2.0"``.
             licence: The same.
             origin: Where it comes from, for people, where the source does not say.
-            inputs: What it was made of, as far as that is known: URLs, digests, names. Its lineage shows them.
+            inputs: What it was made from, as far as that is known; as ``register`` takes it.
             description: For ``dvc.yaml``.
             labels: For ``dvc.yaml``.
             version_aware: Whether to record the version that the store keeps it as; left out: if an S3 store keeps any.
@@ -1189,23 +1191,25 @@ class Registry:
             MissingDependencyError: The package for that kind of URL is not installed.
             IntegrityError: It is not what ``checksum`` says; nothing was kept.
         """
+        from modelregistry.declaredlineage import declared
         from modelregistry.receiving import check_words, with_metadata
         from modelregistry.tracking import Tracking
 
         self._check_writable()
         check_progress(progress)
         check_words(metadata, version)
+        said = declared(inputs, (), {}, {})
         if license is not None and licence not in (None, license):
             raise InvalidInputError(f"license={license!r} and licence={licence!r} are not the same")
         wanted = Tracking(
             os.fspath(source), name, path=path, checksum=checksum, origin=origin, license=license or licence,
-            inputs=inputs, description=description, labels=labels, version_aware=version_aware,
+            description=description, labels=labels, version_aware=version_aware,
             storage_options=storage_options or {},
         )  # fmt: skip
         with self._tracker.received(wanted, progress=progress) as (head, received):
             return self._admit_received(
                 [with_metadata(received, metadata)], head, f"Track {name}", version=version, bump=bump,
-                message=message, push_data=push_data, dry_run=dry_run,
+                message=message, push_data=push_data, dry_run=dry_run, inputs=said.inputs,
             )[0]  # fmt: skip
 
     def promote(
@@ -2064,19 +2068,18 @@ class Registry:
         dry_run: bool,
         version: str | None = None,
         bump: Bump | None = None,
-        metadata: Mapping[str, JsonValue] | None = None,
     ) -> list[ModelVersion]:
-        from modelregistry.receiving import check_words, with_metadata
+        from modelregistry.receiving import check_words
 
         self._check_writable()
         check_progress(progress)
-        check_words(metadata, version)
+        check_words(None, version)
         head, received = self._importer().receive(wanted, progress=progress)
         one = received[0].arrival.model
         what = f"{one} from {os.fspath(wanted[0].url)}" if len(received) == 1 else f"{len(received)} models"
         return self._admit_received(
-            [with_metadata(each, metadata) for each in received], head, f"Import {what}", version=version, bump=bump,
-            message=message, push_data=push_data, dry_run=dry_run,
+            received, head, f"Import {what}", version=version, bump=bump, message=message, push_data=push_data,
+            dry_run=dry_run,
         )  # fmt: skip
 
     def _admit_received(
@@ -2090,8 +2093,12 @@ class Registry:
         message: str,
         push_data: bool,
         dry_run: bool,
+        inputs: Sequence[Input] = (),
     ) -> list[ModelVersion]:
         """Commit what came from elsewhere, all of it or nothing, and register each."""
+        from modelregistry.declaredlineage import declared, looked_up
+
+        looked_up(declared(inputs, (), {}, {}), partial(self._content.identify, head), self._look_up)
         would_be = [
             self._would_register(each, head, version=version, bump=bump, message=message) for each in received
         ]
@@ -2119,6 +2126,7 @@ class Registry:
                     version=version,
                     bump=bump,
                     message=message or subject,
+                    inputs=inputs,
                     metadata=each.metadata,
                 )
             except RegistryError as error:
@@ -2142,14 +2150,26 @@ class Registry:
     ) -> ModelVersion:
         """The version as it would be; refuses what a registration would refuse."""
         from modelregistry import changes
+        from modelregistry.metadatacheck import MetadataCheck
+
+        model, content = received.arrival.model, received.content
 
         def decide(history: History, writer: Writer) -> Change:
             return changes.register(
-                history, writer, rev=head, content=received.content._replace(files=()), version=version, bump=bump,
+                history, writer, rev=head, content=content._replace(files=()), version=version, bump=bump,
                 metadata=received.metadata,
             )  # fmt: skip
 
-        return self._changed(received.arrival.model, decide, message=message, dry_run=True)
+        folded, change = self._change(model, decide, message=message, dry_run=True)
+        assert change.version is not None
+        if change.events:
+            wanted = MetadataCheck.of(self._repo)
+            name = posixpath.basename(received.arrival.path)
+            wanted.refuse(
+                model, {**self._learned(wanted, received.place, name, content), **received.metadata}, before=None,
+                version=True, bring=partial(self._content.beside, head),
+            )  # fmt: skip
+        return self._version(folded, change.version)
 
     def _version_with(self, model: str, rev: str, path: str) -> ModelVersion | None:
         """The version that has the very bytes that a commit has at a path, if they are registered."""

@@ -50,7 +50,6 @@ class Tracking:
     checksum: str | None = None
     origin: str | None = None
     license: str | None = None
-    inputs: Sequence[str] = ()
     description: str | None = None
     labels: Sequence[str] = ()
     version_aware: bool | None = None
@@ -67,9 +66,8 @@ class Tracking:
             raise InvalidInputError(
                 f"checksum={self.checksum!r} is none: 'sha256:' and 64 hexadecimal digits in lower case, or 'md5:' and 32"
             )
-        texts = [*self.inputs, self.license, self.origin]
-        if isinstance(self.inputs, str) or not all(isinstance(text, str | None) for text in texts):
-            raise InvalidInputError("inputs= is a list of texts, license= and origin= are one each")
+        if not all(isinstance(text, str | None) for text in (self.license, self.origin)):
+            raise InvalidInputError("license= and origin= are a text each")
         if self.version_aware and not (self.is_remote and self.is_of_dvc):
             raise InvalidInputError(
                 f"version_aware=True is for a URL that DVC reads by itself, without a login in it and without "
@@ -113,8 +111,6 @@ class Tracking:
         found: dict[str, JsonValue] = {ORIGIN: origin or {"file": self.name}}
         if self.license is not None:
             found["license"] = self.license
-        if self.inputs:
-            found["inputs"] = [public_address(each) for each in self.inputs]
         return found
 
 

@@ -261,6 +261,28 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(world: World) -> None:
     assert seen(world.team) == before
 
 
+def test_what_the_team_wants_of_metadata_is_asked_before_anything_is_committed(
+    world: World, tmp_path: Path
+) -> None:
+    write(world.team / "schema.json", json.dumps({"type": "object", "required": ["owner"]}))
+    write(world.team / ".modelregistry.toml", '[metadata]\nversion = "schema.json"\n')
+    commit(world.team)
+    before = seen(world.team)
+    file = write(tmp_path / "net.bin", b"weights")
+    with pytest.raises(mr.InvalidInputError, match="owner"):
+        world.registry.import_model(world.maker, "churn")
+    with pytest.raises(mr.InvalidInputError, match="owner"):
+        world.registry.track(file, "net")
+    assert seen(world.team) == before
+    said = {"owner": "risk"}
+    world.registry.import_models([Import(world.maker, "churn#current", metadata=said)])
+    assert world.registry.track(file, "net", metadata=said).metadata["owner"] == "risk"
+    with pytest.raises(mr.InvalidInputError, match="owner"):
+        world.registry.update_import("churn", reference="churn@v0.2.0")
+    found = world.registry.update_import("churn", reference="churn@v0.2.0", metadata=said)
+    assert (found.version.reference, found.version.metadata["owner"]) == ("churn@v0.1.1", "risk")
+
+
 # -- updates -----------------------------------------------------------------------------------------------
 
 
