@@ -82,7 +82,7 @@ class DvcAdder:
             out = _output(project, self._place(path))
             out.update_legacy_hash_name(force=True)
             try:
-                out.transfer(os.fspath(source), no_progress_bar=True)
+                _transfer(out, os.fspath(source))
             except OSError as error:
                 raise CacheError(
                     error.errno or 0, f"{path!r} can't be put into the DVC cache: {error}"
@@ -190,6 +190,19 @@ def _output(project: Any, place: Path) -> Any:
     with translate_graph_error([stage]):
         project.check_graph(stages=[stage])
     return stage.outs[0]
+
+
+def _transfer(out: Any, source: str) -> None:
+    """Have the cache hold what lies at ``source``, and the output say so.
+
+    DVC's own ``transfer`` copies first and asks then: what the cache has already would lie in it twice, under a name that
+    nobody removes.
+    """
+    from dvc_data.hashfile.transfer import transfer
+
+    staging, out.meta, found = out._build(out.cache, source, out.fs, "md5", no_progress_bar=True)
+    transfer(staging, out.cache, {found.hash_info}, hardlink=False, shallow=False)
+    out.hash_info, out.files = found.hash_info, None
 
 
 def _is_kept(out: Any) -> bool:
