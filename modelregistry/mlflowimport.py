@@ -84,6 +84,8 @@ class Here:
     """Gives the log of a model."""
     is_taken: Callable[[str, str], bool]
     """Whether a commit has something at a path."""
+    misfit: Callable[[str, Mapping[str, JsonValue], Mapping[str, JsonValue] | None], str | None]
+    """Why metadata does not fit what the team wants: of a version that is new, or of a model that has some already."""
     adder: Adder
     is_pushed: bool
     """Whether the bytes will be pushed."""
@@ -187,6 +189,9 @@ class _Move:
             return False
         run = self._there.run_of(version)
         metadata, lost = version_metadata(version, run, address=self._there.address)
+        if (why := self._here.misfit(reference, metadata, None)) is not None:
+            self._step(str(version), "skip", reference, why)
+            return False
         note = ""
         if not self._dry_run:
             with self._here.adder.scratch(self._path(plan.target)) as folder:
@@ -272,7 +277,11 @@ class _Move:
         if not here:
             return
         metadata, lost = model_metadata(plan.model, found.seen)
-        if history.metadata(None).get(ORIGIN) != metadata[ORIGIN]:
+        before = history.metadata(None)
+        if before.get(ORIGIN) != metadata[ORIGIN]:
+            if (why := self._here.misfit(target, metadata, before)) is not None:
+                self._step(plan.model.name, "skip", target, why)
+                return
             if not self._dry_run:
                 self._here.verbs.annotate(
                     target, None, metadata, message=self._wishes.message or "as MLflow has it"

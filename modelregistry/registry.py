@@ -1556,15 +1556,27 @@ class Registry:
                 committed.
             RefusedError: DVC can't keep the files where they are to be.
         """
+        from modelregistry.metadatacheck import MetadataCheck
         from modelregistry.mlflowimport import Here, Wishes, import_mlflow
 
         if isinstance(models, str):
             raise InvalidInputError(f"models={models!r} must be a list of names: [{models!r}]")
         self._check_writable()
         self._refresh(max_age=0)
+        wanted = MetadataCheck.of(self._repo)
+
+        def misfit(
+            what: str, said: Mapping[str, JsonValue], before: Mapping[str, JsonValue] | None
+        ) -> str | None:
+            try:
+                wanted.refuse(what, said, before=before, version=before is None)
+            except InvalidInputError as error:
+                return str(error)
+            return None
+
         here = Here(
             self._repo, self._declarations, self._read_stages(), verbs=self, adder=load_class(ADDERS["dvc"])(self._repo),
-            history=lambda model: self._read(model).history, is_taken=self._content.has,
+            history=lambda model: self._read(model).history, is_taken=self._content.has, misfit=misfit,
             is_pushed=self._push and self._shared() is not None,
         )  # fmt: skip
         wishes = Wishes(

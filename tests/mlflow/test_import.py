@@ -256,6 +256,22 @@ def test_what_there_is_to_say_of_a_version_is_in_the_report(there: Source, regis
         registry.get("cautious").load()
 
 
+def test_what_does_not_fit_the_schema_of_the_team_is_left_out_before_anything_of_it_is_written(
+    there: Source, registry: Registry, project: Path
+) -> None:
+    write(project / "version.schema.json", '{"required": ["description"]}')
+    write(project / "model.schema.json", '{"additionalProperties": false}')
+    settings = '[metadata]\nversion = "version.schema.json"\nmodel = "model.schema.json"\n'
+    write(project / ".modelregistry.toml", settings)
+    head = commit(project)
+    report = registry.import_mlflow(there.uri, models=["churn", "leaves"])
+    assert dict(steps(report, "register")) == {"churn/2": "churn@v2.0.0"}
+    notes = {step.source: step.note for step in report.skipped}
+    assert "description" in notes["churn/1"]
+    assert "mlflow" in notes["churn"]
+    assert git(project, "rev-list", "--count", f"{head}..HEAD") == "1"
+
+
 def test_imported_bytes_never_count_as_made_here(
     there: Source, registry: Registry, environment: Path
 ) -> None:
