@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,7 +99,7 @@ def _check_itself(manifest: ExportManifest, place: str) -> None:
         return
     files = {file.path: file for file in manifest.files}
     for file in manifest.contents:
-        paths = (f"{manifest.artifact}/{file.path}", manifest.artifact)
+        paths = (posixpath.normpath(f"{manifest.artifact}/{file.path}"), manifest.artifact)
         if not any(path in files and files[path].sha256 == file.sha256 for path in paths):
             raise InvalidFileError(
                 f"{place!r} contradicts itself: {file.path!r} is in the artifact, and not among the files",

@@ -133,6 +133,8 @@ class Exported:
     def artifact(self) -> str | None:
         """Where the model's file or folder is; None where it is packed."""
         inside = self.manifest.artifact
+        if inside == ".":
+            return self.target
         return f"{self.target.rstrip('/')}/{inside}" if inside is not None else None
 
 

@@ -39,6 +39,7 @@ LOADERS = {
 }
 EXPORTERS = {
     "folder": "modelregistry.exporters.folder:FolderExporter",
+    "mlflow": "modelregistry.exporters.mlflow:MLflowExporter",
     "oci": "modelregistry.exporters.oci:OciExporter",
     "tar.gz": "modelregistry.exporters.targz:TarGzExporter",
 }

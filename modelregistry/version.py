@@ -393,8 +393,8 @@ class ModelVersion:
                 (``"s3://models/churn/v1.2.0"``).
             format: ``"folder"`` for plain files; ``"tar.gz"`` for one archive, as Amazon SageMaker takes it; ``"oci"`` for
                 an OCI artifact by the ModelPack specification, in a folder or, at ``"oci://registry/repository:tag"``, in
-                a registry of containers; or what ``register_exporter`` or an installed package brings (entry points
-                ``modelregistry.exporters``).
+                a registry of containers; ``"mlflow"`` for a folder that MLflow loads; or what ``register_exporter`` or an
+                installed package brings (entry points ``modelregistry.exporters``).
             bom: Put a bill of materials with them, as ``to_cyclonedx`` gives it: ``bom.cdx.json``.
             overwrite: Replace another version, or other bytes, that an export left there. Files that no export put there
                 are left alone, and refused.

@@ -99,7 +99,8 @@ class Arrangement:
 
     files: Sequence[ExportFile]
     artifact: str | None = None
-    """The path in the target under which the files of the artifact lie as they are; None where they are packed."""
+    """The path in the target under which the files of the artifact lie as they are, ``"."`` for its root; None where they
+    are packed."""
     has_bom: bool = False
     """Whether the bill of materials is packed with the files."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,24 @@ class TestShippedExporters(ExporterSuite):
     def exporter(self, request: pytest.FixtureRequest) -> Exporter:
         found: Exporter = load_class(EXPORTERS[request.param])()
         return found
+
+
+class TestMLflowExporter(ExporterSuite):
+    @pytest.fixture
+    def exporter(self) -> Exporter:
+        found: Exporter = load_class(EXPORTERS["mlflow"])()
+        return found
+
+    @pytest.fixture(params=["a file", "a folder that MLflow wrote"])
+    def artifact(self, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+        if request.param == "a file":
+            (tmp_path / "rules.pkl").write_bytes(pickle.dumps({"a": 1}))
+            return tmp_path / "rules.pkl"
+        folder = tmp_path / "artifact"
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "model.pkl").write_bytes(pickle.dumps({"a": 1}))
+        (folder / "MLmodel").write_text("flavors: {sklearn: {pickled_model: data/model.pkl}}\n")
+        return folder
 
 
 class TestTritonExporter(ExporterSuite):
