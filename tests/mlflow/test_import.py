@@ -335,6 +335,30 @@ def test_without_a_place_to_push_to_nothing_is_written(there: Source, project: P
     assert git(project, "rev-parse", "HEAD") == before
 
 
+OLDER = """
+import sys
+import mlflow.store.db.utils as tables
+import sqlalchemy
+from alembic import command
+from alembic.script import ScriptDirectory
+config = tables._get_alembic_config(sys.argv[1])
+tables.InitialBase.metadata.create_all(sqlalchemy.create_engine(sys.argv[1]))
+command.upgrade(config, ScriptDirectory.from_config(config).get_revision("head").down_revision)
+"""
+
+
+def test_a_database_of_an_older_mlflow_is_read_and_stays_as_it_is(
+    registry: Registry, tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    source = Source(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    done = python(OLDER, source.uri)
+    assert done.returncode == 0, done.stderr
+    change(source, "INSERT INTO registered_models (name, creation_time) VALUES ('old', 1)")
+    before = (tmp_path / "mlflow.db").read_bytes()
+    assert [step.source for step in registry.import_mlflow(source.uri)] == ["old"]
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
 def test_a_file_store_is_read_too(file_store: Source, registry: Registry) -> None:
     before = everything(file_store.folder)
     registry.import_mlflow(file_store.uri)
