@@ -133,8 +133,7 @@ def _metrics(
     if said:
         evaluated = version.metadata.get("evaluated")
         return said, evaluated if isinstance(evaluated, dict) else {}
-    nodes = lineage.metrics if lineage is not None else ()
-    return {name: value for node in nodes for name, value in figures(node.values)}, {}
+    return dict(figures(lineage.values("metrics"))) if lineage is not None else {}, {}
 
 
 def _datasets(lineage: Lineage | None) -> tuple[Source, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -61,7 +61,7 @@ from modelregistry.names import (
     check_version,
     version_key,
 )
-from modelregistry.requirements import Requirement, again, judge
+from modelregistry.requirements import Recorded, Requirement, again, judge, nothing_recorded
 from modelregistry.tags import clean_message, clean_person, fits, numbered
 
 _EventType = TypeVar("_EventType", bound=Event)
@@ -96,6 +96,8 @@ class Change:
     """The version the wish was about, now that it is known."""
     holders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The holders that the wish relied on, by stage."""
+    recorded: Recorded = field(default=nothing_recorded, compare=False)
+    """What pipelines recorded of the versions that were judged."""
 
     @property
     def relies_on_others(self) -> bool:
@@ -243,6 +245,7 @@ def promote(
     *,
     expected: Expected = ANY,
     require: Sequence[Requirement] = (),
+    recorded: Recorded = nothing_recorded,
     keep: bool = False,
 ) -> Change:
     """Put the version on the stage; it leaves its other stages unless ``keep``.
@@ -267,14 +270,14 @@ def promote(
             _allowed(
                 history, each.stage
             )  # one that is misspelt has no holder, and a gain over nobody is no bound
-    judged = judge(history, version, require)
+    judged = judge(history, version, require, recorded)
     draft = _Draft(history, writer)
     _move(draft, history, version, stage, keep=keep, judged=judged)
     relied = [
         *([] if expected is ANY else [stage]),
         *(each.stage for each in require if each.stage is not None),
     ]
-    return draft.change(version, {each: history.holders(each) for each in relied})
+    return replace(draft.change(version, {each: history.holders(each) for each in relied}), recorded=recorded)
 
 
 def rollback(history: History, writer: Writer, stage: str, *, keep: bool = False) -> Change:
@@ -402,7 +405,7 @@ def confirm(change: Change, history: History, *, seen: int) -> None:
         then, before = _until(history, event), _until(history, event, without=ids)
         other = before.last or event
         moved = [stage for stage, held in change.holders.items() if before.holders(stage) != held]
-        if moved or not _holds(event, then) or not _still_judged(event, before):
+        if moved or not _holds(event, then) or not _still_judged(event, before, change.recorded):
             believed = _words(change.holders[moved[0]]) if moved else None
             raise ConflictError(
                 f"{event.source} was written, and {other.source} by {other.author} came before it and changed what it "
@@ -437,12 +440,12 @@ def _holds(event: Event, history: History) -> bool:
             return True
 
 
-def _still_judged(event: Event, before: History) -> bool:
+def _still_judged(event: Event, before: History, recorded: Recorded) -> bool:
     """Whether the figures that allowed a promotion were those in the log that it came to stand after."""
     if not isinstance(event, Assigned) or not event.judged or event.version is None:
         return True
     try:
-        return judge(before, event.version, again(event.judged)) == event.judged
+        return judge(before, event.version, again(event.judged), recorded) == event.judged
     except (InvalidInputError, RefusedError):
         return False
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -1237,7 +1237,8 @@ class Registry:
             expected: The holder you believe in: a version, or ``EMPTY`` for nobody; left out: don't check.
             require: What numbers in the metadata must be, by their keys: ``{"metrics.auc": ">= 0.9"}``, or, against the
                 holder of a stage, ``{"metrics.auc": "> current + 0.01"}`` (which a stage that nobody holds does not
-                hinder). The event keeps the figures.
+                hinder). Where the metadata has no ``metrics``, those count that the pipeline recorded. The event keeps
+                the figures.
             keep: Leave the version on its other stages too; else it moves.
             dry_run: Write nothing; the version comes back as it would be.
 
@@ -1252,11 +1253,20 @@ class Registry:
         """
         from modelregistry import changes
         from modelregistry.comparison import unfit
+        from modelregistry.evaluation import figures
         from modelregistry.requirements import parse_all
 
         requirements = parse_all(require)
-
         doubt: str | None = None
+
+        @cache
+        def recorded(name: str) -> Mapping[str, float]:
+            """What the pipeline of a version recorded, which never changes."""
+            folded = self._read(model)
+            if name not in folded.history.versions:
+                return {}
+            (found,) = self._content.measured([self._version(folded, name)], "metrics")
+            return dict(figures(found.values))
 
         def decide(history: History, writer: Writer) -> Change:
             nonlocal doubt
@@ -1267,6 +1277,7 @@ class Registry:
                 stage,
                 expected=expected,
                 require=requirements,
+                recorded=recorded,
                 keep=keep,
             )
             doubt = unfit(history, change.version or version, stage) if change.events else None

@@ -22,6 +22,16 @@ _WISH = re.compile(
     # A stage may have a hyphen in its name, so a minus stands between spaces.
     rf"\s*(>=|<=|>|<)\s*(?:([-+]?{_NUMBER})|([A-Za-z][A-Za-z0-9_/-]*)(?:(\s*\+\s*|\s+-\s+)({_NUMBER}))?)\s*"
 )
+_METRICS = "metrics."
+
+Recorded = Callable[[str], Mapping[str, float]]
+"""Gives the metrics that the pipeline of a version recorded, which never change."""
+
+
+def nothing_recorded(version: str) -> Mapping[str, float]:
+    """Those of a version without a pipeline."""
+    del version
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +74,25 @@ def parse_all(require: Mapping[str, str] | None) -> tuple[Requirement, ...]:
     return tuple(Requirement.parse(figure, wish) for figure, wish in require.items())
 
 
-def judge(history: History, version: str, requirements: Sequence[Requirement]) -> tuple[Judged, ...]:
+def judge(
+    history: History, version: str, requirements: Sequence[Requirement], recorded: Recorded = nothing_recorded
+) -> tuple[Judged, ...]:
     """The figures by which the version does what is required.
 
-    A gain over the holder of a stage that nobody holds is no bound.
+    Figures are numbers in the metadata; metrics that nobody said there are those that the version's pipeline recorded. A
+    gain over the holder of a stage that nobody holds is no bound.
+
+    Args:
+        history: The log.
+        version: The version.
+        requirements: What it must do.
+        recorded: What pipelines recorded.
 
     Raises:
         RefusedError: It does not, or a figure is not known; the message has all the figures.
         InvalidInputError: A gain over the holders of a shared stage, of which there are several.
     """
-    judged = [_judged(history, version, each) for each in requirements]
+    judged = [_judged(history, version, each, recorded) for each in requirements]
     reasons = [_reason(history.model, found) for found, met in judged if not met]
     if reasons:
         raise RefusedError(
@@ -87,8 +106,8 @@ def again(judged: Sequence[Judged]) -> tuple[Requirement, ...]:
     return tuple(Requirement.parse(each.figure, each.wish) for each in judged)
 
 
-def _judged(history: History, version: str, wanted: Requirement) -> tuple[Judged, bool]:
-    value = _figure(history, version, wanted.figure)
+def _judged(history: History, version: str, wanted: Requirement, recorded: Recorded) -> tuple[Judged, bool]:
+    value = _figure(history, version, wanted.figure, recorded)
     facts = Judged(figure=wanted.figure, wish=wanted.wish, value=value)
     bound: Decimal | None = wanted.number
     if wanted.stage is not None:
@@ -98,7 +117,7 @@ def _judged(history: History, version: str, wanted: Requirement) -> tuple[Judged
                 f"require={{{wanted.figure!r}: {wanted.wish!r}}}: {wanted.stage!r} is shared by {', '.join(holders)}"
             )
         if holders:
-            theirs = _figure(history, holders[0], wanted.figure)
+            theirs = _figure(history, holders[0], wanted.figure, recorded)
             facts = facts.model_copy(update={"holder": holders[0], "holder_value": theirs})
             bound = _exact(theirs) + wanted.number if theirs is not None else None
         else:
@@ -108,8 +127,11 @@ def _judged(history: History, version: str, wanted: Requirement) -> tuple[Judged
     return facts, _OPERATORS[wanted.operator](_exact(value), bound)
 
 
-def _figure(history: History, version: str, figure: str) -> float | None:
-    return dict(figures(history.metadata(version))).get(figure)
+def _figure(history: History, version: str, figure: str, recorded: Recorded) -> float | None:
+    metadata = history.metadata(version)
+    if figure.startswith(_METRICS) and "metrics" not in metadata:
+        return recorded(version).get(figure.removeprefix(_METRICS))
+    return dict(figures(metadata)).get(figure)
 
 
 def _exact(value: float) -> Decimal:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -148,3 +149,17 @@ def test_a_team_says_it_inline_or_in_a_file_beside_dvc_yaml(plain: Path, card: s
     commit(plain)
     text: Any = Registry(plain).register("nlp:intent").card.data["text"]
     assert text.get("limits", text) == "few"
+
+
+def test_what_the_pipeline_recorded_counts_where_nobody_measured_the_version(described: Registry) -> None:
+    older, newer = (described.get(f"churn@{version}").metrics["accuracy"] for version in ("v0.1.0", "v0.2.0"))
+    assert older != newer
+    words = f"metrics.accuracy is {older}, and > current + 1 is required: churn@v0.2.0 has {newer}"
+    with pytest.raises(mr.RefusedError, match=re.escape(words)):
+        described.promote("churn", "v0.1.0", "current", require={"metrics.accuracy": "> current + 1"})
+    described.promote("churn", "v0.1.0", "current", require={"metrics.accuracy": "< current + 1"})
+    (found,) = cast("Any", described.history("churn")[-1]).judged
+    assert (found.value, found.holder_value) == (older, newer)
+    described.annotate("churn", "v0.2.0", {"metrics": {"auc": 0.9}})
+    with pytest.raises(mr.RefusedError, match=r"it has no number 'metrics.accuracy'"):
+        described.promote("churn", "v0.2.0", "current", require={"metrics.accuracy": "> 0"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,6 +87,32 @@ def test_a_figure_that_is_not_known_is_refused(value: object) -> None:
     if value is None:
         with pytest.raises(RefusedError, match=r"@v0.1.0, which it is compared with, has no number"):
             promoted(measured(None, 0.9), "v0.1.1", {AUC: "> current"})
+
+
+def test_what_pipelines_recorded_counts_where_the_metadata_has_no_metrics() -> None:
+    world = measured(None, 0.3, holder=None)
+    wanted = parse_all({AUC: "> 0.2"})
+    (found,) = judge(world.history, "v0.1.0", wanted, lambda version: {"auc": 0.5})
+    assert found.value == 0.5
+    (found,) = judge(world.history, "v0.1.1", wanted, lambda version: {"auc": 0.5})
+    assert found.value == 0.3
+    with pytest.raises(RefusedError, match="no number"):
+        judge(world.history, "v0.1.0", parse_all({"auc": "> 0"}), lambda version: {"auc": 0.5})
+    change = changes.promote(
+        world.history,
+        writer_for(world.events),
+        "v0.1.0",
+        "current",
+        require=wanted,
+        recorded=lambda _: {"auc": 0.5},
+    )
+    seen = len(world.events)
+    world.grant(annotate({"owner": "risk"}, version="v0.1.0"))
+    late = change.events[0].model_copy(update={"at": world.events[-1].at.replace(year=2099)})
+    history = History("churn", [*world.events, late], world.history.stages)
+    confirm(replace(change, events=(late,)), history, seen=seen)
+    with pytest.raises(ConflictError):
+        confirm(replace(change, events=(late,), recorded=lambda _: {}), history, seen=seen)
 
 
 def test_every_figure_that_fails_is_told() -> None:
