@@ -10,6 +10,8 @@ import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
+BENTOML = "tests/docs/test_bentoml.py"
+
 nox.options.default_venv_backend = "venv"  # needs nothing but Python itself
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
@@ -169,7 +171,16 @@ def docs(session: nox.Session) -> None:
     install(session, "docs")
     html = str(scratch(session, "html"))
     session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "docs", html)
-    session.run("pytest", "-n", "2", "tests/docs", *session.posargs)
+    # BentoML has a session of its own.
+    session.run("pytest", "-n", "2", "tests/docs", f"--ignore={BENTOML}", *session.posargs)
+
+
+@nox.session(default=False)
+def bentoml(session: nox.Session) -> None:
+    """Serve the example of a BentoML service by BentoML: some 80 packages more."""
+    isolate(session)
+    install(session, "bentoml")
+    session.run("pytest", BENTOML, *session.posargs)
 
 
 @nox.session
