@@ -14,6 +14,7 @@ from modelregistry.errors import InvalidFileError, InvalidInputError, NotDeclare
 from modelregistry.gitrepo import GitRepo
 from modelregistry.workingcopy import WorkingCopy
 
+_MOST_KNOWN = 10_000
 _log = logging.getLogger("modelregistry")
 
 
@@ -22,16 +23,27 @@ class Declarations:
 
     def __init__(self, repo: GitRepo) -> None:
         self._repo = repo
-        self.at = lru_cache(maxsize=4096)(self._at)
+        self._known: dict[tuple[str, str], Declaration | None] = {}
         self._read = lru_cache(maxsize=256)(read_artifacts)  # most commits have the same text
         self._texts: dict[tuple[str, str], bytes] = {}
 
-    def _at(self, rev: str, model: str) -> Declaration | None:
+    def at(self, rev: str, model: str) -> Declaration | None:
         """The model's entry at the commit, its path from the Git root; None where there is none.
 
         Raises:
             InvalidFileError: ``dvc.yaml`` can't be read, or the entry's path can't be used.
         """
+        key = (rev, model)
+        known = self._known  # another thread may put another one in its place
+        if key in known:
+            return known[key]
+        found = self._at(rev, model)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known = {}
+        self._known[key] = found
+        return found
+
+    def _at(self, rev: str, model: str) -> Declaration | None:
         file = declaring_file(model)
         known = self._texts.get((rev, file))
         text = known if known is not None else self._repo.read_file(rev, file)
@@ -40,7 +52,11 @@ class Declarations:
 
     def bring(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Have what each commit declares of each model, for (commit, model) pairs, in one read; in place of earlier ones."""
-        places = list(dict.fromkeys((rev, declaring_file(model)) for rev, model in wanted))
+        places = list(
+            dict.fromkeys(
+                (rev, declaring_file(model)) for rev, model in wanted if (rev, model) not in self._known
+            )
+        )
         found = self._repo.read([f"{rev}:{file}" for rev, file in places])
         same: dict[str, bytes] = {}
         self._texts = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import threading
 import time as clock
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -53,24 +54,27 @@ class Recent:
     def __init__(self, most: int) -> None:
         self._most = most
         self._weight = 0
+        self._lock = threading.Lock()
         self._kept: dict[Hashable, tuple[Any, int]] = {}
 
     def get(self, key: Hashable) -> Any:
         """What is kept; None where nothing is."""
-        found = self._kept.pop(key, None)
-        if found is None:
-            return None
-        self._kept[key] = found  # the last to be forgotten
-        return found[0]
+        with self._lock:
+            found = self._kept.pop(key, None)
+            if found is None:
+                return None
+            self._kept[key] = found  # the last to be forgotten
+            return found[0]
 
     def put(self, key: Hashable, value: Any, weight: int) -> None:
         """Keep it, and forget what was not used for longest where that is too much."""
-        before = self._kept.pop(key, None)
-        self._weight += weight - (before[1] if before is not None else 0)
-        self._kept[key] = value, weight
-        while self._weight > self._most and len(self._kept) > 1:
-            oldest = next(iter(self._kept))
-            self._weight -= self._kept.pop(oldest)[1]
+        with self._lock:
+            before = self._kept.pop(key, None)
+            self._weight += weight - (before[1] if before is not None else 0)
+            self._kept[key] = value, weight
+            while self._weight > self._most and len(self._kept) > 1:
+                oldest = next(iter(self._kept))
+                self._weight -= self._kept.pop(oldest)[1]
 
 
 class Documents:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.declarations import Declarations
 from modelregistry.documents import Documents
-from modelregistry.gitrepo import GitRepo
+from modelregistry.provenance import Provenance
 from tests.integration.projects import commit, dvc, git, init, write
 
 PLAN = """\
@@ -150,10 +151,11 @@ def test_asked_again_nothing_is_read_but_what_is_new(
     registry = Registry(other, remote=None)
     before = found(registry, "a.txt")
     with monkeypatch.context() as patch:
-        patch.setattr(GitRepo, "read", lambda *_, **__: pytest.fail("an object was read"))
+        patch.setattr(Provenance, "_build", lambda *_: pytest.fail("a lineage was built"))
+        patch.setattr(Declarations, "_at", lambda *_: pytest.fail("a declaration was read"))
         assert found(registry, "a.txt") == before
         assert found(registry, "b.txt") == ["three@v0.1.0"]
-    Registry(other, remote=None).register("three", rev="main", version="v9.0.0")
+    Registry(other, remote=None).register("three", rev="main", version="v9.0.0", allow_missing=True)
     assert found(registry, "b.txt") == ["three@v9.0.0", "three@v0.1.0"]
 
 
