@@ -290,7 +290,9 @@ class ContentReader:
 
     def lineage(self, version: ModelVersion) -> Lineage:
         """What it was made from."""
-        return self._provenance.of(version, self.declaration(version).path, declaring_file(version.name))
+        return self._provenance.of(
+            version, lambda: self.declaration(version).path, declaring_file(version.name)
+        )
 
     @cached_property
     def _measurements(self) -> Measurements:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
+from modelregistry.errors import GitTimeoutError
 from modelregistry.gitcall import LOCAL_SECONDS, GitCall
 
 # Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
@@ -44,7 +45,9 @@ class ObjectReader:
             GitError: It did not end well.
         """
         self._talk = None
-        self._stack.close()
+        # Its time was up while nobody asked it anything, such as when another repository was fetched meanwhile.
+        with suppress(GitTimeoutError):
+            self._stack.close()
 
     def read(self, names: Sequence[str], limit: int, most: int | None) -> list[GitObject | None]:
         """The objects that ``names`` stand for; None where there is none.
@@ -65,7 +68,7 @@ class ObjectReader:
         if self._talk is None:
             self._since = time.monotonic()
             command = ["cat-file", "--batch-command", "--buffer"]
-            self._talk = self._stack.enter_context(self._call.conversation(command))
+            self._talk = self._stack.enter_context(self._call.conversation(command, timeout=LOCAL_SECONDS))
         try:
             return _answers(*self._talk, names, limit, float("inf") if most is None else most)
         except (OSError, ValueError, IndexError) as error:

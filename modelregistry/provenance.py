@@ -53,12 +53,12 @@ class Provenance:
         self._documents = Documents(home / "documents")
         self._known = Recent(_MOST_KNOWN)
 
-    def of(self, version: ModelVersion, path: str, file: str) -> Lineage:
+    def of(self, version: ModelVersion, path: str | Callable[[], str], file: str) -> Lineage:
         """The lineage of a version; remembered, where everything could be reached.
 
         Args:
             version: The version.
-            path: Where its artifact is, from the Git root.
+            path: Where its artifact is, from the Git root; or what tells that.
             file: The ``dvc.yaml`` that declares it.
 
         Raises:
@@ -72,12 +72,13 @@ class Provenance:
                 self._known.put(version, found, len(found))
         return found
 
-    def _build(self, version: ModelVersion, path: str, file: str) -> Lineage:
+    def _build(self, version: ModelVersion, path: str | Callable[[], str], file: str) -> Lineage:
         snapshot = Snapshot(self._source.repo, version.rev, self._documents, beside=[version.source_rev])
         cached: Cached = nothing_cached
         if self._cached is not None:
             cached = partial(self._cached, rev=version.rev)
         with snapshot.repo.reading():
+            path = path if isinstance(path, str) else path()
             own = Project(self._source, Records(snapshot, cached=cached), own=self._registered)
             own.records.prepare([path, *own.records.shown(file)], measured=path)
         sources = Sources(self._mirrors, offline=self._offline)

@@ -106,10 +106,16 @@ def measure(
     say("making pipelines")
     pipeline = make_pipeline(folder / "pipeline")
     every = make_models(folder / "models", models, versions)
-    say("asking where one model came from")
-    rows = one(pipeline, repeats=repeats)
-    say(f"asking {models * versions:,} versions")
-    return [*rows, *all_of_them(every, models, versions, repeats=max(3, repeats // 3))]
+    before = os.environ.get("MODELREGISTRY_CACHE")
+    try:
+        say("asking where one model came from")
+        rows = one(pipeline, repeats=repeats)
+        say(f"asking {models * versions:,} versions")
+        return [*rows, *all_of_them(every, models, versions, repeats=max(3, repeats // 3))]
+    finally:
+        os.environ.pop("MODELREGISTRY_CACHE")
+        if before is not None:
+            os.environ["MODELREGISTRY_CACHE"] = before
 
 
 # -- what is asked about -----------------------------------------------------------------------------------
@@ -385,8 +391,9 @@ def one(place: Path, *, repeats: int) -> list[Row]:
         Row(f"{what}, nothing remembered", cold, "one git cat-file, and YAML", least, _BARE),
         Row(f"{what}, files parsed by an earlier process", kept, "the same", least),
         Row(f"{what}, again", again / calls, most=_AGAIN),
+        Row(f"{what}, again", again / calls, "`dvc.repo.Repo(rev=)`, params and metrics", values, _DVC),
         Row(f"{what}, nothing remembered", cold, "`dvc.repo.Repo(rev=)` and its graph", graph),
-        Row(f"{what}, nothing remembered", cold, "the same, with params and metrics", values, _DVC),
+        Row(f"{what}, nothing remembered", cold, "the same, with params and metrics", values),
         Row(f"{what}, the whole process", ours, "`Repo` and graph, the whole process", theirs),
         Row(f"{what}, the whole process", ours, "the same, with params and metrics", more),
     ]

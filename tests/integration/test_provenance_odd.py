@@ -623,6 +623,22 @@ def test_one_git_reads_a_whole_lineage(root: Path, calls: Path, tmp_path: Path) 
     assert len(calls.read_text().splitlines()) == 1
 
 
+def test_a_git_whose_time_was_up_while_nobody_asked_it_is_started_anew(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rev = project(root, {"m.pkl": "x"})
+    monkeypatch.setattr("modelregistry.gitobjects.LOCAL_SECONDS", 0.2)
+    repo = GitRepo.discover(root)
+    with repo.reading() as read:
+        assert read([rev])[0] is not None
+        until = time.monotonic() + 0.4
+        while time.monotonic() < until:
+            pass
+        assert read([rev])[0] is not None
+        while time.monotonic() < until + 0.4:
+            pass
+
+
 def test_one_git_reads_the_lineages_of_many_versions(root: Path, calls: Path, tmp_path: Path) -> None:
     revs = [
         project(root, {"train.py": f"{number}\n"}, {"train": {"outs": [entry("m.pkl", str(number))]}})

@@ -20,6 +20,11 @@ registered = registry.register(
 )
 assert_type(registered, mr.ModelVersion)
 assert_type(registry.log_model(object(), "churn", bump="minor", example=[[1.0]]), mr.ModelVersion)
+registry.register(
+    "scorecard", inputs=["data/customers.csv", mr.Input(url="s3://bucket/x", digest="sha256:0")], code="train.py",
+    params={"bins": 12}, metrics={"auc": 0.7},
+)  # fmt: skip
+assert_type(mr.Input.parse("base@v1.2.0"), mr.Input)
 assert_type(registry.promote("churn", "v1.3.0", "current", expected=mr.EMPTY), mr.ModelVersion)
 assert_type(registry.promote("churn", "v1.3.0", "current", expected="v1.2.0", keep=True), mr.ModelVersion)
 assert_type(registry.rollback("churn", "current", message="worse in production"), mr.ModelVersion)
@@ -80,6 +85,8 @@ assert_type(version.local_path(), Path)
 assert_type(version.open("weights.bin"), BinaryIO)
 assert_type(version.load(trust=["mypkg.Clipper"]), object)
 assert_type([(node.name, node.digest) for node in version.lineage.datasets], list[tuple[str, str | None]])
+assert_type(list(version.params), list[str])
+assert_type(list(version.metrics), list[str])
 assert_type(version.environment, Mapping[str, str] | None)
 if version.signature is not None:
     assert_type([column.name for column in version.signature.inputs], list[str | None])
