@@ -7,6 +7,7 @@ The pages show what it writes: `lineage.svg`, and `difference.svg` between the t
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
 
 def draw(into: Path) -> None:
     """Write the pictures into a folder."""
+    logging.getLogger("modelregistry").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="modelregistry-picture-") as folder:
         project = Path(folder, "project")
         shutil.copytree(EXAMPLES / "project", project)

@@ -381,7 +381,7 @@ def one(place: Path, *, repeats: int) -> list[Row]:
     version = fresh.known
     (again,) = in_turn(3, lambda: [version.lineage for _ in range(calls)])
     ours, theirs, more = in_turn(
-        max(3, repeats // 3),
+        max(1, repeats // 3),
         partial(run, f"import modelregistry as mr; mr.Registry({os.fspath(place)!r}).get('churn').lineage"),
         partial(run, f"import sys; sys.path.insert(0, {os.getcwd()!r})\nfrom tests.bench.lineages import dvc_graph; dvc_graph({os.fspath(place)!r}, {rev!r})"),
         partial(run, f"import sys; sys.path.insert(0, {os.getcwd()!r})\nfrom tests.bench.lineages import dvc_values; dvc_values({os.fspath(place)!r}, {rev!r})"),

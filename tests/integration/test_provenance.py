@@ -204,6 +204,15 @@ def test_metrics_have_their_values_from_git_or_from_the_cache(churn: Lineage) ->
     assert "data/test.csv" not in names(churn.datasets)
 
 
+def test_the_values_of_a_version_are_those_of_its_own_project(churn: Lineage) -> None:
+    assert churn.values("metrics") == {"auc": 0.9, "by_part.north": 1, "recall": 0.8}
+    params = churn.values("params")
+    assert {key: params[key] for key in ("lr", "seed", "train.epochs", "names.folder")} == {
+        "lr": 0.001, "seed": 42, "train.epochs": 3, "names.folder": "sub",
+    }  # fmt: skip
+    assert "layers" not in params, "it is of the project that the base model came from"
+
+
 def test_the_run_says_who_committed_it_and_when(churn: Lineage, world: World) -> None:
     run = churn.run
     assert run is not None
