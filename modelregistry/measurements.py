@@ -41,6 +41,7 @@ _AT_ONCE = 500
 _MOST_KEPT = 200_000
 _MOST_KEPT_CHARACTERS = 20_000
 """Of the values of one version; what is longer is read again."""
+_MOST_PLANS = 1_000
 _SCHEMA = 1
 _LINK = "120000"
 
@@ -82,9 +83,10 @@ class Measurements:
         found: dict[str, Answer] = {}
         if new:
             with self._repo.reading() as ask:
+                reading = _Reading(ask, self._memory, self._cached, kind)
                 for start in range(0, len(new), _AT_ONCE):
                     some = new[start : start + _AT_ONCE]
-                    answers = _Reading(ask, self._memory, self._cached, kind).of(some)
+                    answers = reading.of(some)
                     found |= {_key(version): answer for version, answer in zip(some, answers, strict=True)}
             lasting = {key: answer.values for key, answer in found.items() if answer.problem is None}
             if lasting:
@@ -132,7 +134,7 @@ class _View:
 
 
 class _Reading:
-    """One batch of versions, read step by step: each step knows which files the next one needs, of all of them."""
+    """Reads versions batch by batch, and each batch step by step: a step knows which files the next one needs."""
 
     def __init__(self, ask: Read, memory: Memory, cached: Cached | None, kind: Kind) -> None:
         self._ask = ask
@@ -142,13 +144,24 @@ class _Reading:
         self._objects: dict[str, GitObject | None] = {}
         self._documents: dict[tuple[str, str], object] = {}
         self._steps: dict[tuple[str, str], Mapping[str, Step]] = {}
+        # What the batches have in common.
+        self._sources: dict[tuple[str, str | None], tuple[str, ...]] = {}
+        self._pipelines: dict[tuple[object, ...], Mapping[str, Pipeline | InvalidFileError]] = {}
         self._plans: dict[tuple[object, ...], Measured] = {}
 
     def of(self, versions: Sequence[ModelVersion]) -> list[Answer]:
         """The values of each."""
+        self._objects, self._documents, self._steps = {}, {}, {}
+        if len(self._plans) > _MOST_PLANS:
+            self._pipelines, self._plans = {}, {}
         views = self._views(versions)
         there = [view for view in views if view is not None]
-        self._bring((view, path) for view in there for path in view.pipelines)
+        self._bring(
+            (view, path)
+            for view in there
+            for path in view.pipelines
+            if (path, view.oid(path)) not in self._sources
+        )
         self._bring((view, path) for view in there for path in self._values_files(view))
         plans = {id(view): self._plan(view) for view in there}
         told = [(view, plan) for view in there if isinstance(plan := plans[id(view)], Measured)]
@@ -215,42 +228,50 @@ class _Reading:
     def _values_files(self, view: _View) -> Iterable[str]:
         """The files that pipelines take values from."""
         for file in view.pipelines:
-            try:
-                document = self._document(view, file)
-            except InvalidFileError:  # told when it is read in earnest
-                continue
-            if _is_templated(document):
-                yield posixpath.join(posixpath.dirname(file), "params.yaml")
-                yield from vars_files(document, file)
+            key = (file, view.oid(file))
+            if key not in self._sources:
+                try:
+                    document = self._document(view, file)
+                except InvalidFileError:  # told when it is read in earnest
+                    document = None
+                self._sources[key] = tuple(_sources_of(document, file))
+            yield from self._sources[key]
 
     def _plan(self, view: _View) -> Measured | RegistryError:
         """What of the commit is to be read; or why that can't be told."""
         used = [*view.pipelines, *self._values_files(view)]
-        key = (view.version.name, *((path, view.oid(path)) for path in used))
-        if key not in self._plans:
+        key = tuple((path, view.oid(path)) for path in used)
+        of_model = (view.version.name, *key)
+        if of_model not in self._plans:
             try:
-                self._plans[key] = self._measured(view, self._pipelines(view))
+                if key not in self._pipelines:
+                    self._pipelines[key] = self._read_pipelines(view)
+                self._plans[of_model] = self._measured(view, self._pipelines[key])
             except InvalidFileError as error:
                 return error
-        return self._plans[key]
+        return self._plans[of_model]
 
-    def _pipelines(self, view: _View) -> Mapping[str, Pipeline]:
-        """Those that can be read, the declaring one among them."""
-        found: dict[str, Pipeline] = {}
+    def _read_pipelines(self, view: _View) -> Mapping[str, Pipeline | InvalidFileError]:
+        """What each ``dvc.yaml`` plans, or why it can't be read."""
+        found: dict[str, Pipeline | InvalidFileError] = {}
         for file in view.pipelines:
             try:
                 found[file] = read_pipeline(self._document(view, file), file, partial(self._document, view))
-            except InvalidFileError:
-                if file == view.file:
-                    raise
+            except InvalidFileError as error:
+                found[file] = error
         return found
 
-    def _measured(self, view: _View, pipelines: Mapping[str, Pipeline]) -> Measured:
-        declared = pipelines.get(view.file, Pipeline()).artifacts.get(short_name(view.version.name))
+    @staticmethod
+    def _measured(view: _View, pipelines: Mapping[str, Pipeline | InvalidFileError]) -> Measured:
+        own = pipelines.get(view.file, Pipeline())
+        if isinstance(own, InvalidFileError):
+            raise own
+        declared = own.artifacts.get(short_name(view.version.name))
         path = resolve(view.file, declared[0]) if declared is not None else None
         if path is None:
             return Measured()
-        return measured_files(pipelines, view.file, path)
+        read = {file: found for file, found in pipelines.items() if isinstance(found, Pipeline)}
+        return measured_files(read, view.file, path)
 
     # -- values ----------------------------------------------------------------------------------------------
 
@@ -324,9 +345,11 @@ class _Reading:
         return self._steps[key]
 
 
-def _is_templated(document: object) -> bool:
-    """Whether a ``dvc.yaml`` may take values from other files."""
-    return isinstance(document, dict) and ("vars" in document or "${" in json.dumps(document))
+def _sources_of(document: object, file: str) -> Iterator[str]:
+    """The files that a ``dvc.yaml`` may take values from."""
+    if "${" in json.dumps(document) or (isinstance(document, dict) and "vars" in document):
+        yield posixpath.join(posixpath.dirname(file), "params.yaml")
+        yield from vars_files(document, file)
 
 
 def _from_lineage(version: ModelVersion, kind: Kind) -> Answer:

@@ -105,6 +105,8 @@ _MAX_AGE = 60.0
 _ORIGIN = "origin"
 _FEW = 20
 """Logs that are sooner read one by one than all at once."""
+_MOST_IN_MEMORY = 50_000
+"""Events that are kept between searches; each weighs a few kilobytes."""
 
 
 @dataclass(slots=True)
@@ -217,6 +219,7 @@ class Registry:
         )
         self._folded: dict[str, _Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
+        self._searched: tuple[object, Sequence[_Folded]] | None = None
         if self._is_partial:
             warnings.warn(
                 f"{self.target!r} is a partial clone of its history: events may be missing, and answers may be old; "
@@ -1889,8 +1892,19 @@ class Registry:
         models = search.models
         self._refresh()
         few = models is not None and len(models) <= _FEW
-        for folded in map(self._read, models or ()) if few else self._fold_all():
+        for folded in map(self._read, models or ()) if few else self._fold_again():
             yield from search.candidates(folded.history, partial(self._version, folded))
+
+    def _fold_again(self) -> Sequence[_Folded]:
+        """Every model, folded: from memory where no log moved since."""
+        now = self._backend.heads(), self._read_stages()
+        if self._searched is None or self._searched[0] != now:
+            self._searched = None
+            found = [*self._fold_all()]
+            if sum(len(folded.log.events) for folded in found) > _MOST_IN_MEMORY:
+                return found
+            self._searched = now, found
+        return self._searched[1]
 
     def _measure(
         self, model: str, by: str, query: str | None

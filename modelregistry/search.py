@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from modelregistry.collector import paused
 from modelregistry.declarationtexts import Declaration
 from modelregistry.errors import InvalidInputError, VersionNotFoundError
 from modelregistry.history import History
@@ -106,7 +107,10 @@ class Search:
 
     def answer(self, candidates: Iterable[Row]) -> Found:
         """What is found among them, in order."""
-        rows = list(candidates)
+        with paused():
+            return self._answer(list(candidates))
+
+    def _answer(self, rows: Sequence[Row]) -> Found:
         found = self._matching(rows)
         found.sort(key=lambda row: version_key(row.version.version), reverse=True)
         found.sort(key=lambda row: row.version.name)

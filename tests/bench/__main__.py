@@ -48,6 +48,7 @@ $ python -m nox -s bench -- --write docs/reference/benchmarks.md
 
 `--quick` takes smaller registries and models and fewer repeats, and fails only where twice a budget is needed; `--only
 loading` measures one part (`calls`, `lineage`, `loading`, `writers` or `backends`).
+loading` measures one part (`calls`, `loading`, `writers`, `backends` or `searching`).
 
 ## Measured
 
@@ -146,7 +147,19 @@ Tables were filled model by model, each in a transaction, as `copy_log` does it;
 models, all but the first ones are rows written by the thousand, each as the tool itself had written the first. MLflow's
 tables were there before; a model of its has no log, so it is smaller.
 
-{sizes}"""
+{sizes}
+## Searching
+
+Versions in one repository, fifty of each model, each registered at a commit of its own with a `metrics.json` and a
+`dvc.lock` of its own: about one in five has `metrics.auc > 0.9`, and the best ten are asked for. MLflow has as many
+logged models in SQLite, each with two metrics, and as many model versions, each with a tag.
+
+* `search_logged_models` filters, sorts and cuts in SQL; it is the only search of MLflow's by metrics, and knows of no
+  stage and no alias. `search_model_versions` knows of no metrics.
+* "The first time", nothing of any commit was read before on this machine: each content is read once. Afterwards its
+  metrics are remembered on disk. An open `Registry` keeps the logs, too, while none moves.
+
+{searches}"""
 
 
 class Held(Protocol):
@@ -281,6 +294,14 @@ def measure_lineage(folder: Path, *, quick: bool) -> Part:
     models, repeats = (20, 3) if quick else (100, 9)
     rows = lineages.measure(folder, models=models, versions=10, repeats=repeats, say=say)
     return Part(rows, {"lineages": table(rows)})
+def measure_searching(folder: Path, *, quick: bool) -> Part:
+    """What it takes to find versions."""
+    from tests.bench import searching  # imports MLflow, as above
+
+    folder.mkdir(parents=True)
+    say("searching")
+    rows = searching.measure(folder, 1_000 if quick else 10_000, repeats=3 if quick else 7)
+    return Part(rows, {"searches": table(rows)})
 
 
 PARTS: dict[str, Callable[..., Part]] = {
@@ -289,6 +310,7 @@ PARTS: dict[str, Callable[..., Part]] = {
     "writers": measure_writers,
     "backends": measure_backends,
     "loading": measure_loading,
+    "searching": measure_searching,
 }
 """What ``--only`` takes, in the order in which it is measured: what imports MLflow comes after what that would weigh on."""
 

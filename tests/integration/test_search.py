@@ -361,7 +361,7 @@ def test_the_best_is_the_one_with_the_greatest_number_unless_something_says_othe
 def test_where_nothing_is_best_that_is_said(built: Path) -> None:
     registry = Registry(built)
     with pytest.raises(mr.VersionNotFoundError, match=r"did you mean 'metrics\.recall'"):
-        registry.best("churn", "metrics.recal")
+        registry.best("churn", "metrics.recll")
     with pytest.raises(mr.VersionNotFoundError, match=r"there is metrics\.auc"):
         registry.trend("churn", "zzz")
     with pytest.raises(mr.VersionNotFoundError, match="there is no other"):
