@@ -140,7 +140,10 @@ class _Plot:
             )
             if point.marks:
                 text = _text(_short(", ".join(point.marks), 24))
-                yield f'<text class="stage" text-anchor="middle" x="{x:.1f}" y="{y - 10:.1f}">{text}</text>'
+                # Below, where the line comes from above on both sides.
+                beside = [places[each][1] for each in (number - 1, number + 1) if 0 <= each < len(places)]
+                place = y + 20 if beside and max(beside) < y else y - 10
+                yield f'<text class="stage" text-anchor="middle" x="{x:.1f}" y="{place:.1f}">{text}</text>'
             if number % every == 0:
                 label = _text(_short(point.label, 12))
                 yield (

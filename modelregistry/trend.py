@@ -79,8 +79,8 @@ class Trend:
         """What is not in it."""
         if not self.without:
             return ""
-        some = ", ".join(self.without[:3]) + (", …" if len(self.without) > 3 else "")
-        return f"{len(self.without)} versions have no number there: {some}"
+        more = len(self.without) - 3
+        return f"no number there: {', '.join(self.without[:3])}" + (f" and {more} more" if more > 0 else "")
 
     def __len__(self) -> int:
         return len(self.points)

@@ -387,7 +387,7 @@ def test_the_trend_is_a_metric_across_the_versions_with_their_stages(built: Path
     odd = Registry(built).trend("churn", "odd")
     assert [point.version for point in odd.points] == ["v0.1.4", "v0.1.5"]
     assert odd.without == ("v0.1.0", "v0.1.2", "v0.1.3")
-    assert "3 versions have no number there" in str(odd)
+    assert "(no number there: v0.1.0, v0.1.2, v0.1.3)" in str(odd)
 
 
 # -- laws --------------------------------------------------------------------------------------------------
