@@ -276,6 +276,20 @@ def test_it_works_wherever_the_log_is_kept(project: Path, tmp_path: Path) -> Non
         assert found(registry, name="churn", stage="current") == ["c4"]
 
 
+def test_an_open_registry_sees_at_once_what_others_wrote(project: Path) -> None:
+    registry = Registry(project)
+    query = "stage == 'shadow' or metadata.checked"
+    assert found(registry, query) == ["c4"]
+    other = Registry(project)
+    other.annotate("churn", "v0.1.0", {"checked": True})
+    assert found(registry, query) == ["c4", "c0"]
+    registry.promote("churn", "v0.1.5", "shadow")
+    assert found(registry, query) == ["c5", "c0"]
+    write(project / ".modelregistry.toml", "[stages]\nshadow = { exclusive = false }\ncurrent = {}\n")
+    commit(project)
+    assert found(registry, query) == ["c5", "c4", "c0"]
+
+
 # -- what is read ------------------------------------------------------------------------------------------
 
 

@@ -114,6 +114,18 @@ assert_type(given.signer, str | None)
 assert_type(registry.distrust("churn@v1.3.0"), None)
 
 assert_type(registry.model("churn"), mr.Model)
+searched = registry.search(
+    "metrics.auc > 0.9", name=["a", "b"], since=datetime.now(UTC), sort="-metrics.auc", limit=5
+)
+assert_type(searched[0], mr.ModelVersion)
+assert_type(searched.total, int)
+assert_type(registry.best("churn", "metrics.auc", direction="min"), mr.ModelVersion)
+assert_type(registry.trend("churn", "auc").to_vega_lite(), dict[str, Any])
+try:
+    registry.search(type="model", state="current", until="2026-01-31")
+except mr.QueryError as refused:
+    assert_type(refused.position, int)
+
 for model in registry.models(type=None):
     assert_type(model, mr.Model)
     assert_type(model.stages, Mapping[str, tuple[str, ...]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -122,7 +123,7 @@ def test_labels_do_not_run_into_each_other() -> None:
     places = [
         float(each.attrib["x"]) for each in root.iter(f"{SVG}text") if (each.text or "").startswith("v0.1.")
     ]
-    assert all(other - one >= 60 for one, other in zip(places, places[1:], strict=False))
+    assert all(other - one >= 60 for one, other in pairwise(places))
     assert len(places) > 5
 
 
