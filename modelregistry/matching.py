@@ -124,8 +124,7 @@ def compare(left: object, operator: str, right: object) -> bool:
     if is_nothing(left) or is_nothing(right):
         return False
     if operator in ("in", "not in"):
-        found = _is_in(left, right)
-        return found is not None and found is (operator == "in")
+        return _is_in(left, right) is (operator == "in")
     if isinstance(left, Several | Origin | Period) and not isinstance(right, Several | Origin):
         left, operator, right = right, _TURNED[operator], left
     match right:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -69,6 +69,7 @@ def holds(text: str) -> bool | None:
         "created_at > '2026-11-20T15:30:14+02:00'", "created_at != '2026-11-19'", "created_at in ['2026-11-20']",
         "message == 'It\\'s \"better\"\\n'", "message like '*better*'", "name == '\\u0063hurn'",
         "NOT name == 'x' AND True", "((name)) == 'churn'", "not (name == 'x' or size < 5)",
+        "not not latest", "not not not deprecated", "(latest) and " * 70 + "(latest)",
         "name == 'x' or name == 'y' or name == 'churn'", "size > 5 or name == 'x' and name == 'y'",
     ],
 )  # fmt: skip
@@ -101,11 +102,51 @@ def test_a_comparison_with_what_is_missing_or_of_another_kind_is_false_whichever
         "metrics.missing in [1, 2]", "metrics.missing not in [1, 2]", "metadata.missing like '*'", "size like '*'",
         "metadata.missing not like 'a'", "size not like 'a'", "5 in name", "5 not in name", "'a' in size", "'a' not in size",
         "metadata.missing", "metadata.owner", "metadata.count", "metadata.teams", "name in []",
+        "stage != 5", "stage < 5", "5 not in stage", "stage == null", "labels != size",
         "metadata.approved == 1", "metadata.count == true", "metadata.approved < true", "metadata.teams < ['b']",
     ],
 )  # fmt: skip
 def test_what_can_not_be_told_is_false(text: str) -> None:
     assert holds(text) is False
+
+
+DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "length"),
+    [
+        ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC), DAY),
+        ("2026-11-20T13:30", datetime(2026, 11, 20, 13, 30, tzinfo=UTC), MINUTE),
+        ("2026-11-20 13:30:15", datetime(2026, 11, 20, 13, 30, 15, tzinfo=UTC), SECOND),
+        ("2026-11-20T13:30:15+0530", datetime(2026, 11, 20, 8, 0, 15, tzinfo=UTC), SECOND),
+        (
+            "2026-11-20T13:30:15.5Z",
+            datetime(2026, 11, 20, 13, 30, 15, 500_000, UTC),
+            timedelta(microseconds=1),
+        ),
+    ],
+)
+def test_a_date_stands_for_all_of_the_day_a_time_for_its_minute_or_second(
+    text: str, start: datetime, length: timedelta
+) -> None:
+    moment = timedelta(microseconds=1)
+    places = {
+        "before": start - moment,
+        "first": start,
+        "last": start + length - moment,
+        "after": start + length,
+    }
+    expected = {
+        "<": {"before"}, "<=": {"before", "first", "last"}, "==": {"first", "last"}, "!=": {"before", "after"},
+        ">=": {"first", "last", "after"}, ">": {"after"},
+    }  # fmt: skip
+    turned = {"<": ">", "<=": ">=", "==": "==", "!=": "!=", ">=": "<=", ">": "<"}
+    for operator, so in expected.items():
+        for expression in (f"created_at {operator} '{text}'", f"'{text}' {turned[operator]} created_at"):
+            condition = parse(expression, FIELDS)
+            found = {name for name, at in places.items() if judge(condition, lambda _, at=at: at)}  # type: ignore[misc]
+            assert found == so, expression
 
 
 @pytest.mark.parametrize(
