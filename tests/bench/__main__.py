@@ -294,6 +294,8 @@ def measure_lineage(folder: Path, *, quick: bool) -> Part:
     models, repeats = (20, 3) if quick else (100, 9)
     rows = lineages.measure(folder, models=models, versions=10, repeats=repeats, say=say)
     return Part(rows, {"lineages": table(rows)})
+
+
 def measure_searching(folder: Path, *, quick: bool) -> Part:
     """What it takes to find versions."""
     from tests.bench import searching  # imports MLflow, as above
