@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ MOST_BYTES = 256 << 10
 """Of a schema."""
 _MOST_DEPTH = 64
 _SECONDS = 10
+_PATIENCE = 6
+"""How many times as long a busy machine may take for so much of a processor's time."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 LEARNED = frozenset({"loader", "environment", "signature", "metrics", "evaluated", "uncommitted"})
 """Entries that this library writes: a schema judges them only where it names them."""
@@ -74,8 +77,8 @@ class MetadataSchema:
     def misfits(self, values: Sequence[Metadata], *, seconds: int = _SECONDS) -> list[tuple[Misfit, ...]]:
         """What does not fit, of each of the values.
 
-        It is judged by another process, which is ended when the time is up: a pattern can be made so that it takes
-        for ever, and whoever may push wrote it.
+        It is judged by another process, which is ended when it has had so many seconds of a processor: a pattern can be
+        made so that it takes for ever, and whoever may push wrote it.
 
         Raises:
             InvalidSettingsError: It is no schema, or takes too long.
@@ -92,12 +95,12 @@ class MetadataSchema:
                 # Without the current folder on the path: it may be the repository.
                 [sys.executable, "-P", "-m", "modelregistry.schemajudge", str(seconds)],
                 input=json.dumps({"schema": self.document, "documents": documents}).encode(),
-                capture_output=True, check=False, timeout=seconds,
+                capture_output=True, check=False, timeout=_PATIENCE * seconds,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise InvalidSettingsError(
-                f"{self.path!r} could not be judged by within {seconds} seconds: make it simpler, its patterns above all"
-            ) from error
+            raise self._too_slow(seconds) from error
+        if done.returncode == -getattr(signal, "SIGXCPU", 0):
+            raise self._too_slow(seconds)
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
             raise InvalidSettingsError(
@@ -109,6 +112,11 @@ class MetadataSchema:
                 f"{self.path!r} is no JSON Schema that can be used: {answer['problem']}"
             )
         return [tuple(Misfit(*each) for each in found) for found in answer["misfits"]]
+
+    def _too_slow(self, seconds: int) -> InvalidSettingsError:
+        return InvalidSettingsError(
+            f"{self.path!r} could not be judged by within {seconds} seconds: make it simpler, its patterns above all"
+        )
 
     @property
     def _named(self) -> frozenset[str]:
