@@ -167,6 +167,13 @@ def create_in_order(repo: GitRepo, refs: Iterable[tuple[str, str]]) -> None:
             repo.run("update-ref", "--stdin", stdin=lines.encode(), timeout=SECONDS)
 
 
+def create_unseen(repo: GitRepo, refs: Mapping[str, str]) -> None:
+    """Create references in a repository that nobody sees yet: at once, and durable when all are written."""
+    lines = "".join(f"create {name} {oid}\n" for name, oid in refs.items())
+    repo.run("-c", "core.fsync=none", "update-ref", "--stdin", stdin=lines.encode(), timeout=SECONDS)
+    repo.run("pack-refs", "--all", timeout=SECONDS)
+
+
 def _broken(file: Path, why: str) -> InvalidFileError:
     return InvalidFileError(
         f"{file.name!r} in the bundle is no whole Git history: {why}; nothing was written", path=file.name

@@ -16,7 +16,7 @@ from modelregistry.bundlefile import BundleFile
 from modelregistry.dvcfiles import CARRIED
 from modelregistry.errors import ConflictError, GitError, InvalidInputError, RefusedError, RegistryError
 from modelregistry.events import Event
-from modelregistry.githistory import adopt, create_in_order
+from modelregistry.githistory import adopt, create_in_order, create_unseen
 from modelregistry.gitrepo import GitRepo
 from modelregistry.tags import parse
 
@@ -183,8 +183,9 @@ def _make(checked: Checked, to: Path) -> None:
     place = checked.repo.common_dir
     if checked.objects.is_dir():
         checked.objects.rename(place / CARRIED)
-    _write_refs(checked.repo, checked, checked.events, moves=checked.head is not None)
-    checked.repo.run("pack-refs", "--all")
+    create_unseen(checked.repo, checked.refs)
+    if checked.head is not None:
+        checked.repo.run("symbolic-ref", "HEAD", checked.branch)
     place.rename(to)
 
 
