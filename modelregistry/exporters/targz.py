@@ -10,7 +10,8 @@ from typing import ClassVar
 from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
 
 ARCHIVE = "model.tar.gz"
-_LEVEL = 6
+_LEVEL = 1
+"""Weights hardly get smaller, and a gigabyte of them takes minutes on any other."""
 
 
 class TarGzExporter(Exporter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from tests.integration.projects import commit, init, write
 from tests.integration.test_export import BUNDLE
 from tests.s3 import KEY, S3, SECRET
 
@@ -69,6 +71,33 @@ def test_an_export_to_s3_is_there_for_others_and_the_manifest_came_last(
     s3.reset()
     assert bundle.export(target, storage_options=options).written == ()
     assert not [each for each in s3.requests if each.method in ("PUT", "POST", "DELETE")]
+
+
+def test_files_with_odd_names_come_through(
+    s3: S3, target: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    names = [
+        "a b#c?.json",
+        "ü/ß.bin",
+        "star*[1].bin",
+        "100%25.txt",
+        "q'uote\".bin",
+        "plus+plus",
+        "trailing. ",
+        "empty",
+    ]
+    root = init(tmp_path / "odd")
+    write(root / "dvc.yaml", "artifacts:\n  net: {path: net, type: model}\n")
+    for name in names:
+        write(root / "net" / name, "" if name == "empty" else name)
+    commit(root)
+    version = Registry(root).register("net")
+    version.export(target, storage_options=options)
+    assert objects(s3, target).keys() == {"manifest.json", *(f"net/{name}" for name in names)}
+    version.export(tmp_path / "archive", format="tar.gz")
+    with tarfile.open(tmp_path / "archive" / "model.tar.gz") as archive:
+        assert {*archive.getnames()} == {*names}
+    assert mr.verify_export(target, storage_options=options, digest=version.digest).reference == "net@v0.1.0"
 
 
 def test_damage_in_the_bucket_is_told_to_who_receives_it(
