@@ -86,7 +86,6 @@ if TYPE_CHECKING:
     from modelregistry.metadatacheck import MetadataCheck
     from modelregistry.metadataschema import Schema
     from modelregistry.migration import Migration
-    from modelregistry.progress import Progress
     from modelregistry.query import Field
     from modelregistry.question import OneOf, Question, When
     from modelregistry.receiving import Received, Receiver
