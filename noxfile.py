@@ -78,7 +78,7 @@ def formats(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def mlflow(session: nox.Session) -> None:
-    """Bring a real MLflow registry here, and have MLflow load what is exported for it: three minutes."""
+    """Bring a real MLflow registry here, and have MLflow load what is exported for it: several minutes."""
     isolate(session)
     install(session, "mlflow", extras="")
     session.run("pytest", "-n", "2", "tests/mlflow", *session.posargs)
