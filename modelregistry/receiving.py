@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import posixpath
+import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,7 +22,6 @@ from modelregistry.dvcfiletexts import Tracked, listing_text
 from modelregistry.errors import (
     InvalidInputError,
     RefusedError,
-    RegistryError,
     RegistryWarning,
     WorkingCopyError,
 )
@@ -32,10 +31,8 @@ from modelregistry.identity import whole_digest
 from modelregistry.intake import Arrival, check_arrivals, commit_arrivals
 from modelregistry.names import check_version
 from modelregistry.plugins import ADDERS, DVC_INTAKE, load_class
-from modelregistry.privatecopy import copy_out
 from modelregistry.store import hash_file
 
-_log = logging.getLogger("modelregistry")
 ORIGIN = "origin"
 """The metadata that says where a version came from."""
 _OWN = ("license",)
@@ -47,6 +44,9 @@ class Intake(Protocol):
 
     def has_remote(self) -> bool:
         """Whether the project has a default remote to push to."""
+
+    def copies(self) -> bool:
+        """Whether what lies in the working copy is a copy of what is in the cache, and no link to it."""
 
     def keeps(self, md5: str) -> bool:
         """Whether the cache has an object."""
@@ -228,34 +228,31 @@ class Receiver:
         for each, intake in zip(received, intakes, strict=True):
             share(rehearsed, each.arrival.path, intake.has_remote())
         commit = commit_arrivals(self._repo, [each.arrival for each in received], message, base=base)
-        for each, over in zip(received, there, strict=True):
-            if over is not None:
-                self._place(each, over=over)
+        for each, intake, is_there in zip(received, intakes, there, strict=True):
+            if not is_there:
+                self._place(each, intake)
         return commit
 
-    def _place(self, received: Received, *, over: bool) -> None:
-        """Put it into the working copy, by the kind of link that the DVC project is set to."""
+    def _place(self, received: Received, intake: Intake) -> None:
+        """Put it into the working copy: by our own copy, since DVC leaves pieces of its own where it is killed."""
         path = received.arrival.path
         assert self._repo.root is not None
-        try:
-            self.adder.place(path)
-        except (RefusedError, WorkingCopyError) as error:
-            _log.debug("%s is copied: %s", path, error)
-        else:
-            return
-        # DVC looks elsewhere for what it imported from a store with versions.
         target = self._repo.root / path
         try:
-            copy_out(received.place, target.parent, target.name, {}, overwrite=over)
-        except (OSError, RegistryError) as error:
+            if intake.copies():
+                with self.adder.scratch(path) as folder:
+                    _swap(received.place, target, folder)
+            else:
+                self.adder.place(path)
+        except (OSError, RefusedError, WorkingCopyError) as error:
             warnings.warn(
                 f"{path!r} is committed, and could not be put into the working copy ({error}): 'dvc checkout' does it",
                 RegistryWarning,
                 stacklevel=6,
             )
 
-    def _look(self, received: Received, intake: Intake) -> bool | None:
-        """Whether something is there that is to be replaced; None where it is there already.
+    def _look(self, received: Received, intake: Intake) -> bool:
+        """Whether it lies there already; what else is there may be replaced.
 
         Raises:
             WorkingCopyError: Something else is there.
@@ -267,13 +264,32 @@ class Receiver:
             return False
         files = described_files(target) if target.is_dir() == received.is_directory else ()
         if files and {(file.path, file.md5) for file in files} == received.lies:
-            return None
+            return True
         # As DVC has it: nothing is lost where the cache has it all. So is a folder of which a killed call left a part.
         if not files or not all(intake.keeps(str(file.md5)) for file in files):
             raise WorkingCopyError(
                 f"{path!r} is there already, and has other bytes: move it away, or choose another path"
             )
-        return True
+        return False
+
+
+def _swap(source: Path, target: Path, folder: Path) -> None:
+    """Have a copy of a file or folder at ``target``, at once; what was there goes.
+
+    Args:
+        source: The file or folder.
+        target: The place.
+        folder: One on the same disk, for what is not ready and what is not needed any more.
+    """
+    new, old = folder / "new", folder / "old"
+    if source.is_dir():
+        shutil.copytree(source, new, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(source, new)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        target.rename(old)
+    new.rename(target)
 
 
 def check_words(metadata: Mapping[str, JsonValue] | None, version: str | None) -> None:

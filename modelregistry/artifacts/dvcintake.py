@@ -61,6 +61,11 @@ class DvcIntake:
         """Whether the project has a default remote to push to."""
         return bool(self._project.settings.get("core", {}).get("remote"))
 
+    def copies(self) -> bool:
+        """Whether what lies in the working copy is a copy of what is in the cache, and no link to it."""
+        kinds = self._project.settings.get("cache", {}).get("type", "")
+        return {*kinds.replace(" ", "").split(",")} <= {"", "copy", "reflink"}
+
     def keeps(self, md5: str) -> bool:
         """Whether the cache has an object."""
         cache = self._project.cache
