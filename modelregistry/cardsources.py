@@ -89,7 +89,9 @@ def _text(
     if declared is not None and declared.meta.get("card") is not None:
         where = f"{file} at {version.rev[:10]}, artifact {declared.name!r}, meta: card"
         found = _declared(declared.meta["card"], where, file, read).over(found)
-    return _said(version.metadata, f"the metadata of {version.reference}").over(found)
+    found = _said(version.metadata, f"the metadata of {version.reference}").over(found)
+    license_ = version.metadata.get("license")  # what track(license=…) recorded
+    return found.over(CardText(license=license_[:500])) if isinstance(license_, str) and license_ else found
 
 
 def _said(metadata: Mapping[str, JsonValue], where: str) -> CardText:

@@ -22,7 +22,9 @@ _SECONDS = 10
 _PATIENCE = 6
 """How many times as long a busy machine may take for so much of a processor's time."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-LEARNED = frozenset({"loader", "environment", "signature", "metrics", "evaluated", "uncommitted"})
+OF_BYTES = frozenset({"loader", "environment", "signature"})
+"""Entries that the bytes of a version tell."""
+LEARNED = OF_BYTES | {"metrics", "evaluated", "uncommitted", "origin", "inputs", "license"}
 """Entries that this library writes: a schema judges them only where it names them."""
 
 Metadata = Mapping[str, JsonValue]
@@ -88,7 +90,7 @@ class MetadataSchema:
             raise MissingDependencyError(
                 "a schema for metadata needs jsonschema: pip install 'jsonschema>=4.23'"
             )
-        named = self._named
+        named = self.named
         documents = [_judged(value, named) for value in values]
         try:
             done = subprocess.run(
@@ -119,7 +121,8 @@ class MetadataSchema:
         )
 
     @property
-    def _named(self) -> frozenset[str]:
+    def named(self) -> frozenset[str]:
+        """The entries that it knows by name."""
         properties, required = self.document.get("properties"), self.document.get("required")
         names = [*properties] if isinstance(properties, dict) else []
         names += [each for each in required if isinstance(each, str)] if isinstance(required, list) else []

@@ -154,6 +154,18 @@ def test_what_is_logged_from_memory_is_held_to_it_before_anything_is_saved(proje
     assert strict.log_model(model, "line", metadata={"owner": "risk"}).metadata["owner"] == "risk"
 
 
+def test_what_is_brought_in_is_held_to_it_before_anything_is_committed(project: Path, tmp_path: Path) -> None:
+    strict = ask_for(project, version=WANTED)
+    source = write(tmp_path / "elsewhere" / "rules.json", '{"rule": 2}')
+    before = kept(project)
+    with pytest.raises(mr.InvalidInputError, match="'owner' is a required property"):
+        strict.track(source, "brought", path="brought.json", license="mit")
+    assert kept(project) == before
+    found = strict.track(source, "brought", path="brought.json", license="mit", metadata={"owner": "risk"})
+    assert found.metadata["owner"] == "risk"
+    assert found.card.front_matter["license"] == "mit"
+
+
 def kept(project: Path) -> dict[str, object]:
     """What can be seen, but for DVC's locks."""
     return {name: data for name, data in visible(project).items() if not name.startswith(".dvc/tmp/")}
