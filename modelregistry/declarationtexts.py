@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelregistry.blockyaml import Plain
 from modelregistry.errors import InvalidFileError
-from modelregistry.yamltext import Plain, as_mapping, is_null, parse, typed
+from modelregistry.yamltext import as_mapping, is_null, parse, typed
 
 _SAFE_SCALAR = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*")
 

@@ -88,11 +88,13 @@ class Documents:
         folders: What is known of folders in Git.
         meanings: What documents were read as, by id, path and reader.
         recent: What else was learned from documents.
+        parts: What is known of folders at the top of commits, by name and id.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folders = Memory()
         self.recent = Recent(_MOST_RECENT)
+        self.parts: dict[tuple[str, str], Any] = {}
         self.meanings: dict[tuple[str, str, object], Any] = {}
         self.agreed: set[tuple[str, str]] = set()
         self._folder = folder

@@ -130,10 +130,9 @@ def recorded_at(snapshot: Snapshot, most: int) -> tuple[Sequence[Recorded], int]
     count = 0
     new: list[tuple[Part, list[str]]] = []
     for part in snapshot.parts:
-        whole = snapshot.recall_part(Recorded, part)
-        if whole is not None and count + len(whole) <= most:
-            found += whole
-            count += len(whole)
+        if part.learned is not None and count + len(part.learned) <= most:
+            found += part.learned
+            count += len(part.learned)
             continue
         named = (*part.named.get("dvc.yaml", ()), *part.named.get("dvc.lock", ()))
         folders = sorted({posixpath.dirname(path) for path in named})
@@ -142,7 +141,8 @@ def recorded_at(snapshot: Snapshot, most: int) -> tuple[Sequence[Recorded], int]
             count += len(folders)
     for (part, folders), each in zip(new, _read(snapshot, [folders for _, folders in new]), strict=True):
         found += each
-        snapshot.keep_part(Recorded, part, folders, each, sum(map(_weight, each)))
+        if part.name and count <= most and snapshot.is_learned(Recorded, folders):
+            part.learned = each
     return found, count
 
 

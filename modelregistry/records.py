@@ -68,6 +68,7 @@ class Records:
         self._places: list[str] | None = None
         self._lingering: dict[str, Made] = {}
         self._dvc_files: set[str] = set()
+        self._measuring: dict[str, Sequence[StepRecord]] = {}
         self._listings: dict[str, Mapping[str, str] | None] = {}
         self._read_pipelines()
 
@@ -82,7 +83,8 @@ class Records:
         for each in found:
             self._recorded[each.file] = each
             self.steps += each.steps
-            self.unread |= each.unread
+            if each.unread:
+                self.unread |= each.unread
             before = len(self._made)
             self._made |= each.made
             if len(self._made) < before + len(each.made):  # some path is made twice
@@ -231,6 +233,8 @@ class Records:
 
     def measuring(self, path: str) -> Sequence[StepRecord]:
         """The steps that take a path, or a folder that has it, and have metrics or plots."""
+        if path in self._measuring:
+            return self._measuring[path]
         places = [path]
         while places[-1]:
             places.append(posixpath.dirname(places[-1]))
@@ -242,7 +246,8 @@ class Records:
             for step in each.measuring.get(place, ())
         }
         order = {step: number for number, step in enumerate(self.steps)} if len(found) > 1 else {}
-        return sorted(found, key=lambda step: order.get(step, 0))
+        self._measuring[path] = sorted(found, key=lambda step: order.get(step, 0))
+        return self._measuring[path]
 
     def listing(self, made: Made) -> Mapping[str, str] | None:
         """The md5 of each file of a folder, if that is recorded here or in the cache on this machine."""

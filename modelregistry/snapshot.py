@@ -6,8 +6,9 @@ import hashlib
 import posixpath
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from modelregistry.documents import ABSENT, MOST_BYTES, MOST_KEPT, Documents
 from modelregistry.dvcfiles import ListedFile, listing_md5
@@ -23,6 +24,7 @@ MOST_COMPARED = 10_000
 
 _Meaning = TypeVar("_Meaning")
 _MOST_ALIKE = 4
+_MOST_PARTS = 2_000
 _LINK = "120000"
 _NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -30,15 +32,16 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 _FILTERS = (b"filter=", b"ident", b"working-tree-encoding")
 
 
-class Part(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Part:
     """A part of a commit: what is in its top folder, or one of the folders in that."""
 
     name: str
     """``""`` for the top folder."""
-    oid: str | None
-    """Of the folder; None for the top folder."""
     named: Mapping[str, Sequence[str]]
     """The paths of files that DVC or Git gives a meaning to, as ``Snapshot.named`` has them."""
+    learned: Any = None
+    """What was made of all that was learned of it, if it can be of no other files."""
 
 
 class Snapshot:
@@ -127,15 +130,17 @@ class Snapshot:
         """The top folder, without those in it, and each of those, as far as they have such files."""
         paths, inner, whole = self._folders.found()
         self.is_cut = self.is_cut or not whole
-        recent = self._documents.recent
-        found = [Part("", None, _by_name(paths))]
+        known = self._documents.parts
+        found = [Part("", _by_name(paths))]
         for name, oid, below in inner:
-            part = recent.get((Part, name, oid))
+            part = known.get((name, oid))
             if part is None:
-                part = Part(name, oid, _by_name(f"{name}/{path}" for path in below))
+                part = Part(name, _by_name(f"{name}/{path}" for path in below))
                 if whole:
-                    recent.put((Part, name, oid), part, 1)
+                    known[name, oid] = part
             found.append(part)
+        if len(known) > _MOST_PARTS:
+            known.clear()
         return [part for part in found if part.named]
 
     # -- what it holds -------------------------------------------------------------------------------------
@@ -231,18 +236,10 @@ class Snapshot:
             bound(self._documents.meanings, MOST_KEPT)
         return found
 
-    def recall_part(self, key: Hashable, part: Part) -> Any:
-        """What was made of all that was learned of a part; None where nothing was."""
-        return self._documents.recent.get((key, part.name, part.oid, "all")) if part.oid is not None else None
-
-    def keep_part(
-        self, key: Hashable, part: Part, folders: Sequence[str], value: object, weight: int
-    ) -> None:
-        """Remember what was made of all that was learned of folders of a part, if it can be of no other files."""
+    def is_learned(self, key: Hashable, folders: Iterable[str]) -> bool:
+        """Whether what was learned of each folder comes from files in it."""
         recent = self._documents.recent
-        alone = all(recent.get((key, folder, self.oid(folder))) is not None for folder in folders)
-        if part.oid is not None and alone:
-            recent.put((key, part.name, part.oid, "all"), value, weight)
+        return all(recent.get((key, folder, self.oid(folder))) is not None for folder in folders)
 
     def recall(self, key: Hashable, folder: str, first: Sequence[str]) -> Any:
         """What was learned of a folder at a commit that has the same files; None where nothing was.

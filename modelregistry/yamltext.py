@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from modelregistry.blockyaml import Plain, read_block
 from modelregistry.errors import InvalidFileError
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -25,12 +26,6 @@ _INTEGER = re.compile(
 )
 _FLOAT = re.compile(r"[-+]?(\.[0-9_]{1,300}|[0-9][0-9_]{0,299}(\.[0-9_]{0,300})?)([eE][-+]?[0-9]{1,6})?")
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
-
-
-class Plain(str):
-    """A scalar without quotes, which may stand for more than its text."""
-
-    __slots__ = ()
 
 
 def is_null(value: object) -> bool:
@@ -111,6 +106,8 @@ def parse(text: bytes, path: str) -> object:
         InvalidFileError: It is no YAML, has a key twice, is nested too deep, or grows by its aliases.
     """
     decoded = decoded_text(text, path)
+    if (simple := read_block(decoded)) is not None:
+        return simple
     try:
         return _Composer(yaml.parse(decoded, Loader=_LOADER), path).document()
     except yaml.YAMLError as error:

@@ -291,7 +291,7 @@ def _trained(model: int, number: int) -> Mapping[str, str]:
     }  # fmt: skip
     return {
         f"{at}/dvc.lock": yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False),
-        f"{at}/params.yaml": f"prepare: {{rows: {number}}}\ntrain: {{C: 0.1}}\n",
+        f"{at}/params.yaml": f"prepare:\n  rows: {number}\ntrain:\n  C: 0.1\n",
         f"{at}/metrics.json": metrics,
     }
 

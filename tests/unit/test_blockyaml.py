@@ -1,0 +1,151 @@
+"""The simple form of YAML: whatever is read of it is what a parser for all of YAML makes of the text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from modelregistry.blockyaml import Plain, read_block
+from modelregistry.errors import InvalidFileError
+from modelregistry.yamltext import _LOADER, _Composer, parse
+
+LOCK = """\
+schema: '2.0'
+stages:
+  train:
+    cmd: python train.py --rounds 3 "$HOME" && echo 'done' | tee {log} [x] s3://b/c
+    deps:
+    - path: data/raw.csv
+      hash: md5
+      md5: 0123456789abcdef0123456789abcdef
+      size: 14
+    params:
+      params.yaml:
+        lr: 1e-3
+        layers:
+        - 1
+        - deep
+        none:
+"""
+
+
+def whole(text: str) -> Any:
+    """What the parser for all of YAML says, as text that tells plain scalars from others; None where it refuses."""
+    try:
+        return _told(_Composer(yaml.parse(text, Loader=_LOADER), "x").document())
+    except (yaml.YAMLError, InvalidFileError):
+        return None
+
+
+def _told(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_told(item) for item in value]
+    return (type(value), value)
+
+
+def test_a_lock_is_read_in_the_simple_way() -> None:
+    found: Any = read_block(LOCK)
+    assert found is not None
+    assert _told(found) == whole(LOCK)
+    assert not isinstance(found["schema"], Plain)
+    assert found["stages"]["train"]["deps"][0]["size"] == "14"
+    assert isinstance(found["stages"]["train"]["cmd"], Plain)
+    assert found["stages"]["train"]["params"]["params.yaml"]["none"] == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "\n", "a: 'b''c'\n", "a: 'b\n  c'\n", "'a': b\n", "a: \"b\"\n", "a: b # c\n", "# c\na: b\n", "a: [b]\n", "a: {b: c}\n", "a: &x b\n", "a: !t b\n",
+        "a: b: c\n", "a:\tb\n", "a: b\r\n", "a: |\n  b\n", "a: b\n  c\n", "a: b\n  c: d\n", "a: b\n  - c\n", "- a\n  b: c\n",
+        "a: b\n- c\n", "a:\n    b: c\n  d: e\n", "a: b\na: c\n", "--- a\n", "a: b\n---\nc: d\n", "  a: b\n", "a\n", "- - a\n",
+        "? a\n", "a: -b\n", "a: b:\n", "a: é\n", "a:  b\n", "a: b \n", "<<: b\n", "*a: b\n", "- a: b\n   c: d\n", "%a: b\n",
+        "a:\n b: c\n  d: e\n", "\ufeffa: b", "a: " + "b" * 2000, "".join(f"{' ' * n}a:\n" for n in range(50)),
+    ],
+)  # fmt: skip
+def test_what_is_not_of_that_form_is_left_to_others(text: str) -> None:
+    assert read_block(text) is None
+
+
+WORDS = st.sampled_from(
+    [
+        "a",
+        "b",
+        "0",
+        "1e-3",
+        ".dir",
+        "x y",
+        "a - b",
+        "a,b",
+        "~",
+        "null",
+        "a:",
+        "- a",
+        "'a'",
+        "#",
+        "-",
+        "",
+        "a: b",
+    ]
+)
+LINES = st.builds(
+    lambda indent, dash, key, value: f"{' ' * indent}{dash}{key}{value}",
+    st.integers(0, 5), st.sampled_from(["", "- ", "-", "- - "]), st.sampled_from(["", "a: ", "b:", "a:", "c: "]), WORDS,
+)  # fmt: skip
+
+
+@settings(max_examples=2000)
+@given(st.lists(LINES, max_size=7).map("\n".join), st.sampled_from(["", "\n"]))
+@example("a:\n- b\n- c: d\n  e:\n  - f\ng: h", "\n")
+@example("- a:\n  - b", "")
+def test_whatever_is_read_is_what_yaml_says(lines: str, end: str) -> None:
+    found = read_block(lines + end)
+    if found is not None:
+        assert _told(found) == whole(lines + end)
+
+
+VALUES = st.recursive(
+    st.sampled_from(
+        [
+            "a",
+            "x y",
+            "0",
+            "s3://b/c?d",
+            "a #b",
+            "x 'y' \"z\"",
+            "2.0 ",
+            "it's",
+            "[x]",
+            "x: [y]",
+            "1.5",
+            "true",
+            "a/b.csv",
+            "a@b",
+            "a: b",
+            "'",
+            "",
+            "é",
+            "- a",
+        ]
+    )
+    | st.integers()
+    | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b.c", "d@e-f", "g h"]), inner, max_size=3)
+    ),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b.c", "d@e-f"]), VALUES, max_size=3), st.sampled_from([0, 2]))
+def test_what_is_written_by_others_is_read_alike(value: object, offset: int) -> None:
+    text = yaml.safe_dump(value, default_flow_style=False)
+    found = read_block(text)
+    assert found is None or _told(found) == whole(text)
+    assert _told(parse(text.encode(), "x")) == whole(text)
