@@ -10,6 +10,7 @@ _VALUE = r"""[A-Za-z0-9_./](?:(?:[ -"$-9;-~]|:(?=[!-~]))*[!"$-9;-~])?|'[ -&(-~]*
 _LINE = re.compile(rf"( *)(- )?(?:([A-Za-z0-9_./][A-Za-z0-9_./@+-]*):(?: ({_VALUE}))?|({_VALUE}))")
 _LONGEST = 1000
 """Characters of a line: a key has bounds in YAML."""
+_MOST_CHARACTERS = 1 << 20
 _MOST_DEPTH = 40
 
 
@@ -37,6 +38,8 @@ def read_block(text: str) -> object:
     The form: nested mappings and lists, one key or item a line, of scalars that a line is enough for, plain or in single
     quotes, in ASCII; no comment, no empty line.
     """
+    if len(text) > _MOST_CHARACTERS:
+        return None
     try:
         tokens = _tokens(text)
         if not tokens or tokens[0].column != 0:
@@ -53,8 +56,8 @@ def _tokens(text: str) -> list[_Token]:
     if lines and not lines[-1]:
         lines.pop()
     for line in lines:
-        match = _LINE.fullmatch(line)
-        if match is None or len(line) > _LONGEST:
+        match = _LINE.fullmatch(line) if len(line) <= _LONGEST else None
+        if match is None:
             raise _OtherError
         indent, dash, key, value, alone = match.groups()
         column = len(indent)

@@ -169,7 +169,16 @@ def main() -> None:
         print(registry.check())
     """, names)  # fmt: skip
 
-    say("8. Where it is")
+    say("8. Where it came from", "Read from what DVC recorded at the commit of the version; nothing is run, and DVC is "
+        "not asked. In a notebook it is a picture.")  # fmt: skip
+    python("""
+        lineage = registry.get("tumour#current").lineage
+        print(lineage)
+        print(registry.get("tumour", version="v0.1.0").lineage.diff(lineage))
+        print(registry.impact("data/train.csv"))
+    """, names)  # fmt: skip
+
+    say("9. Where it is")
     run("git", "tag", "--list", cwd=project, show_output=True)
     print(f"""
 the project, and in its tags the registry   {project}
@@ -178,7 +187,7 @@ the bytes, in DVC's remote                  {folder / "storage"}
 the bytes that were verified, by name       {ours["MODELREGISTRY_CACHE"]}
 what counts as made on this machine         {Path(ours["MODELREGISTRY_HOME"]) / "made-here"}""")
 
-    say("9. What to try next")
+    say("10. What to try next")
     print(f"""cd "{project}"
 export PATH="{BIN}:$PATH"
 export MODELREGISTRY_CACHE="{ours["MODELREGISTRY_CACHE"]}"

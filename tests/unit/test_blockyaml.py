@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -71,6 +72,13 @@ def test_a_lock_is_read_in_the_simple_way() -> None:
 )  # fmt: skip
 def test_what_is_not_of_that_form_is_left_to_others(text: str) -> None:
     assert read_block(text) is None
+
+
+@pytest.mark.parametrize("text", ["- a\n" * (1 << 19), "a: " + "b" * (1 << 19) + "é", "a: " + "b:" * 400])
+def test_what_is_much_is_left_to_others_at_once(text: str) -> None:
+    begin = time.perf_counter()
+    assert read_block(text) is None
+    assert time.perf_counter() - begin < 1
 
 
 WORDS = st.sampled_from(
