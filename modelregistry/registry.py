@@ -2193,18 +2193,8 @@ class Registry:
         def decide(history: History, writer: Writer) -> Change:
             return changes.register(
                 history, writer, rev=head, content=content._replace(files=()), version=version, bump=bump,
-        model, wanted = received.arrival.model, MetadataCheck.of(self._repo)
-
-        def decide(history: History, writer: Writer) -> Change:
-            change = changes.register(
-                history, writer, rev=head, content=received.content._replace(files=()), version=version, bump=bump,
                 metadata=received.metadata,
             )  # fmt: skip
-            if (
-                change.events and not wanted.asks_the_bytes
-            ):  # else the registration tells, which looks into them
-                wanted.refuse(model, received.metadata, before=None, version=True)
-            return change
 
         folded, change = self._change(model, decide, message=message, dry_run=True)
         assert change.version is not None
@@ -2216,7 +2206,6 @@ class Registry:
                 version=True, bring=partial(self._content.beside, head),
             )  # fmt: skip
         return self._version(folded, change.version)
-        return self._changed(model, decide, message=message, dry_run=True)
 
     def _version_with(self, model: str, rev: str, path: str) -> ModelVersion | None:
         """The version that has the very bytes that a commit has at a path, if they are registered."""

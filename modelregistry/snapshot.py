@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from modelregistry.documents import ABSENT, MOST_BYTES, MOST_KEPT, Documents
 from modelregistry.dvcfiles import ListedFile, listing_md5
+from modelregistry.dvcignore import ignore_lines, is_ignored
 from modelregistry.errors import GitError, InvalidFileError, RevisionNotFoundError
 from modelregistry.gitfolders import Folders, bound
 from modelregistry.gitobjects import GitObject
@@ -24,6 +25,7 @@ MOST_COMPARED = 10_000
 
 _Meaning = TypeVar("_Meaning")
 _MOST_ALIKE = 4
+_IGNORE = "ignore"
 _MOST_PARTS = 2_000
 _LINK = "120000"
 _NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
@@ -327,13 +329,16 @@ class Snapshot:
                 return None, f"{each!r} is in Git as something else, or too large"
             contents[each] = data
         ways = [bytes, _with_crlf, *([_without_cr] if legacy else ())]
+        ignoring = self._ignoring if self.is_folder(path) else {}
+        counted = [each for each in paths if not is_ignored(each, ignoring)] if ignoring else paths
         for way in ways:
-            hashes = {each: md5_of(way(data)) for each, data in contents.items()}
+            hashes = {each: md5_of(way(contents[each])) for each in counted}
             if md5 == (hashes[path] if path in hashes else self._folder_md5(path, hashes)):
-                self._documents.agree(self.oid(path) or "", md5)
+                if not ignoring:  # of the same folder, another commit may leave other files out
+                    self._documents.agree(self.oid(path) or "", md5)
                 return True, ""
         if self.is_folder(path):
-            if self._is_ignoring:
+            if ignoring:
                 return None, "a .dvcignore says what of it counts"
             if nfiles is None or nfiles > len(paths):
                 return None, f"it had other files than Git has ({nfiles} of them, and Git has {len(paths)})"
@@ -343,7 +348,9 @@ class Snapshot:
 
     def has_agreed(self, path: str, md5: str) -> bool:
         """Whether the same file or folder was found to have that md5 before."""
-        return (self.oid(path) or "", md5) in self._documents.agreed
+        if (self.oid(path) or "", md5) not in self._documents.agreed:
+            return False
+        return not (self.is_folder(path) and self._ignoring)
 
     @staticmethod
     def _folder_md5(folder: str, hashes: Mapping[str, str]) -> str:
@@ -351,11 +358,18 @@ class Snapshot:
         return listing_md5([ListedFile(path[start:], md5) for path, md5 in hashes.items()])
 
     @cached_property
-    def _is_ignoring(self) -> bool:
-        """Whether some ``.dvcignore`` may leave files out; the one that DVC begins with has comments only."""
-        texts = self._called(".dvcignore")
-        lines = [line.strip() for text in texts for line in (text or b"*").splitlines()]
-        return any(line and not line.startswith(b"#") for line in lines)
+    def _ignoring(self) -> Mapping[str, Sequence[str]]:
+        """The lines of each ``.dvcignore``, by its folder; the one that DVC begins with has comments only."""
+        recent = self._documents.recent
+        paths = self.named[".dvcignore"]
+        new = [path for path in paths if recent.get((_IGNORE, self.oid(path))) is None]
+        self.bring((), new)
+        for path in new:
+            text = self.data(path)
+            lines = ("*",) if text is None else ignore_lines(text.decode("utf-8", "replace"))
+            recent.put((_IGNORE, self.oid(path)), lines, 1)
+        found = {posixpath.dirname(path): recent.get((_IGNORE, self.oid(path))) for path in paths}
+        return {folder: lines for folder, lines in found.items() if lines}
 
     @cached_property
     def _is_filtered(self) -> bool:

@@ -558,3 +558,19 @@ def test_what_a_search_reads_of_a_commit_is_what_the_lineage_holds(team: Path, w
     churn = read["churnv1.0.0"]
     assert churn["metrics"] == {"auc": 0.9, "by_part.north": 1, "recall": 0.8}
     assert churn["params"]["train.epochs"] == 3
+
+
+def test_what_dvc_leaves_out_of_a_folder_is_no_change(tmp_path: Path) -> None:
+    root = start(tmp_path / "ignoring", tmp_path / "cache")
+    write(root / ".dvcignore", "*.tmp\n/src/cache\n!keep.tmp\n")
+    for name in ("a.py", "deep/b.py", "x.tmp", "cache/c.py", "deep/keep.tmp"):
+        write(root / "src" / name, name)
+    stage = "  train: {cmd: cp src/a.py model.txt, deps: [src], outs: [model.txt]}\n"
+    write(root / "dvc.yaml", f"stages:\n{stage}artifacts:\n  m: {{path: model.txt, type: model}}\n")
+    dvcs(root, ["repro", "--quiet"])
+    commit(root)
+    assert [(step.status, step.note) for step in lineage_at(root, "m").steps] == [("recorded", None)]
+    write(root / "src" / "x.tmp", "another")
+    write(root / "src" / "cache" / "c.py", "another")
+    found = lineage_at(root, "m", commit(root))
+    assert [(step.status, step.note) for step in found.steps] == [("recorded", None)]

@@ -463,6 +463,23 @@ def test_a_folder_with_files_that_git_has_not_is_left_open(root: Path, trace: Tr
     assert (status, "dvcignore" in str(note)) == ("recorded", True)
 
 
+def test_what_a_dvcignore_leaves_out_does_not_count(root: Path, trace: Trace) -> None:
+    hashes = [ListedFile(name, md5(text)) for name, text in {"a.py": "x", "deep/b.py": "y"}.items()]
+    dep = {"path": "src", "hash": "md5", "md5": listing_md5(hashes), "size": 2, "nfiles": 2}
+    files = {
+        "src/a.py": "x",
+        "src/deep/b.py": "y",
+        "src/deep/b.tmp": "z",
+        "src/cache/c": "z",
+        "src/c.log": "z",
+    }
+    status, note = verdict(root, trace, {**files, ".dvcignore": "# temporary\n*.tmp\n/src/cache/\n"}, dep)
+    assert (status, "a .dvcignore says" in str(note)) == ("recorded", True), "c.log is not left out"
+    assert verdict(root, trace, {"src/.dvcignore": "*.log\n.dvcignore\n"}, dep) == ("recorded", None)
+    # Of the same folder, at a commit that leaves nothing out.
+    assert verdict(root, trace, {".dvcignore": "", "src/.dvcignore": ""}, dep)[0] == "stale"
+
+
 def test_a_file_that_became_a_folder_is_another(root: Path, trace: Trace) -> None:
     status, note = verdict(root, trace, {"a/b": "x"}, entry("a", "x"))
     assert (status, note) == ("stale", "its input 'a' is another than it was: it was a file")
