@@ -572,5 +572,6 @@ def test_what_dvc_leaves_out_of_a_folder_is_no_change(tmp_path: Path) -> None:
     assert [(step.status, step.note) for step in lineage_at(root, "m").steps] == [("recorded", None)]
     write(root / "src" / "x.tmp", "another")
     write(root / "src" / "cache" / "c.py", "another")
-    found = lineage_at(root, "m", commit(root))
+    found = Registry(root, remote=None).register("m", rev=commit(root), version="v1.0.0").lineage
     assert [(step.status, step.note) for step in found.steps] == [("recorded", None)]
+    assert "up to date" in run(root, sys.executable, "-m", "dvc", "status"), "and so says DVC"
