@@ -24,6 +24,8 @@ from modelregistry.commits import Commits
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader
 from modelregistry.cursor import Cursor
 from modelregistry.declarations import Declarations
+from modelregistry.declarations import Declarations, declaring_file
+from modelregistry.delivery import manifest_text
 from modelregistry.errors import (
     InvalidInputError,
     InvalidReferenceError,
@@ -1621,7 +1623,7 @@ class Registry:
             place = without_secrets(registry.target)
             with registry._repo.reading():
                 versions = list(registry._kept_versions())
-                registry._declarations.bring((version.rev, version.name) for version in versions)
+                registry._bring_records(versions)
                 for version in versions:
                     try:
                         nodes = version.lineage.find(what)
@@ -1854,6 +1856,14 @@ class Registry:
         if as_of >= datetime.now(UTC):  # events written in quick succession are dated some seconds ahead
             return known
         return _Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))
+
+    def _bring_records(self, versions: Iterable[ModelVersion]) -> None:
+        """Have what declares and records the versions, all at once: a mirror has left it out."""
+        places = [(version.rev, version.name) for version in versions]
+        self._declarations.bring(places)
+        if self._mirror is not None:
+            files = [f"{rev}:{declaring_file(model).removesuffix('yaml')}lock" for rev, model in places]
+            self._repo.read(list(dict.fromkeys(files)), limit=0)
 
     def _kept_versions(self) -> Iterator[ModelVersion]:
         """Every version, withdrawn ones too, from memory where the log of its model did not move since."""

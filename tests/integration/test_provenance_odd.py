@@ -947,8 +947,10 @@ def test_a_registry_at_a_url_has_lineages_too(
     found = Registry(url).get("m").lineage
     assert [node.name for node in found][:3] == ["m.pkl", "train", "train.py"]
     assert found.steps[0].status == "recorded"
+    assert [row.version.reference for row in Registry(url).impact("train.py")] == ["m@v0.1.0"]
     before = len(asked)
     assert Registry(url, offline=True).get("m").lineage == found
+    assert [row.version.reference for row in Registry(url, offline=True).impact("train.py")] == ["m@v0.1.0"]
     assert len(asked) == before
 
 
