@@ -16,7 +16,7 @@ from modelregistry.documents import read_document
 from modelregistry.dvcfiles import Step, lock_steps, resolve
 from modelregistry.dvcpipeline import Pipeline, read_pipeline
 from modelregistry.dvctemplates import vars_files
-from modelregistry.errors import InvalidFileError, MissingBytesError, RegistryError
+from modelregistry.errors import GitError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.gitfolders import Folders, Memory, bring
 from modelregistry.gitobjects import GitObject
 from modelregistry.gitrepo import GitRepo, Read
@@ -38,6 +38,7 @@ MOST_BYTES = 8 << 20
 """Of one file."""
 _MOST_AT_ONCE = 128 << 20
 _AT_ONCE = 500
+_MOST_FAILURES = 100
 _MOST_KEPT = 200_000
 _MOST_KEPT_CHARACTERS = 20_000
 """Of the values of one version; what is longer is read again."""
@@ -72,11 +73,7 @@ class Measurements:
         self._memory = Memory()
 
     def of(self, versions: Sequence[ModelVersion], kind: Kind) -> list[Answer]:
-        """The metrics or parameters of each version.
-
-        Raises:
-            GitError: Git can't be asked.
-        """
+        """The metrics or parameters of each version."""
         place = self._folder / f"{hashed(self._name)}-{kind}.json"
         known = _load(place)
         new = [version for version in versions if _key(version) not in known]
@@ -84,14 +81,31 @@ class Measurements:
         if new:
             with self._repo.reading() as ask:
                 reading = _Reading(ask, self._memory, self._cached, kind)
-                for start in range(0, len(new), _AT_ONCE):
-                    some = new[start : start + _AT_ONCE]
-                    answers = reading.of(some)
-                    found |= {_key(version): answer for version, answer in zip(some, answers, strict=True)}
+                batches: list[Sequence[ModelVersion]] = [
+                    new[start : start + _AT_ONCE] for start in range(0, len(new), _AT_ONCE)
+                ]
+                found = dict(_answered(reading, batches))
             lasting = {key: answer.values for key, answer in found.items() if answer.problem is None}
             if lasting:
                 _save(place, known | lasting)
         return [found.get(key := _key(version)) or Answer(known[key]) for version in versions]
+
+
+def _answered(reading: _Reading, batches: list[Sequence[ModelVersion]]) -> Iterator[tuple[str, Answer]]:
+    """What was found of each version; a batch that git can't read whole is halved, to find those that it can."""
+    failures = 0
+    while batches:
+        batch = batches.pop()
+        try:
+            answers = reading.of(batch)
+        except GitError as error:
+            failures += 1
+            if len(batch) > 1 and failures < _MOST_FAILURES:
+                half = len(batch) // 2
+                batches += [batch[:half], batch[half:]]
+                continue
+            answers = [Answer({}, str(error))] * len(batch)
+        yield from ((_key(version), answer) for version, answer in zip(batch, answers, strict=True))
 
 
 def _key(version: ModelVersion) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from modelregistry.errors import InvalidNameError, QueryError
-from modelregistry.names import check_version
+from modelregistry.names import INACTIVE, WITHDRAWN, check_version
 from modelregistry.querytokens import Token, error_at, tokenize
 
 MOST_DEPTH = 64
@@ -379,7 +379,7 @@ class _Parser:
             self._refuse_origin(other, right_at)
         elif isinstance(other, Value) and not isinstance(other.value, str):
             raise self._error(right_at, 'a list is wanted after \'in\', such as ["current", "shadow"]')
-        return Compare(one, "not in" if negated else "in", self._meant(other, one))
+        return Compare(self._meant(one, other), "not in" if negated else "in", self._meant(other, one))
 
     def _like(self, left: Operand, *, negated: bool) -> Condition:
         token = self._next
@@ -399,11 +399,21 @@ class _Parser:
     def _meant(self, node: Operand, beside: Operand) -> Operand:
         """What texts stand for beside a field that is a time or a version."""
         kind = self._fields[beside.name] if isinstance(beside, Field) else None
+        if isinstance(beside, Field) and beside.name == "stage":
+            self._refuse_states(node)
         if kind not in ("time", "version"):
             return node
         if isinstance(node, Values):
             return Values(tuple(self._meant_value(item, kind) for item in node.items), node.at)
         return self._meant_value(node, kind) if isinstance(node, Value) else node
+
+    def _refuse_states(self, node: Operand) -> None:
+        """No stage may have the name of a state that no stage gives, so nothing would ever be found."""
+        for item in node.items if isinstance(node, Values) else (node,):
+            if isinstance(item, Value) and item.value in (INACTIVE, WITHDRAWN):
+                raise self._error(
+                    item.at, f"{item.value!r} is no stage: ask for it with state == {item.value!r}"
+                )
 
     def _meant_value(self, node: Value, kind: Literal["time", "version"]) -> Value:
         if not isinstance(node.value, str):

@@ -251,6 +251,51 @@ def test_a_commit_that_is_not_here_is_said(project: Path, tmp_path: Path) -> Non
     assert "churn@v0.1.0" in rows.unread
 
 
+def test_a_registry_behind_a_url_brings_what_it_needs_and_offline_says_what_is_not_here(
+    project: Path,
+) -> None:
+    git(project, "config", "uploadpack.allowFilter", "true")
+    git(project, "config", "uploadpack.allowAnySHA1InWant", "true")
+    url = f"file://{project}"
+    registry = Registry(url)
+    assert len(registry.search(name="churn")) == 5
+    offline = Registry(url, offline=True)
+    with pytest.warns(mr.RegistryWarning, match="5 versions could not be read whole.*offline=True"):
+        assert found(offline, "params.depth > 2", name="churn") == []
+    assert found(registry, "params.depth > 4", name="churn") == ["c5", "c4"]
+    assert found(offline, "params.depth > 4", name="churn") == ["c5", "c4"], "it is remembered"
+
+
+LISTED = """\
+artifacts: {churn: {path: model.bin}}
+metrics: [a.json, b.yaml, sub/c.toml, link.json, nowhere.json, d.json]
+params: [params.yaml, config.toml]
+"""
+
+
+def test_files_that_are_only_listed_are_read_too_and_contradictions_keep_their_files(tmp_path: Path) -> None:
+    root = init(tmp_path / "project")
+    write(root / "dvc.yaml", LISTED)
+    write(root / "broken" / "dvc.yaml", "stages: [not, a, mapping]")
+    write(root / "model.bin", "1")
+    write(root / "a.json", '{"x": 1, "same": 2, "deep": {"a.b": 3, "c": {"d": null}}}')
+    write(root / "b.yaml", "x: 2\nsame: 2\nlate: 2026-01-01\n")
+    write(root / "sub" / "c.toml", "[x]\ny = 1.5\n")
+    write(root / "d.json", "0.25")
+    (root / "link.json").symlink_to("a.json")
+    write(root / "params.yaml", "lr: 0.1\nlayers: [1, 2]\n")
+    write(root / "config.toml", "lr = 0.2\n")
+    commit(root)
+    registry = Registry(root)
+    registry.register("churn")
+    (row,) = registry.search("metrics != null and params != null").to_dicts()
+    assert row["metrics"] == {
+        "a.json:x": 1, "b.yaml:x": 2, "same": 2, "deep.a.b": 3, "late": "2026-01-01", "x.y": 1.5, "value": 0.25,
+    }  # fmt: skip
+    assert row["params"] == {"params.yaml:lr": 0.1, "config.toml:lr": 0.2, "layers": [1, 2]}
+    assert found(registry, "metrics['a.json:x'] < metrics['b.yaml:x'] and params.layers == [1, 2]") == ["c0"]
+
+
 def test_deprecated_models_are_found_only_where_they_are_asked_for(project: Path) -> None:
     registry = Registry(project)
     registry.deprecate("churn")
