@@ -21,12 +21,9 @@ from modelregistry.query import (
     Values,
     fields_in,
     only_values,
-    parse,
-    parse_field,
-    pattern_of,
-    period_of,
     values_beside,
 )
+from modelregistry.queryparser import parse, parse_field, pattern_of, period_of
 from modelregistry.searchfields import FIELDS
 
 When = str | date | datetime | None

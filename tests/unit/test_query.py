@@ -9,7 +9,8 @@ import pytest
 
 from modelregistry.errors import QueryError
 from modelregistry.matching import MISSING, UNKNOWN, Several, judge
-from modelregistry.query import Field, VersionText, fields_in, parse, parse_field
+from modelregistry.query import Field, VersionText, fields_in
+from modelregistry.queryparser import parse, parse_field
 from modelregistry.querytokens import MOST_CHARACTERS
 from modelregistry.searchfields import FIELDS
 
