@@ -45,7 +45,8 @@ if TYPE_CHECKING:  # few ask for it
     from modelregistry.exporters.base import Source
     from modelregistry.exportmanifest import Exported
     from modelregistry.lineage import Lineage
-    from modelregistry.measurements import Answer, Kind, Measurements
+    from modelregistry.measurements import Measurements
+    from modelregistry.measuring import Answer, Kind
     from modelregistry.provenance import Provenance
     from modelregistry.reproduced import Reproduction
 

@@ -15,7 +15,7 @@ from modelregistry.errors import InvalidInputError, VersionNotFoundError
 from modelregistry.history import History
 from modelregistry.lineagenode import flat
 from modelregistry.matching import MISSING, UNKNOWN, Several, is_nothing, judge, kind_of
-from modelregistry.measurements import Answer, Kind
+from modelregistry.measuring import Answer, Kind
 from modelregistry.names import version_key
 from modelregistry.query import Field, VersionText
 from modelregistry.question import Question, SortKey

@@ -528,7 +528,7 @@ def comparisons(draw: st.DrawFn) -> Leaf:
             lambda row: isinstance(row[key], str) and fnmatch.fnmatchcase(row[key], pattern),
         )
     if kind == "several":
-        key = draw(st.sampled_from(SEVERAL))
+        key, text = draw(st.sampled_from(SEVERAL)), draw(words.filter(lambda word: word != "inactive"))
         return draw(
             st.sampled_from([
                 (f"{key} == {json.dumps(text)}", lambda row: text in row[key]),
