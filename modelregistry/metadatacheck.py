@@ -17,7 +17,6 @@ from modelregistry.evaluation import Evaluation
 from modelregistry.gitrepo import GitRepo
 from modelregistry.metadataschema import (
     MOST_BYTES,
-    OF_BYTES,
     MetadataSchema,
     Misfit,
     Schema,
@@ -66,11 +65,6 @@ class MetadataCheck:
     def asks(self) -> bool:
         """Whether there is a schema for versions."""
         return self.version is not None or self.schema is not None
-
-    @property
-    def asks_the_bytes(self) -> bool:
-        """Whether the team's schema for versions names what only the bytes tell."""
-        return self.version is not None and bool(self.version.named & OF_BYTES)
 
     def refuse(
         self, what: str, said: Metadata, *, before: Metadata | None, version: bool, bring: Bring | None = None

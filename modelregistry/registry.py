@@ -23,9 +23,7 @@ from modelregistry.choice import check_there, choose
 from modelregistry.commits import Commits
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT, ContentReader
 from modelregistry.cursor import Cursor
-from modelregistry.declarations import Declarations
 from modelregistry.declarations import Declarations, declaring_file
-from modelregistry.delivery import manifest_text
 from modelregistry.errors import (
     InvalidInputError,
     InvalidReferenceError,
