@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from modelregistry.bom import BOM
-from modelregistry.errors import ExportError, InvalidInputError
+from modelregistry.errors import ExportError, InvalidInputError, RegistryError
 from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
 from modelregistry.exportmanifest import Exported, ExportManifest, ManifestFile
 from modelregistry.exportstate import OURS, UNFINISHED, There, flaws
@@ -66,7 +66,7 @@ def export(
             return Exported(target.url, there.manifest, ())
     source = bring()
     with TemporaryDirectory(prefix="modelregistry-") as scratch:
-        arrangement = exporter.arrange(source, Path(scratch))
+        arrangement = _arrange(source, exporter, Path(scratch))
         plan = _plan(_all_files(source, arrangement), exporter)
         manifest = _manifest(source, exporter, plan, arrangement)
         written = Writing(target, there, plan, manifest).run(overwrite=overwrite, progress=progress)
@@ -84,7 +84,7 @@ def _deliver(
 ) -> Exported:
     """Have the exporter itself bring it where no file system is."""
     with TemporaryDirectory(prefix="modelregistry-") as scratch:
-        arrangement = exporter.arrange(source, Path(scratch))
+        arrangement = _arrange(source, exporter, Path(scratch))
         plan = _plan(_all_files(source, arrangement), exporter)
         manifest = _manifest(source, exporter, plan, arrangement)
         with reported(progress, f"exporting {manifest.reference}") as report:
@@ -113,6 +113,18 @@ def _is_there(
         f"{target.url!r}: {name}@{number} ({digest}) {state}, by the exporter {format_!r}; to put {version.reference} "
         "in its place say overwrite=True, or name a folder of its own"
     )
+
+
+def _arrange(source: Source, exporter: Exporter, scratch: Path) -> Arrangement:
+    try:
+        return exporter.arrange(source, scratch)
+    except RegistryError:
+        raise
+    except OSError as error:
+        raise ExportError(
+            f"{source.version.reference} can't be laid out by exporter {exporter.name!r} in {os.fspath(scratch.parent)!r} "
+            f"({error.strerror or error}): make room there, or set $TMPDIR to another folder"
+        ) from error
 
 
 def _all_files(source: Source, arrangement: Arrangement) -> Sequence[ExportFile]:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -100,13 +101,18 @@ class Connection:
             request.add_unredirected_header("Authorization", self._authorization)
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as answer:
-                return Answer(answer.status, answer.headers, answer.read(_MOST))
+                data: bytes = answer.read(_MOST)
+                if answer.length:  # what is still to come
+                    raise IncompleteRead(data, answer.length)
+                return Answer(answer.status, answer.headers, data)
         except HTTPError as error:
             with error:
                 return Answer(error.code, error.headers, error.read(_MOST))
-        except (URLError, OSError) as error:
+        except (URLError, OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, URLError) else error
-            raise ExportError(f"{self._host!r} can't be reached: {str(reason)[:_SHOWN]!r}") from error
+            raise ExportError(
+                f"{self._host!r} can't be reached: {(str(reason) or type(reason).__name__)[:_SHOWN]!r}"
+            ) from error
 
     # -- who asks ------------------------------------------------------------------------------------------
 
@@ -135,7 +141,7 @@ class Connection:
         try:
             with self._opener.open(request, timeout=_TIMEOUT) as answer:
                 said = json.loads(answer.read(_MOST))
-        except (OSError, ValueError):
+        except (OSError, ValueError, HTTPException):
             return None
         token = said.get("token") or said.get("access_token") if isinstance(said, dict) else None
         return f"Bearer {token}" if isinstance(token, str) else None

@@ -131,7 +131,7 @@ class _Repository:
         """Bytes of a blob; None where there is none."""
         answer = self._connection.ask("HEAD", self._url(f"blobs/{digest}"), allowed={200, 404})
         length = answer.headers.get("Content-Length")
-        return int(length) if answer.status == 200 and length is not None else None
+        return int(length) if answer.status == 200 and length is not None and length.isdecimal() else None
 
     def put_blob(self, digest: str, file: ExportFile) -> None:
         """Send a blob. The registry compares it with its digest, and so does this."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import oras.client
@@ -249,6 +251,25 @@ def test_an_option_that_is_none_is_told(registry: Registry, repository: str) -> 
 def test_a_registry_that_cant_be_reached_is_told(registry: Registry) -> None:
     with pytest.raises(mr.ExportError, match=r"127\.0\.0\.1:1' can't be reached"):
         registry.get("net").export("oci://127.0.0.1:1/team/net", format="oci", storage_options=OPEN)
+
+
+@pytest.mark.parametrize(
+    "answer", [b"220 mail.example.com\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b""]
+)
+def test_what_is_no_registry_is_told(answer: bytes, registry: Registry) -> None:
+    def speak() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        speaker = Thread(target=speak)
+        speaker.start()
+        target = f"oci://127.0.0.1:{server.getsockname()[1]}/team/net"
+        with pytest.raises(mr.ExportError, match="can't be reached"):
+            registry.get("net").export(target, format="oci", storage_options=OPEN)
+        speaker.join()
 
 
 def test_plain_http_is_used_only_where_that_is_asked_for(registry: Registry, repository: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import sys
 import tarfile
 from pathlib import Path
@@ -312,6 +314,19 @@ def test_an_exporter_of_ones_own_is_found_by_its_name(stocked: Registry, tmp_pat
     mr.register_exporter(Laid)
     stocked.get("bundle").export(tmp_path / "out", format="laid", bom=True)
     assert everything(tmp_path / "out").keys() == {"a", "bom.cdx.json", "manifest.json"}
+
+
+def test_a_full_disk_is_told_with_what_to_do(stocked: Registry, tmp_path: Path) -> None:
+    @mr.register_exporter
+    class Large(Laid):
+        name = "large"
+
+        def arrange(self, source: Source, scratch: Path) -> Arrangement:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(mr.ExportError, match=r"exporter 'large'.*No space left.*TMPDIR"):
+        stocked.get("bundle").export(tmp_path / "out", format="large")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("paths", [("../a",), ("/a",), ("",), ("a//b",), ("a", "a"), ("manifest.json",)])
