@@ -144,6 +144,19 @@ def test_a_checksum_that_does_not_hold_keeps_nothing(
     assert registry.track(file, "net", checksum=right).version == "v0.1.0"
 
 
+def test_it_lies_there_by_the_kind_of_link_that_the_project_is_set_to(
+    root: Path, registry: Registry, file: Path
+) -> None:
+    with (root / ".dvc" / "config").open("a") as config:
+        config.write("[cache]\n    type = hardlink\n")
+    commit(root)
+    registry.track(file, "net")
+    (cached,) = objects(root)
+    assert (root / "models" / "net.onnx").samefile(cached)
+    assert not cached.samefile(file)
+    dvcs(root, ["status", "--quiet"])
+
+
 def test_a_dry_run_changes_nothing(root: Path, registry: Registry, file: Path) -> None:
     before = seen(root)
     assert registry.track(file, "net", dry_run=True).digest == sha256(WEIGHTS)
