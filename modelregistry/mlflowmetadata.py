@@ -36,11 +36,9 @@ def version_metadata(
             metrics[name] = value
         else:
             lost.append(f"metric {name!r} is {value}, which JSON can't hold")
-    # What it was made of and where it came from, as a lineage looks for it.
-    inputs = [f"{each.get('name', '')}@{each.get('digest', '')}" for each in run.datasets]
-    said = {"said": f"models:/{version} of {address}"}
+    said = {"said": f"models:/{version} of {address}"}  # a lineage shows where it came from
     found: dict[str, JsonValue] = _clean({
-        "inputs": inputs, "origin": said, "metrics": metrics, "params": dict(run.params), "tags": dict(version.tags),
+        "origin": said, "metrics": metrics, "params": dict(run.params), "tags": dict(version.tags),
         "description": version.description, ORIGIN: origin,
     })  # fmt: skip
     return _shortened(found, lost), lost
