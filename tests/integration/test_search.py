@@ -301,6 +301,8 @@ def test_deprecated_models_are_found_only_where_they_are_asked_for(project: Path
     registry.deprecate("churn")
     assert found(registry) == ["r2", "r1", "r0"]
     assert found(registry, "deprecated and version == 'v0.1.0'") == ["c0"]
+    assert registry.best("churn", "params.depth").version == "v0.1.5", "who names it gets an answer"
+    assert len(registry.trend("churn", "params.depth")) == 5
 
 
 def test_a_registry_without_models_has_nothing_to_find(tmp_path: Path) -> None:
