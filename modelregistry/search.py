@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from modelregistry.collector import paused
 from modelregistry.declarationtexts import Declaration
 from modelregistry.errors import InvalidInputError, VersionNotFoundError
+from modelregistry.evaluation import evaluation_in
 from modelregistry.history import History
 from modelregistry.lineagenode import flat
 from modelregistry.matching import MISSING, UNKNOWN, Several, is_nothing, judge, kind_of
@@ -246,12 +247,9 @@ def direction_in(said: Iterable[Mapping[str, JsonValue]], field: Field) -> Direc
     """Which way a metric is better, as the first ``evaluation`` block says that speaks of it."""
     key = ".".join(map(str, field.parts))
     for metadata in said if field.name == "metrics" else ():
-        block = metadata.get("evaluation")
-        metrics = block.get("metrics") if isinstance(block, dict) else None
-        metric = metrics.get(key) if isinstance(metrics, dict) else None
-        direction = metric.get("direction") if isinstance(metric, dict) else None
-        if isinstance(direction, str) and direction in _BETTER:
-            return _BETTER[direction]
+        block = evaluation_in(metadata)
+        if block is not None and key in block.metrics:
+            return _BETTER[block.metrics[key].direction]
     return None
 
 

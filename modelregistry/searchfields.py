@@ -13,6 +13,7 @@ from modelregistry.declarations import declaring_file
 from modelregistry.declarationtexts import Declaration
 from modelregistry.dvcfiles import resolve
 from modelregistry.errors import RegistryError
+from modelregistry.lineagefacts import measured
 from modelregistry.lineagenode import flat
 from modelregistry.matching import MISSING, UNKNOWN, Origin, Several
 from modelregistry.query import Field, FieldKind, VersionText
@@ -109,8 +110,7 @@ class Row:
 
     def _measured(self, wanted: Field) -> object:
         """What the log says of it, else what DVC recorded."""
-        said = self.version.metadata.get(wanted.name)
-        known = dict(flat(said)) if isinstance(said, dict) else {}
+        known = self._said(wanted.name)
         key = ".".join(map(str, wanted.parts))
         if key in known:
             return known[key]
@@ -120,6 +120,17 @@ class Row:
         if not wanted.parts:
             return {**read, **known}
         return read.get(key, MISSING)
+
+    def _said(self, kind: str) -> Mapping[str, JsonValue]:
+        """What the metadata says, and what was declared at registration."""
+        said = self.version.metadata.get(kind)
+        declared = self.version.registered.lineage if self.version.registered is not None else None
+        if said is None and declared is None:
+            return {}
+        known: dict[str, JsonValue] = {}
+        if declared is not None:
+            known |= flat(measured(declared.metrics) if kind == "metrics" else declared.params)
+        return known | dict(flat(said)) if isinstance(said, dict) else known
 
     def _made(self, name: str) -> object:
         try:

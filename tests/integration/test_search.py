@@ -266,6 +266,27 @@ def test_a_registry_behind_a_url_brings_what_it_needs_and_offline_says_what_is_n
     assert found(offline, "params.depth > 4", name="churn") == ["c5", "c4"], "it is remembered"
 
 
+def test_what_was_declared_at_registration_counts_and_what_the_metadata_says_counts_more(
+    tmp_path: Path,
+) -> None:
+    root = init(tmp_path / "project")
+    write(root / "dvc.yaml", "artifacts: {churn: {path: model.bin}}\nmetrics: [m.json]\n")
+    write(root / "model.bin", "1")
+    write(root / "m.json", '{"auc": 0.1, "f1": 0.1, "recall": 0.1}')
+    commit(root)
+    registry = Registry(root)
+    registry.register(
+        "churn", metrics={"auc": 0.2, "f1": 0.2, "by": {"eu": 1}}, params={"depth": 5, "layers": [1]},
+        metadata={"metrics": {"auc": 0.3}},
+    )  # fmt: skip
+    (row,) = registry.search("metrics != null and params != null").to_dicts()
+    assert row["metrics"] == {"auc": 0.3, "f1": 0.2, "by.eu": 1, "recall": 0.1}
+    assert row["params"] == {"depth": 5, "layers": [1]}
+    assert found(
+        registry, "metrics.auc == 0.3 and metrics.f1 == 0.2 and metrics.recall == 0.1 and params.depth == 5"
+    )
+
+
 LISTED = """\
 artifacts: {churn: {path: model.bin}}
 metrics: [a.json, b.yaml, sub/c.toml, link.json, nowhere.json, d.json]
