@@ -1,0 +1,665 @@
+"""The verbs of a registry that bring models in."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from modelregistry.errors import (
+    InvalidInputError,
+    PartlyRegisteredError,
+    RegistryError,
+    RegistryWarning,
+)
+from modelregistry.events import Bytes
+from modelregistry.history import History
+from modelregistry.listing import (
+    VERSION_COLUMNS,
+)
+from modelregistry.names import Bump, check_model
+from modelregistry.plugins import ADDERS, GIT, load_class, loaders_for
+from modelregistry.progress import Progress, check_progress
+from modelregistry.registry.hub import MAX_AGE
+from modelregistry.registry.writing import WritingVerbs
+from modelregistry.tables import Rows
+from modelregistry.trust import Ledger
+from modelregistry.version import ModelVersion
+
+if TYPE_CHECKING:
+    from modelregistry.changes import Change, Writer
+    from modelregistry.declaredlineage import Input, Inputs
+    from modelregistry.importer import Importer
+    from modelregistry.imports import Import, ImportUpdate, SourceProject
+    from modelregistry.metadatacheck import MetadataCheck
+    from modelregistry.metadataschema import Schema
+    from modelregistry.migration import Migration
+    from modelregistry.receiving import Received, Receiver
+    from modelregistry.tracking import Tracker
+
+
+class IntakeVerbs(WritingVerbs):
+    """The verbs that bring models in."""
+
+    def log_model(
+        self,
+        obj: object,
+        model: str,
+        *,
+        path: str | None = None,
+        loader: str | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        schema: Schema | None = None,
+        example: object = None,
+        push_data: bool = True,
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Save a model from memory in a safe format, and register it: from a training script, say.
+
+        Its bytes go into the DVC cache, ``dvc.yaml`` declares it, a commit on the branch that is checked out has that and
+        nothing else, and the version is registered at that commit. What else is edited or staged stays as it is; files
+        of Git's that are edited are named in a warning and in the metadata (``uncommitted``), since the model may come
+        from them. On this machine it loads without a word, whatever the format. Nobody pushes the branch for you.
+
+        Estimators of scikit-learn's are written with skops, or with joblib where skops does not vouch for them; models of
+        CatBoost, Keras, LightGBM, sentence-transformers, spaCy, transformers and XGBoost by their own library; arrays by
+        their names as safetensors; ONNX graphs, and exported programs of PyTorch's, as such. What a format does not keep
+        is a warning.
+
+        Args:
+            obj: The model.
+            model: What it is called: ``churn``, or ``folder:churn`` where ``dvc.yaml`` is in a folder.
+            path: Where it is to be, relative to the Git root; left out: where ``dvc.yaml`` says, else ``models/`` beside
+                it, and the suffix of the format.
+            loader: The loader whose format it is to have. ``"joblib"`` and ``"pickle"`` make a pickle of anything.
+            version: An explicit version such as ``"v2.0.0"``.
+            bump: ``"major"``, ``"minor"`` or ``"patch"``, as of ``register``.
+            message: Why, for people.
+            metadata: What JSON can hold, and fits, as of ``register``; what the bytes tell is added.
+            schema: A pydantic model that it must fit as well.
+            example: Some rows of input: what was written is asked the same as the model, and must answer alike.
+            push_data: Push the bytes to the DVC remote, where the registration is published at once.
+            dry_run: Write nothing; the version comes back as it would be.
+
+        Raises:
+            InvalidInputError: No loader saves such an object, or not so; the message says how to keep it. Or metadata
+                that does not fit.
+            ConversionError: It can't be written, or answers otherwise then.
+            WorkingCopyError: Bare, on no branch, something is under way, or a file that would change has changes that
+                are not committed; or no DVC project.
+            RefusedError: DVC can't keep it there: it is the output of a step, for one.
+            MissingBytesError: The bytes could not be pushed. A note on the error says what stands.
+            MissingDependencyError: The library of the format is not installed.
+            WithdrawnError: These bytes were withdrawn.
+            VersionExistsError: The version has other bytes.
+        """
+        from modelregistry import changes
+        from modelregistry.logmodel import Wish, incoming, standing
+        from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.uncommitted import uncommitted
+
+        self._check_writable()
+        check_model(model)
+        said = changes.check_metadata(metadata or {})
+        wanted = MetadataCheck.of(self._repo, schema)
+        shared = self._push and self._shared() is not None
+        wish = Wish(obj, model, path, loader, example, pushed=shared and push_data and not dry_run)
+        adder = load_class(ADDERS["dvc"])(self._repo)
+        with incoming(self._repo, self._declarations, adder, wish) as saved:
+            edited = uncommitted(self._repo, but=saved.path)
+            if edited:
+                said = {**edited.to_metadata(), **said}
+
+            def decide(history: History, writer: Writer) -> Change:
+                return changes.register(
+                    history,
+                    writer,
+                    rev=saved.base,
+                    content=saved.bytes,
+                    version=version,
+                    bump=bump,
+                    metadata=said,
+                )
+
+            folded, change = self._change(model, decide, message=message, dry_run=True)
+            if change.events:
+                place, name = saved.saved.place, posixpath.basename(saved.path)
+                wanted.refuse(
+                    model, {**self._learned(wanted, place, name, saved.bytes), **said}, before=None, version=True,
+                    bring=partial(self._content.beside, saved.base),
+                )  # fmt: skip
+            notes = [saved.loses, change.note, edited.note if change.events else None]
+            for note in filter(None, notes):
+                warnings.warn(f"{model}: {note}", RegistryWarning, stacklevel=2)
+            assert saved.bytes.digest is not None and change.version is not None
+            if not dry_run:
+                Ledger().add(saved.bytes.digest)
+            if dry_run or not change.events:
+                return self._version(folded, change.version)
+            commit = saved.commit()
+        with standing(model, commit, saved.path):
+            return self.register(
+                model, path=saved.path, rev=commit, version=version, bump=bump, message=message, metadata=said,
+                schema=schema, push_data=push_data,
+            )  # fmt: skip
+
+    def import_model(
+        self,
+        url: str | os.PathLike[str],
+        name_or_path: str | None = None,
+        *,
+        rev: str | None = None,
+        reference: str | None = None,
+        as_name: str | None = None,
+        path: str | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Bring a model in from the repository that makes it, and register it here.
+
+        That is what ``dvc import`` makes, with its ``.dvc`` file and ``.gitignore``, and the entry in ``dvc.yaml``, in one
+        commit on the branch that is checked out, and nothing else; then one registration, whose metadata says under
+        ``origin`` where it is from. The bytes are verified before anything is written; those of a version of the source's
+        own registry by what it registered. Until the commit all of it happens or nothing; a registration that fails
+        after that is finished by calling again.
+
+        Args:
+            url: The repository: a Git URL, or a path on this machine. A login in it is refused.
+            name_or_path: A reference of the source's own registry (``churn#current``), an artifact that its ``dvc.yaml``
+                declares (``churn``, ``nlp:intent``), or a path in it: a file or folder, of DVC or of Git.
+            rev: The commit, branch or tag; left out: what the source has at its head.
+            reference: In place of ``rev``: ``"churn#current"``, or what follows the name, as in ``"#current"``.
+            as_name: What the model is called here; left out: as there, without a folder.
+            path: Where it goes, from the Git root; left out: ``models/<name>`` with the ending that it has there.
+            version: An explicit version here.
+            bump: As ``register`` takes it.
+            message: Why, for people.
+            metadata: What JSON can hold, but no ``origin``.
+            push_data: Push the bytes to this registry's own DVC remote, so that they stay when the source goes.
+            progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
+            dry_run: Commit, push and register nothing; the version comes back as it would be.
+
+        Raises:
+            InvalidInputError: A URL that this library does not open, or a wish that contradicts itself.
+            RefusedError: The name is taken.
+            NotFoundError: No such repository, version, revision or path.
+            WithdrawnError: The version was withdrawn there, or its bytes here.
+            WorkingCopyError: Bare, on no branch, without a DVC project, or a file that would change has changes that are
+                not committed.
+            RemoteError: The repository can't be reached.
+            MissingBytesError: The bytes are nowhere to be had, or can't be pushed.
+            IntegrityError: They are not what the source says.
+        """
+        from modelregistry.imports import Import
+
+        wanted = Import(url, name_or_path, rev, reference, as_name, path, metadata)
+        return self._import(
+            [wanted], version=version, bump=bump, message=message, push_data=push_data, progress=progress,
+            dry_run=dry_run,
+        )[0]  # fmt: skip
+
+    def import_models(
+        self,
+        wanted: Iterable[Import],
+        *,
+        message: str = "",
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> Rows[ModelVersion]:
+        """Bring many models in: fetched at the same time, in one commit, all of them or none.
+
+        Each is a registration of its own, after the commit. If some fail, the others stand, and calling again with the
+        same list registers the rest.
+
+        Args:
+            wanted: What ``import_model`` takes, one by one.
+            message: Why, for people.
+            push_data: As of ``import_model``.
+            progress: Who is told of all of them together.
+            dry_run: As of ``import_model``.
+
+        Raises:
+            PartlyRegisteredError: The commit is made, and some could not be registered; it says which.
+            RegistryError: What ``import_model`` raises, with a note that says of which; nothing was committed.
+        """
+        return Rows(
+            self._import([*wanted], message=message, push_data=push_data, progress=progress, dry_run=dry_run),
+            {"model": lambda found: found.name, **VERSION_COLUMNS},
+        )
+
+    def update_import(
+        self,
+        model: str,
+        *,
+        rev: str | None = None,
+        reference: str | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> ImportUpdate:
+        """Bring what the source of an imported model has now, as a new version; or find that it is up to date.
+
+        What was asked for when it was imported is asked again: the head, the branch, or a reference such as
+        ``churn#current``; of what DVC tracks by a URL, what is there now. Where the bytes are those that are here,
+        nothing is written.
+
+        Args:
+            model: Its name here.
+            rev: Another revision from now on, of what came from a repository.
+            reference: Another reference from now on, likewise.
+            version: An explicit version here.
+            bump: As ``register`` takes it.
+            message: Why, for people.
+            metadata: As of ``import_model``, of the new version.
+            push_data: As of ``import_model``.
+            progress: As of ``import_model``.
+            dry_run: As of ``import_model``.
+
+        Returns:
+            True if there was something new; with the version, and the source's commits before and now, or what else its
+            store calls the content.
+
+        Raises:
+            RefusedError: The model is not declared, or did not come from a repository or a URL.
+            RegistryError: What ``import_model`` raises.
+        """
+        from modelregistry.imports import ImportUpdate
+        from modelregistry.receiving import ORIGIN, check_words, with_metadata
+        from modelregistry.tracking import told_of
+
+        self._check_writable()
+        check_progress(progress)
+        check_words(metadata, version)
+        head = self._repo.resolve("HEAD")
+
+        def admit(received: Received, source: str) -> ModelVersion:
+            return self._admit_received(
+                [with_metadata(received, metadata)], head, f"Update {model} from {source}", version=version, bump=bump, message=message,
+                push_data=push_data, dry_run=dry_run,
+            )[0]  # fmt: skip
+
+        def known(path: str, facts: Mapping[str, JsonValue]) -> tuple[bool, ModelVersion]:
+            """Whether it is new that the version of what is here is registered, and that version."""
+            found = self._version_with(model, head, path)
+            return found is None, found or self.register(
+                model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
+                metadata={**(metadata or {}), **facts},
+            )  # fmt: skip
+
+        url = self._tracker.url_of(head, check_model(model))
+        if url is not None:
+            if rev is not None or reference is not None:
+                raise InvalidInputError(
+                    f"{model!r} was tracked by a URL: it has no rev= and no reference= there"
+                )
+            file = f"{url.path}.dvc"
+            old = told_of(self._repo.read_file(head, file) or b"", file)
+            with self._tracker.received(url, progress=progress) as (_, received):
+                new = told_of(received.arrival.dvc_file, file)
+                if received.content.address != self._content.address_at(head, str(url.path)):
+                    return ImportUpdate(True, admit(received, url.public), old, new)
+            return ImportUpdate(*known(str(url.path), url.facts({})), old, new)
+        importer = self._importer()
+        look = importer.look(head, model, rev=rev, reference=reference)
+        old, new = look.here.rev_lock, look.there.origin.rev_lock
+        if not look.is_same:
+            self._receiver.check([(model, look.there.path)])
+            news = importer.bring(head, look, progress=progress)
+            if news is not None:
+                return ImportUpdate(True, admit(news, look.here.url), old, new)
+        facts: dict[str, JsonValue] = {ORIGIN: dict(look.there.facts)} if look.is_same else {}
+        return ImportUpdate(*known(look.there.path, facts), old, new)
+
+    def track(
+        self,
+        source: str | os.PathLike[str],
+        name: str,
+        *,
+        path: str | None = None,
+        checksum: str | None = None,
+        license: str | None = None,  # noqa: A002 - the word of model cards
+        licence: str | None = None,
+        origin: str | None = None,
+        inputs: Inputs = (),
+        description: str | None = None,
+        labels: Sequence[str] = (),
+        version_aware: bool | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        bump: Bump | None = None,
+        message: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        push_data: bool = True,
+        progress: Progress = None,
+        dry_run: bool = False,
+    ) -> ModelVersion:
+        """Bring a model in that was made elsewhere, and register it: a file, a folder, or what is at a URL.
+
+        The bytes go into DVC, as by ``dvc add`` or, for a URL that DVC reads, ``dvc import-url``, which records what the
+        store tells of them. What that needs, and the entry in ``dvc.yaml``, is one commit on the branch that is checked
+        out, and nothing else. Another call with the same name brings the next version. Where it is from is in the
+        metadata under ``origin``; what was signed into a URL is in no file, error or event.
+
+        Args:
+            source: A path, or a URL that fsspec knows: ``s3://``, ``gs://``, ``https://``, ``hf://``; or
+                ``remote://name/path`` for one of the DVC project's remotes.
+            name: What the model is called here.
+            path: Where it goes, from the Git root; left out: where it lies, if that is in the repository, else
+                ``models/<name>`` with the ending that it has there.
+            checksum: What to expect: ``"sha256:…"`` (of a folder, that of its manifest, as ``digest`` has it) or ``"md5:…"``.
+            license: Under which terms it may be used: ``"apache-2.0"``.
+            licence: The same.
+            origin: Where it comes from, for people, where the source does not say.
+            inputs: What it was made from, as far as that is known; as ``register`` takes it.
+            description: For ``dvc.yaml``.
+            labels: For ``dvc.yaml``.
+            version_aware: Whether to record the version that the store keeps it as; left out: if an S3 store keeps any.
+            storage_options: What fsspec's file system for the URL takes. They are kept nowhere.
+            version: An explicit version.
+            bump: As ``register`` takes it.
+            message: Why, for people.
+            metadata: What JSON can hold, but none of the above.
+            push_data: Push the bytes to the DVC remote.
+            progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
+            dry_run: Commit, push and register nothing; the version comes back as it would be.
+
+        Raises:
+            InvalidInputError: A source, a name or a checksum that can't be right.
+            RefusedError: The name is taken by something of another kind.
+            WorkingCopyError: Bare, on no branch, without a DVC project, or a file that would change has changes that are
+                not committed.
+            PathNotFoundError: Nothing is there.
+            AccessDeniedError: You may not read it.
+            MissingBytesError: It can't be had, or can't be pushed.
+            MissingDependencyError: The package for that kind of URL is not installed.
+            IntegrityError: It is not what ``checksum`` says; nothing was kept.
+        """
+        from modelregistry.declaredlineage import declared
+        from modelregistry.receiving import check_words, with_metadata
+        from modelregistry.tracking import Tracking
+
+        self._check_writable()
+        check_progress(progress)
+        check_words(metadata, version)
+        said = declared(inputs, (), {}, {})
+        if license is not None and licence not in (None, license):
+            raise InvalidInputError(f"license={license!r} and licence={licence!r} are not the same")
+        wanted = Tracking(
+            os.fspath(source), name, path=path, checksum=checksum, origin=origin, license=license or licence,
+            description=description, labels=labels, version_aware=version_aware,
+            storage_options=storage_options or {},
+        )  # fmt: skip
+        with self._tracker.received(wanted, progress=progress) as (head, received):
+            return self._admit_received(
+                [with_metadata(received, metadata)], head, f"Track {name}", version=version, bump=bump,
+                message=message, push_data=push_data, dry_run=dry_run, inputs=said.inputs,
+            )[0]  # fmt: skip
+
+    def import_mlflow(
+        self,
+        uri: str | os.PathLike[str],
+        *,
+        models: Iterable[str] | None = None,
+        names: Mapping[str, str] | None = None,
+        stages: Mapping[str, str | None] | None = None,
+        into: str = "models",
+        tracking_uri: str | None = None,
+        move_stages: bool = False,
+        message: str = "",
+        dry_run: bool = False,
+    ) -> Migration:
+        """Bring a whole MLflow registry here, or what is new in it since the last call. Nothing is changed over there.
+
+        Version 3 is ``v3.0.0``: a commit of its own, dated and authored as over there, with the files in DVC's cache and
+        ``dvc.yaml`` and the ``.dvc`` file changed; then a registration, whose metadata has the metrics and params of the
+        run, the tags, and where it came from (``mlflow``). Then the stages. Where the log is shared, the bytes are pushed
+        to the DVC remote. Look at it with ``dry_run=True`` first.
+
+        What was brought before is passed by, so a call that was interrupted is completed by another one. A stage that
+        was moved here since is left where it is. Bytes that came this way never count as made on this machine.
+
+        Args:
+            uri: ``sqlite:///mlflow.db`` (read from a copy), ``http://server:5000``, another database, or the folder of a
+                file store.
+            models: Only those, by their names there.
+            names: What models are to be called here. The others keep their names; characters that can't be in one
+                become hyphens.
+            stages: What aliases and the stages of MLflow's old kind are here, None for nothing:
+                ``{"canary": "shadow"}``. Of two for one stage the first counts. Left out: ``champion`` and
+                ``Production`` are ``current``, ``challenger`` and ``Staging`` are ``shadow``, and the names of the team's
+                stages are those.
+            into: The folder for the models.
+            tracking_uri: Where the runs are, if elsewhere.
+            move_stages: Move stages as MLflow says even where they were moved here.
+            message: Why, for people; left out: a version's own description there.
+            dry_run: Write nothing; the report says what would be done.
+
+        Returns:
+            What was brought, left as it is, or has no place here, and why.
+
+        Raises:
+            InvalidInputError: There is no registry of MLflow's at a path, or ``into`` is no folder in the repository.
+            InvalidNameError: A name in ``names``, or a stage in ``stages``, can't be one.
+            ModelNotFoundError: A model in ``models`` or ``names`` is not there.
+            MissingDependencyError: MLflow is not installed, or too old.
+            UnreachableError: MLflow can't read it.
+            WorkingCopyError: Bare, no DVC project, on no branch, or files that would change have changes that are not
+                committed.
+            RefusedError: DVC can't keep the files where they are to be.
+        """
+        from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.mlflowimport import Here, Wishes, import_mlflow
+
+        if isinstance(models, str):
+            raise InvalidInputError(f"models={models!r} must be a list of names: [{models!r}]")
+        self._check_writable()
+        self._refresh(max_age=0)
+        wanted = MetadataCheck.of(self._repo)
+
+        def misfit(
+            what: str, said: Mapping[str, JsonValue], before: Mapping[str, JsonValue] | None
+        ) -> str | None:
+            try:
+                wanted.refuse(what, said, before=before, version=before is None)
+            except InvalidInputError as error:
+                return str(error)
+            return None
+
+        here = Here(
+            self._repo, self._declarations, self._read_stages(), verbs=self, adder=load_class(ADDERS["dvc"])(self._repo),
+            history=lambda model: self._read(model).history, is_taken=self._content.has, misfit=misfit,
+            is_pushed=self._push and self._shared() is not None,
+        )  # fmt: skip
+        wishes = Wishes(
+            models=None if models is None else frozenset(models), names=dict(names or {}), stages=dict(stages or {}),
+            into=into, move_stages=move_stages, message=message,
+        )  # fmt: skip
+        return import_mlflow(uri, here, wishes, tracking_uri=tracking_uri, dry_run=dry_run)
+
+    @property
+    def _receiver(self) -> Receiver:
+        from modelregistry.receiving import Receiver
+
+        return Receiver(self._repo, self._content, self._declarations)
+
+    def _importer(self) -> Importer:
+        from modelregistry.importer import Importer
+
+        return Importer(
+            self._repo, self._declarations, self._receiver, open_source=self._open_source,
+            is_known=self._is_known,
+        )  # fmt: skip
+
+    @property
+    def _tracker(self) -> Tracker:
+        from modelregistry.tracking import Tracker
+
+        return Tracker(self._repo, self._declarations, self._receiver, is_known=self._is_known)
+
+    def _is_known(self, model: str) -> bool:
+        return bool(self._read(model).history.versions)
+
+    @classmethod
+    def _open_source(cls, url: str) -> SourceProject:
+        """A repository to import from, as it is now."""
+        from modelregistry.imports import SourceProject
+
+        # The variable says where the log of this registry is, and of no other.
+        backend = GIT if os.environ.get("MODELREGISTRY_BACKEND") else None
+        source = cls(url, max_age=0, backend=backend)
+        source._max_age = MAX_AGE  # as it was opened, for all that is asked of it
+        return SourceProject(url, source._repo, source._declarations, source._content, source.get)
+
+    def _import(
+        self,
+        wanted: Sequence[Import],
+        *,
+        message: str,
+        push_data: bool,
+        progress: Progress,
+        dry_run: bool,
+        version: str | None = None,
+        bump: Bump | None = None,
+    ) -> list[ModelVersion]:
+        from modelregistry.receiving import check_words
+
+        self._check_writable()
+        check_progress(progress)
+        check_words(None, version)
+        head, received = self._importer().receive(wanted, progress=progress)
+        one = received[0].arrival.model
+        what = f"{one} from {os.fspath(wanted[0].url)}" if len(received) == 1 else f"{len(received)} models"
+        return self._admit_received(
+            received, head, f"Import {what}", version=version, bump=bump, message=message, push_data=push_data,
+            dry_run=dry_run,
+        )  # fmt: skip
+
+    def _admit_received(
+        self,
+        received: Sequence[Received],
+        head: str,
+        subject: str,
+        *,
+        version: str | None,
+        bump: Bump | None,
+        message: str,
+        push_data: bool,
+        dry_run: bool,
+        inputs: Sequence[Input] = (),
+    ) -> list[ModelVersion]:
+        """Commit what came from elsewhere, all of it or nothing, and register each."""
+        from modelregistry.declaredlineage import declared, looked_up
+
+        looked_up(declared(inputs, (), {}, {}), partial(self._content.identify, head), self._look_up)
+        would_be = [
+            self._would_register(each, head, version=version, bump=bump, message=message) for each in received
+        ]
+        if dry_run:
+            return would_be
+        published = self._push and self._shared() is not None
+
+        def share(rev: str, path: str, has_remote: bool) -> None:
+            # "dvc push" leaves out what was imported, so this is the time for it, though nobody learns of it yet.
+            if push_data and has_remote:
+                self._content.push(rev, path)
+            if published:
+                self._content.check_shared(rev, path)
+
+        text = f"{subject}\n\n{message}" if message else subject
+        commit = self._receiver.take_in(received, text, base=head, share=share)
+        done: list[ModelVersion] = []
+        failed: dict[str, RegistryError] = {}
+        for each in received:
+            model = each.arrival.model
+            try:
+                found = self.register(
+                    model,
+                    rev=commit,
+                    version=version,
+                    bump=bump,
+                    message=message or subject,
+                    inputs=inputs,
+                    metadata=each.metadata,
+                )
+            except RegistryError as error:
+                error.add_note(f"{model!r} is committed ({commit[:10]}): calling again registers it")
+                failed[model] = error
+            else:
+                done.append(found)
+        if not failed:
+            return done
+        first = next(iter(failed.values()))
+        if len(received) == 1:
+            raise first
+        raise PartlyRegisteredError(
+            f"{len(received)} models are committed ({commit[:10]}), and {len(failed)} of them could not be registered: "
+            f"{'; '.join(f'{model}: {error}' for model, error in failed.items())}. Calling again registers the rest",
+            registered=[each.name for each in done], failed=[*failed],
+        ) from first  # fmt: skip
+
+    def _would_register(
+        self, received: Received, head: str, *, version: str | None, bump: Bump | None, message: str
+    ) -> ModelVersion:
+        """The version as it would be; refuses what a registration would refuse."""
+        from modelregistry import changes
+        from modelregistry.metadatacheck import MetadataCheck
+
+        model, content = received.arrival.model, received.content
+
+        def decide(history: History, writer: Writer) -> Change:
+            return changes.register(
+                history, writer, rev=head, content=content._replace(files=()), version=version, bump=bump,
+                metadata=received.metadata,
+            )  # fmt: skip
+
+        folded, change = self._change(model, decide, message=message, dry_run=True)
+        assert change.version is not None
+        if change.events:
+            wanted = MetadataCheck.of(self._repo)
+            name = posixpath.basename(received.arrival.path)
+            wanted.refuse(
+                model, {**self._learned(wanted, received.place, name, content), **received.metadata}, before=None,
+                version=True, bring=partial(self._content.beside, head),
+            )  # fmt: skip
+        return self._version(folded, change.version)
+
+    def _version_with(self, model: str, rev: str, path: str) -> ModelVersion | None:
+        """The version that has the very bytes that a commit has at a path, if they are registered."""
+        from modelregistry import changes
+
+        folded = self._read(model)
+        address = self._content.address_at(rev, path)
+        same = changes.same_bytes(folded.history, rev=rev, content=Bytes(None, address or ""))
+        return self._version(folded, same) if same in folded.history.served else None
+
+    def _learned(
+        self, wanted: MetadataCheck, place: Path, name: str, content: Bytes
+    ) -> Mapping[str, JsonValue]:
+        """What bytes that are nowhere yet will tell at their registration, where somebody wants to know."""
+        from modelregistry.examine import examine
+
+        if not wanted.asks:
+            return {}
+        found = examine(
+            lambda: place, name, size=content.size or 0, loaders=lambda path: loaders_for(path, name, None)
+        )  # fmt: skip
+        return found.to_metadata() if found is not None else {}

@@ -1,0 +1,427 @@
+"""The verbs of a registry that ask."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from pydantic import JsonValue
+
+from modelregistry.choice import check_there, choose
+from modelregistry.cursor import Cursor
+from modelregistry.errors import (
+    InvalidInputError,
+    InvalidReferenceError,
+    RegistryError,
+    RegistryWarning,
+)
+from modelregistry.events import Event
+from modelregistry.gitcall import without_secrets
+from modelregistry.history import History
+from modelregistry.listing import (
+    MODEL_COLUMNS,
+    VERSION_COLUMNS,
+    Events,
+    Model,
+    event_columns,
+    model_row,
+    unregistered_row,
+)
+from modelregistry.names import INACTIVE, WITHDRAWN, Reference, check_model, version_key
+from modelregistry.registry.hub import Folded, Hub
+from modelregistry.summaries import Summaries, Summary, summarize
+from modelregistry.tables import Rows
+from modelregistry.version import ModelVersion
+
+if TYPE_CHECKING:
+    from modelregistry.comparison import Comparison
+    from modelregistry.impact import Affected
+    from modelregistry.query import Field
+    from modelregistry.question import OneOf, Question, When
+    from modelregistry.search import Direction, Found, Search
+    from modelregistry.searchfields import Row
+    from modelregistry.trend import Trend
+
+
+_FEW = 20
+"""Logs that are sooner read one by one than all at once."""
+_MOST_IN_MEMORY = 50_000
+"""Events that are kept between searches; each weighs a few kilobytes."""
+
+
+class ReadingVerbs(Hub):
+    """The verbs that ask."""
+
+    def get(
+        self,
+        reference: str,
+        *,
+        version: str | None = None,
+        stage: str | None = None,
+        as_of: datetime | None = None,
+    ) -> ModelVersion:
+        """The version that a reference names.
+
+        Args:
+            reference: ``churn`` or ``churn@latest`` (the greatest version that is not withdrawn, a pre-release only
+                when there is nothing else), ``churn@v1.2.0``, ``churn#current``, ``models:/churn@current``.
+            version: Instead of a version in the reference.
+            stage: Instead of a stage in the reference.
+            as_of: As the log stood at that moment (with a time zone).
+
+        Raises:
+            InvalidReferenceError: The reference names no version.
+            ModelNotFoundError: No such model.
+            VersionNotFoundError: No such version.
+            WithdrawnError: The version was withdrawn.
+            StageEmptyError: No version holds the stage.
+            SeveralHoldersError: A shared stage has several holders.
+        """
+        wanted = Reference.parse(reference)
+        if version is not None or stage is not None:
+            if wanted.version or wanted.stage or (version is not None and stage is not None):
+                raise InvalidReferenceError(
+                    f"{reference!r} with version={version!r}, stage={stage!r} names more than one version"
+                )
+            text = f"{wanted.model}#{stage}" if stage is not None else f"{wanted.model}@{version}"
+            wanted = Reference.parse(text)
+        folded = self._read(wanted.model, as_of)
+        return self._version(folded, choose(folded.history, wanted, self._hint))
+
+    def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
+        """Two versions side by side, and whether the second can stand in where the first is called.
+
+        Args:
+            base: A version, as ``get`` takes or gives it: the holder of a stage, say.
+            candidate: Another one.
+
+        Raises:
+            NotFoundError: No such model, version, or holder of the stage.
+            WithdrawnError: A version was withdrawn.
+        """
+        from modelregistry.comparison import compare
+        from modelregistry.evaluation import evaluation_in
+
+        one, other = (
+            each if isinstance(each, ModelVersion) else self.get(each) for each in (base, candidate)
+        )
+        known = evaluation_in(self._metadata_of(other.name))
+        return compare(one, other, metrics=known.metrics if known is not None else None)
+
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        name: OneOf = None,
+        stage: OneOf = None,
+        state: OneOf = None,
+        type: OneOf = None,  # noqa: A002
+        label: OneOf = None,
+        author: OneOf = None,
+        digest: OneOf = None,
+        made_from: OneOf = None,
+        since: When = None,
+        until: When = None,
+        sort: OneOf = None,
+        limit: int | None = None,
+    ) -> Found:
+        """The versions of all models for which all of this holds, by name, the greatest version first.
+
+        ``search("metrics.auc > 0.9 and stage == 'current'")``: docs/reference/query-language.md has the language. Of
+        several texts for one argument, any will do. Withdrawn versions and deprecated models are left out, unless the
+        question names the state ``withdrawn`` or the field ``deprecated``. Only what the question needs is read, for all
+        versions at once; metrics and parameters that were read are remembered on this machine.
+
+        Args:
+            query: An expression.
+            name: The model; ``*``, ``?`` and ``[abc]`` make it a pattern.
+            stage: A stage that the version holds, ``"inactive"`` or ``"withdrawn"``.
+            state: The highest stage it holds, ``"inactive"`` or ``"withdrawn"``.
+            type: What ``dvc.yaml`` says it is.
+            label: A label in ``dvc.yaml``.
+            author: Who registered it: the name or the e-mail address, or a pattern.
+            digest: ``sha256:…`` of its bytes, or DVC's ``md5:…``.
+            made_from: What must be in its lineage: a digest, a path, a URL or a reference.
+            since: Registered at that moment, or on that day, or later: ISO text, or a datetime with a time zone.
+            until: Registered then or earlier.
+            sort: A field to sort by, or several: ``"-metrics.auc"`` puts the greatest first. What has none comes last.
+            limit: How many at most; ``total`` of the answer is how many there are.
+
+        Raises:
+            QueryError: The expression can't be read, or has a field that there is not; it shows where.
+            InvalidInputError: Another argument that can't be.
+        """
+        from modelregistry.question import Question
+
+        filters = {
+            "name": name, "stage": stage, "state": state, "type": type, "label": label, "author": author,
+            "digest": digest, "made_from": made_from,
+        }  # fmt: skip
+        search = self._search(
+            Question.of(query, filters=filters, since=since, until=until, sort=sort, limit=limit)
+        )
+        found = search.answer(self._candidates(search))
+        for reference, why in [*found.unread.items()][:1]:
+            warnings.warn(
+                f"{len(found.unread)} versions could not be read whole, and may be missing: {reference}, for one: {why}",
+                RegistryWarning, stacklevel=2,
+            )  # fmt: skip
+        return found
+
+    def best(
+        self, model: str, by: str, query: str | None = None, *, direction: Direction | None = None
+    ) -> ModelVersion:
+        """The version of a model with the best number; of equal ones the newest.
+
+        Args:
+            model: Its name.
+            by: The field with the number, such as ``"metrics.auc"``; of a metric, ``"auc"`` will do.
+            query: Only versions for which that holds, as for ``search``.
+            direction: ``"max"`` or ``"min"``; left out: what the ``evaluation`` block in the metadata of the newest version
+                that has it, or of the model, says of that metric, else ``"max"``.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            VersionNotFoundError: None of its versions has a number there.
+            QueryError: The field or the expression can't be read.
+            InvalidInputError: A direction that is none.
+        """
+        from modelregistry.search import best, check_direction, direction_in, nothing_to_measure
+
+        check_direction(direction)
+        history, field, values = self._measure(model, by, query)
+        said = [version.metadata for version, _ in reversed(values)]
+        found = best(values, direction or direction_in([*said, history.metadata()], field) or "max")
+        if found is None:
+            raise nothing_to_measure(model, field, self._all_beside(model, field))
+        return found
+
+    def trend(self, model: str, metric: str, query: str | None = None) -> Trend:
+        """A metric of one model across its versions, the oldest first: a table, and a picture with the stages on it.
+
+        Args:
+            model: Its name.
+            metric: The field with the number, such as ``"metrics.auc"``; of a metric, ``"auc"`` will do.
+            query: Only versions for which that holds, as for ``search``.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            VersionNotFoundError: None of its versions has a number there.
+            QueryError: The field or the expression can't be read.
+        """
+        from modelregistry.search import nothing_to_measure
+        from modelregistry.trend import trend
+
+        _, field, values = self._measure(model, metric, query)
+        found = trend(model, str(field), values)
+        if not found.points:
+            raise nothing_to_measure(model, field, self._all_beside(model, field))
+        return found
+
+    def versions(
+        self, model: str, *, stage: str | None = None, as_of: datetime | None = None
+    ) -> Rows[ModelVersion]:
+        """The versions of a model, greatest first.
+
+        Args:
+            model: Its name.
+            stage: Only those in that state: a stage, ``"inactive"`` (holds no stage) or ``"withdrawn"``, which are
+                left out otherwise.
+            as_of: As the log stood at that moment.
+
+        Raises:
+            ModelNotFoundError: No such model.
+        """
+        folded = self._read(check_model(model), as_of)
+        history = folded.history
+        check_there(history, self._hint)
+        names: Iterable[str]
+        if stage is None:
+            names = history.served
+        elif stage == WITHDRAWN:
+            names = [name for name, record in history.versions.items() if not record.served]
+        elif stage == INACTIVE:
+            names = [name for name in history.served if not history.stages_of(name)]
+        else:
+            names = history.holders(stage)
+        ordered = sorted(names, key=version_key, reverse=True)
+        return Rows((self._version(folded, name) for name in ordered), VERSION_COLUMNS)
+
+    def models(self, *, type: str | None = "model", deprecated: bool = False) -> Rows[Model]:  # noqa: A002
+        """Every model with its latest version and the holders of its stages, by name.
+
+        Artifacts that ``dvc.yaml`` declares at the head and nobody registered yet are there too, marked so.
+
+        Args:
+            type: Only artifacts whose ``type`` in ``dvc.yaml`` is this, or that have none; None for all.
+            deprecated: Deprecated models too.
+        """
+        self._refresh()
+        # One git lists the tags while another reads the declarations.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            declaring = pool.submit(self._declarations.all_at_head)
+            known = {model: found for model, found in self._summaries().items() if found.known}
+            declared = declaring.result()
+        elsewhere = [
+            (found.rev, model) for model, found in known.items() if found.rev and model not in declared
+        ]
+        entries = self._declarations.many_at(elsewhere)
+        declared |= {model: entry for (_, model), entry in zip(elsewhere, entries, strict=True) if entry}
+        rows = [
+            model_row(model, found, declared.get(model), self._metadata_of)
+            for model, found in known.items()
+            if deprecated or not found.deprecated
+        ]
+        rows += [unregistered_row(model, entry) for model, entry in declared.items() if model not in known]
+        chosen = [row for row in rows if type is None or row.type in (type, None)]
+        return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
+
+    def model(self, name: str) -> Model:
+        """One model: its line of ``models()``, and its ``metadata``.
+
+        Raises:
+            ModelNotFoundError: No such model.
+        """
+        history = self._read(check_model(name)).history
+        check_there(history, self._hint)
+        found = summarize(history)
+        declared = self._declarations.many_at([(found.rev, name)])[0] if found.rev is not None else None
+        return model_row(name, found, declared, self._metadata_of)
+
+    def _metadata_of(self, model: str) -> Mapping[str, JsonValue]:
+        return self._read(model).history.metadata()
+
+    def history(self, model: str, *, echoes: bool = False) -> Rows[Event]:
+        """What happened to a model, oldest first: who, when, what, why, and who held the stage before.
+
+        Args:
+            model: Its name.
+            echoes: Also what was written only for GTO to agree.
+
+        Raises:
+            ModelNotFoundError: No such model.
+        """
+        found = self._read(check_model(model)).history
+        check_there(found, self._hint)
+        events = (event for event in found.events if echoes or event.echo_of is None)
+        return Rows(events, event_columns(found.holders_before))
+
+    def events(self, *, after: str | None = None) -> Events:
+        """What happened to all models, oldest first; the answer has a ``cursor`` to go on from.
+
+        Args:
+            after: The cursor of an earlier answer: only what came since, whatever its date.
+
+        Raises:
+            InvalidInputError: It is no cursor.
+        """
+        had = Cursor.parse(after) if after is not None else Cursor()
+        self._refresh()
+        histories = [folded.history for folded in self._fold_all()]
+        before = {key: held for history in histories for key, held in history.holders_before.items()}
+        events = [event for history in histories for event in history.events if event.echo_of is None]
+        found = sorted(
+            (event for event in events if event not in had),
+            key=lambda event: (event.at, event.model, event.order),
+        )
+        return Events(found, event_columns(before), cursor=str(Cursor.at(events)))
+
+    def impact(self, what: str, *, registries: Iterable[Self] = ()) -> Rows[Affected]:
+        """Every version that was made from something, those that hold a stage first: which models ate that dataset?
+
+        The versions of all models are looked at, withdrawn ones too, by what DVC recorded at their commits.
+
+        Args:
+            what: A digest (``md5:…``, ``sha256:…``, ``git:…``), a path in the repository, a URL, ``url@rev``, or the
+                reference of a version of another registry.
+            registries: Other registries to look in, too.
+
+        Raises:
+            InvalidInputError: ``what`` is empty.
+        """
+        from modelregistry.impact import Affected, ordered
+
+        if not what:
+            raise InvalidInputError("impact of what? A digest, a path, a URL or a reference says it")
+        found: list[Affected] = []
+        odd: list[str] = []
+        for registry in (self, *registries):
+            place = without_secrets(registry.target)
+            with registry._repo.reading():
+                versions = list(registry._kept_versions())
+                registry._bring_records(versions)
+                for version in versions:
+                    try:
+                        nodes = version.lineage.find(what)
+                    except RegistryError as error:
+                        odd.append(f"{version.reference}: {error}")
+                        continue
+                    if nodes:
+                        found.append(Affected(version, nodes, place))
+        if odd:
+            warnings.warn(
+                f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning, stacklevel=2
+            )
+        return ordered(found)
+
+    def _search(self, question: Question) -> Search:
+        from modelregistry.search import Search
+
+        return Search(question, self._declarations.many_at, self._content.measured)
+
+    def _candidates(self, search: Search) -> Iterator[Row]:
+        """The versions that a search may find: of the models that it names, where it names them."""
+        models = search.models
+        self._refresh()
+        few = models is not None and len(models) <= _FEW
+        for folded in map(self._read, models or ()) if few else self._fold_again():
+            yield from search.candidates(folded.history, partial(self._version, folded))
+
+    def _fold_again(self) -> Sequence[Folded]:
+        """Every model, folded: from memory where no log moved since."""
+        now = self._backend.heads(), self._read_stages()
+        if self._searched is None or self._searched[0] != now:
+            self._searched = None
+            found = [*self._fold_all()]
+            if sum(len(folded.log.events) for folded in found) > _MOST_IN_MEMORY:
+                return found
+            self._searched = now, found
+        return self._searched[1]
+
+    def _measure(
+        self, model: str, by: str, query: str | None
+    ) -> tuple[History, Field, list[tuple[ModelVersion, object]]]:
+        """A model, a field, and what that is of its versions, the oldest first."""
+        from modelregistry.question import Question, measure
+
+        field = measure(by)
+        question = Question.of(query)
+        folded = self._read(check_model(model))
+        check_there(folded.history, self._hint)
+        search = self._search(question)
+        rows = search.candidates(folded.history, partial(self._version, folded), deprecated=True)
+        return folded.history, field, search.values(rows, field)
+
+    def _all_beside(self, model: str, field: Field) -> Iterator[object]:
+        """All that the versions of a model say beside a field, such as all metrics."""
+        values = self._measure(model, field.name, None)[2] if field.parts else ()
+        return (value for _, value in values)
+
+    def _summaries(self) -> dict[str, Summary]:
+        """Every model in one line; only the logs that changed since this user last looked are read."""
+        stages = self._read_stages()
+        remembered = Summaries(self._cache / "summaries", self._log_name, stages)
+        heads = self._backend.heads() if remembered else {}
+        changed = [model for model, head in heads.items() if remembered.get(model, head) is None]
+        one_by_one = bool(remembered) and len(changed) <= _FEW
+        for log in map(self._backend.read, changed) if one_by_one else self._backend.outlines():
+            remembered.put(log.model, log.head, summarize(History(log.model, log.events, stages)))
+            heads[log.model] = log.head
+        if changed or (heads and not one_by_one):
+            remembered.save(heads)
+        found = {model: remembered.get(model, head) for model, head in heads.items()}
+        return {model: summary for model, summary in found.items() if summary is not None}
