@@ -236,8 +236,7 @@ def bring(memory: Memory, roots: Iterable[str], ask: Read) -> None:
         for oid, tree in zip(level, ask(level, limit=_MOST_BYTES), strict=True):
             if tree is None or tree.data is None or tree.kind != "tree":
                 continue  # whoever looks into it is told
-            items = {name: Item(mode, inner) for name, mode, inner in entries_of(tree)}
-            memory.items[oid] = items
+            items = memory.add(tree)
             below |= dict.fromkeys(item.oid for item in items.values() if item.is_folder)
         level = [oid for oid in below if oid not in memory.items]
 

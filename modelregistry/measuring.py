@@ -55,7 +55,8 @@ class _View:
         self.version = version
         self.file = declaring_file(version.name)
         self._folders = folders
-        self.pipelines = folders.found()[0]
+        top, inner, _ = folders.found()
+        self.pipelines = [*top, *(f"{folder}/{path}" for folder, _, paths in inner for path in paths)]
 
     def oid(self, path: str) -> str | None:
         """Git's id of the file at a path; None where there is none."""
