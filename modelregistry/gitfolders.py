@@ -233,7 +233,7 @@ def bring(memory: Memory, roots: Iterable[str], ask: Read) -> None:
         if not level:
             return
         below: dict[str, None] = {}
-        for oid, tree in zip(level, ask(level, limit=_MOST_BYTES), strict=True):
+        for tree in ask(level, limit=_MOST_BYTES):
             if tree is None or tree.data is None or tree.kind != "tree":
                 continue  # whoever looks into it is told
             items = memory.add(tree)
