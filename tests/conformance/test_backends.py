@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Hashable
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -129,6 +130,10 @@ class _Fetching(GitBackend):
     def _heads(self) -> dict[str, str]:
         self.sync()
         return super()._heads()
+
+    def _watch(self, model: str) -> Hashable | None:
+        self.prepare(model)
+        return super()._watch(model)
 
 
 def test_the_suite_has_an_event_of_every_kind_that_we_write() -> None:
