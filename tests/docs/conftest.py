@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from s3fs import S3FileSystem
 
 SOURCES = Path(__file__).with_name("project")
 
@@ -57,5 +58,6 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    S3FileSystem.clear_instance_cache()  # they are connected to another page's server
     monkeypatch.chdir(tmp_path / "copy" / "project")
     return tmp_path / "copy" / "project"
