@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from modelregistry.errors import (
     AccessDeniedError,
@@ -21,6 +22,7 @@ from modelregistry.lineagefacts import public_url
 from modelregistry.progress import Report
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::|://)")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>()]+")
 _CHUNK = 4 << 20
 _EXTRAS = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "azure", "abfs": "azure"}
 # Where fsspec's own class needs what is called otherwise than what it imports.
@@ -55,6 +57,11 @@ class RemoteFiles:
     def name(self) -> str:
         """What it is called there."""
         return self.public.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+    @property
+    def _protocols(self) -> Sequence[str]:
+        found = getattr(self.filesystem, "protocol", ())
+        return (found,) if isinstance(found, str) else tuple(found)
 
     def facts(self) -> Mapping[str, str]:
         """What the store says that tells this content from another: an ETag, a version, a checksum.
@@ -131,8 +138,14 @@ class RemoteFiles:
             raise failure from error
 
     def _failure(self, error: Exception) -> RegistryError:
-        said = f"{type(error).__name__}: {error}".splitlines()[0].replace(self.url, self.public)
-        said = public_address(said)[:300]
+        cause = error.__cause__
+        if (
+            isinstance(error, FileNotFoundError)
+            and isinstance(cause, Exception)
+            and "http" in self._protocols
+        ):
+            error = cause  # that nothing is there is what fsspec says of a refusal and of a broken line, too
+        said = said_of(error, self.url)
         status = getattr(error, "status", None)
         if isinstance(error, FileNotFoundError) or status == 404:
             return PathNotFoundError(f"nothing is at {self.public!r}: {said}")
@@ -179,6 +192,35 @@ def open_remote(url: str, options: Mapping[str, Any]) -> RemoteFiles:
 def public_address(text: str) -> str:
     """A URL, or a chain of them, without logins and signatures."""
     return "::".join(public_url(part) for part in text.split("::"))
+
+
+def said_of(error: BaseException, url: str) -> str:
+    """What another library says, in one line, without the secrets of the URL that it was given.
+
+    Args:
+        error: What it raised.
+        url: The URL as it was given.
+    """
+    name = type(error).__name__
+    text = next(iter(str(error).replace(url, public_address(url)).splitlines()), "")
+    said = _ADDRESS.sub(lambda found: public_address(found[0]), text)
+    plain = unquote(said)
+    if any(secret in plain for secret in _secrets(url)):  # spelt otherwise, or in pieces
+        return name
+    return f"{name}: {said}"[:300] if said else name
+
+
+def _secrets(url: str) -> set[str]:
+    """What a URL holds that its public form does not."""
+    found: set[str] = set()
+    for part in url.split("::"):
+        if "://" not in part or public_address(part) == part:
+            continue
+        with suppress(ValueError):
+            parts = urlsplit(part)
+            found |= {unquote(text) for text in (parts.username, parts.password) if text}
+            found |= {value for _, value in parse_qsl(parts.query)}
+    return {text for text in found if len(text) > 3}
 
 
 def _missing(url: str, error: ImportError) -> str:

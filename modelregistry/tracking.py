@@ -234,7 +234,12 @@ class Tracker:
         version_aware = wanted.version_aware
         if version_aware is None:
             version_aware = scheme == "s3" and open_remote(url, {"version_aware": True}).is_versioned()
-        text = intake.import_url(url, folder, name, version_aware=version_aware)
+        try:
+            text = intake.import_url(url, folder, name, version_aware=version_aware)
+        except PathNotFoundError:
+            if scheme in ("http", "https"):  # which is what DVC says of a refusal and of a broken line, too
+                open_remote(url, {}).facts()
+            raise
         file = read_dvc_file(text, f"{path}.dvc")
         told = {
             key: value.strip('"')

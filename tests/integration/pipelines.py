@@ -124,12 +124,12 @@ artifacts:
 
 
 @contextmanager
-def web(content: bytes = LABELS) -> Iterator[str]:
-    """The URL of a server that has one file, with an ETag."""
+def web(content: bytes = LABELS, *, status: int = 200) -> Iterator[str]:
+    """The URL of a server that has one file, with an ETag, and answers with a status."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("ETag", ETAG)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

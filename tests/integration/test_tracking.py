@@ -358,6 +358,21 @@ def test_what_can_not_be_read_is_told_apart_from_what_is_not_there(
     assert seen(root) == before
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(403, mr.AccessDeniedError), (404, mr.PathNotFoundError), (500, mr.MissingBytesError)],
+)
+@pytest.mark.parametrize("signature", ["", f"?X-Amz-Signature={CANARY}%2B%41"], ids=["DVC", "fsspec"])
+def test_a_web_server_that_refuses_is_told_apart_from_one_that_has_nothing(
+    signature: str, status: int, kind: type[mr.RegistryError], root: Path, registry: Registry
+) -> None:
+    before = seen(root)
+    with web(status=status) as url, pytest.raises(kind) as caught:
+        registry.track(f"{url}{signature}", "net")
+    assert CANARY not in str(caught.value)
+    assert seen(root) == before
+
+
 # -- bad input ---------------------------------------------------------------------------------------------
 
 
@@ -380,7 +395,8 @@ def test_what_can_not_be_read_is_told_apart_from_what_is_not_there(
         ("{folder}/linked", {}, mr.InvalidInputError, "no file"),
         ("memory://nothing", {}, mr.PathNotFoundError, "nothing is at"),
         ("nope://x", {}, mr.InvalidInputError, "nope"),
-        ("http://127.0.0.1:9/net.bin", {}, mr.RegistryError, "reached"),
+        ("http://127.0.0.1:9/net.bin", {}, mr.MissingBytesError, "connect"),
+        ("http://127.0.0.1:9/net.bin?signature=1", {}, mr.MissingBytesError, "connect"),
         ("remote://nobody/net.bin", {}, mr.InvalidInputError, "nobody"),
     ],
 )
