@@ -10,8 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from modelregistry.errors import ExportError, InvalidInputError, RegistryError
-from modelregistry.remotefiles import open_remote, public_address
+from modelregistry.errors import (
+    AccessDeniedError,
+    ExportError,
+    InvalidInputError,
+    MissingBytesError,
+    PathNotFoundError,
+    RegistryError,
+)
+from modelregistry.remotefiles import open_remote, public_address, said_of
 
 Moved = Callable[[int], object]
 """Called with the number of bytes that have just moved."""
@@ -30,13 +37,18 @@ class Target:
     Raises:
         InvalidInputError: It is no path or URL, or one that nobody knows.
         MissingDependencyError: The package for such URLs is not installed.
+        ExportError: It can't be reached.
     """
 
     def __init__(self, to: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> None:
-        text = os.fspath(to)
+        text = os.fspath(to) if isinstance(to, str | os.PathLike) else to
         if not isinstance(text, str) or not text:
             raise InvalidInputError(f"{to!r} is neither a path nor a URL")
-        opened = open_remote(text, options or {})
+        try:
+            opened = open_remote(text, options or {})
+        except (AccessDeniedError, MissingBytesError, PathNotFoundError) as error:  # some connect at once
+            raise ExportError(f"an export at {public_address(text)!r} is out of reach: {error}") from None
+        self._given = text
         self.url = public_address(text)
         """For messages: without secrets."""
         self._fs, self._root = opened.filesystem, str(opened.path)
@@ -161,8 +173,11 @@ class Target:
         except RegistryError:
             raise
         except Exception as error:  # each file system has errors of its own
-            reason = f"{type(error).__name__}: {error}"[:300]
-            raise ExportError(f"{self.shown(name) if name else self.url!r} {what}: {reason!r}") from error
+            reason = said_of(error, self._given)
+            failure = ExportError(f"{self.shown(name) if name else self.url!r} {what}: {reason!r}")
+            if self._given != self.url:  # what another library says may have the secret in it
+                raise failure from None
+            raise failure from error
 
 
 def is_partial(name: str) -> bool:

@@ -23,6 +23,7 @@ import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.exportmanifest import Unfinished, json_schema
 from modelregistry.lineage import Lineage
+from tests.integration.pipelines import web
 from tests.integration.projects import TOP, commit, everything, git, write
 
 BUNDLE = {"bundle/weights/a.bin": b"\0one", "bundle/b.json": b"{}"}
@@ -387,17 +388,27 @@ def test_damaged_bytes_do_not_leave(stocked: Registry, tmp_path: Path) -> None:
     [
         ("absent://user:c4n4ry@host/models", mr.MissingDependencyError, r"pip install no_such_package"),
         ("nowhere://user:c4n4ry@host/models", mr.InvalidInputError, "nowhere"),
+        ("ftp://user:c4n4ry@127.0.0.1:1/models", mr.ExportError, "out of reach"),
         ("", mr.InvalidInputError, "neither a path nor a URL"),
+        (5, mr.InvalidInputError, "neither a path nor a URL"),
     ],
 )
 def test_a_target_that_cant_be_is_one_clear_error(
-    target: str, error: type[Exception], words: str, stocked: Registry, monkeypatch: pytest.MonkeyPatch
+    target: Any, error: type[Exception], words: str, stocked: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     missing = {"class": "no_such_package.FileSystem", "err": "Install no_such_package"}
     monkeypatch.setitem(known_implementations, "absent", missing)
     with pytest.raises(error, match=words) as raised:
         stocked.get("bundle").export(target)
     assert "c4n4ry" not in str(raised.value)
+
+
+@pytest.mark.parametrize("signature", ["c4n4ry", "c4n4ry%2B%41"])
+def test_what_is_signed_into_a_target_is_in_no_error(signature: str, stocked: Registry) -> None:
+    with web(status=403) as url, pytest.raises(mr.ExportError, match="403") as raised:
+        stocked.get("bundle").export(f"{url.replace('://', '://ann:c4n4ry@')}?signature={signature}")
+    assert "c4n4ry" not in str(raised.value)
+    assert raised.value.__cause__ is None
 
 
 def test_a_file_is_no_folder_to_export_to(stocked: Registry, tmp_path: Path) -> None:
