@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,16 @@ class Tracking:
             public_address(self.source).partition("?")[0] if self.is_remote else os.path.abspath(self.source)
         )
         return re.split(r"[/\\]", text.rstrip("/"))[-1]
+
+    def as_said(self, metadata: Mapping[str, JsonValue]) -> Tracking:
+        """The same, with the licence and the origin that a version of it has: no store tells them."""
+        terms, origin = metadata.get("license"), metadata.get(ORIGIN)
+        said = origin.get("said") if isinstance(origin, Mapping) else None
+        return replace(
+            self,
+            license=terms if isinstance(terms, str) else None,
+            origin=said if isinstance(said, str) else None,
+        )
 
     def facts(self, told: Mapping[str, str]) -> Mapping[str, JsonValue]:
         """What the registration says of where it is from, beside what the store told."""

@@ -259,8 +259,8 @@ class IntakeVerbs(WritingVerbs):
         """Bring what the source of an imported model has now, as a new version; or find that it is up to date.
 
         What was asked for when it was imported is asked again: the head, the branch, or a reference such as
-        ``churn#current``; of what DVC tracks by a URL, what is there now. Where the bytes are those that are here,
-        nothing is written.
+        ``churn#current``; of what DVC tracks by a URL, what is there now, on the terms (``license``) that were said of
+        it. Where the bytes are those that are here, nothing is written.
 
         Args:
             model: Its name here.
@@ -311,6 +311,9 @@ class IntakeVerbs(WritingVerbs):
                 raise InvalidInputError(
                     f"{model!r} was tracked by a URL: it has no rev= and no reference= there"
                 )
+            here = self._version_with(model, head, str(url.path))
+            if here is not None:
+                url = url.as_said(here.metadata)
             file = f"{url.path}.dvc"
             old = told_of(self._repo.read_file(head, file) or b"", file)
             with self._tracker.received(url, progress=progress) as (_, received):

@@ -319,6 +319,20 @@ def test_a_store_without_versions_is_tracked_by_etag(
     assert registry.update_import("net").new == hashlib.md5(b"better").hexdigest()
 
 
+def test_an_update_is_on_the_terms_that_were_said_of_its_source(
+    registry: Registry, s3: S3, bucket: str
+) -> None:
+    s3.put(bucket, {"net.bin": WEIGHTS})
+    registry.track(f"s3://{bucket}/net.bin", "net", license="mit", origin="the vendor")
+    registry.annotate("net", "v0.1.0", {"license": "apache-2.0"})
+    s3.put(bucket, {"net.bin": b"better"})
+    found = registry.update_import("net").version
+    assert (found.version, found.metadata["license"]) == ("v0.1.1", "apache-2.0")
+    assert found.metadata["origin"] == {
+        "url": f"s3://{bucket}/net.bin", "said": "the vendor", "etag": hashlib.md5(b"better").hexdigest(),
+    }  # fmt: skip
+
+
 def test_options_of_the_store_are_used_and_kept_nowhere(
     root: Path, registry: Registry, s3: S3, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
