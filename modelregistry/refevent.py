@@ -112,6 +112,11 @@ def event_from_ref(ref: str, *, registry: str | os.PathLike[str] = ".") -> RefEv
         InvalidFileError: ``dvc.yaml`` at the commit can't be read.
         RemoteError: The message has to be fetched, and the remote can't be reached.
     """
+    if not isinstance(ref, str):
+        raise InvalidReferenceError(
+            f"not a reference: {ref!r}; GitHub has it in $GITHUB_REF, and GitLab in $CI_COMMIT_TAG, which only the job of "
+            "a tag has"
+        )
     name = ref.removeprefix(_TAGS)
     if name.startswith("refs/") or parse_name(name) is None:
         kind = "a tag" if ref.startswith(_TAGS) else "a reference"
@@ -148,7 +153,7 @@ def _read(repo: GitRepo, name: str) -> RawTag:
         found = _tag(repo, name, there or "")
     if found is None:
         raise InvalidReferenceError(
-            f"there is no tag {name!r}, neither in {repo!r} nor in its remote {_ORIGIN!r}: was it deleted?"
+            f"there is no tag {name!r}, neither in {os.fspath(repo.root or repo.git_dir)!r} nor in its remote {_ORIGIN!r}: was it deleted?"
         )
     return found
 

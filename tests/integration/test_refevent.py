@@ -159,13 +159,18 @@ def test_any_other_reference_is_refused_with_what_an_event_looks_like(ref: str, 
         mr.event_from_ref(ref, registry=plain)
 
 
+def test_where_a_job_has_no_tag_that_is_said(plain: Path) -> None:
+    with pytest.raises(mr.InvalidReferenceError, match="CI_COMMIT_TAG"):
+        mr.event_from_ref(os.environ.get("NO_SUCH_VARIABLE"), registry=plain)  # type: ignore[arg-type]
+
+
 def test_a_tag_that_only_looks_like_an_event_is_refused_with_the_reason(
     shared: Registry, plain: Path
 ) -> None:
     git(plain, "tag", "churn@v3.0.0")
     with pytest.raises(mr.InvalidReferenceError, match="lightweight"):
         mr.event_from_ref("churn@v3.0.0", registry=plain)
-    with pytest.raises(mr.InvalidReferenceError, match=r"no tag 'churn@v4\.0\.0'"):
+    with pytest.raises(mr.InvalidReferenceError, match=rf"no tag 'churn@v4\.0\.0', neither in '{plain}'"):
         mr.event_from_ref("refs/tags/churn@v4.0.0", registry=plain)
     put_tag(plain, "churn@v5.0.0", b"object nonsense")
     with pytest.raises(mr.InvalidReferenceError, match="well-formed"):
