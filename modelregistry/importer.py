@@ -129,7 +129,10 @@ class Importer:
                     continue
                 wish = wish_again(here, model, path, place, rev=rev, reference=reference)
                 return Look(here, locate(source[source_place(place)], wish))
-            raise failure or RepositoryNotFoundError(f"nothing says where {here.url!r} is")
+            raise RepositoryNotFoundError(
+                f"{failure or f'nothing says where {here.url!r} is'}: if it moved, have 'url:' in '{path}.dvc' say where it "
+                "is now, commit that, and call again"
+            ) from failure
 
     def bring(self, head: str, look: Look, *, progress: Progress) -> Received | None:
         """What is new in the source; None where its bytes are those that are here.

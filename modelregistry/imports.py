@@ -131,7 +131,10 @@ def source_place(url: str | os.PathLike[str]) -> str:
         raise InvalidInputError(f"{text!r} is neither a Git URL nor a path")
     if not is_url(text):
         place = os.path.abspath(text)
-        repo = GitRepo.discover(place)
+        try:
+            repo = GitRepo.discover(place)
+        except RepositoryNotFoundError as error:  # which would have one made there
+            raise RepositoryNotFoundError(f"no Git repository is at {place!r}") from error
         if Path(place).resolve() not in {each.resolve() for each in (repo.root, repo.git_dir) if each}:
             raise RepositoryNotFoundError(
                 f"{place!r} is not the top of a Git repository: that is {os.fspath(repo.root or repo.git_dir)!r}"

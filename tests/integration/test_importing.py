@@ -333,6 +333,19 @@ def test_the_head_and_a_branch_are_followed_and_a_commit_stays(world: World) -> 
     assert registry.update_import("churn").updated is False
 
 
+def test_a_source_that_moved_is_told_with_how_to_go_on(world: World) -> None:
+    registry = world.registry
+    registry.import_model(world.maker, "models/churn.txt", as_name="churn")
+    world.maker.rename(world.top / "moved")
+    with pytest.raises(mr.RepositoryNotFoundError, match=r"'url:' in 'models/churn.txt.dvc'") as caught:
+        registry.update_import("churn")
+    assert "git init" not in str(caught.value)
+    file = world.team / "models" / "churn.txt.dvc"
+    file.write_text(file.read_text().replace(os.fspath(world.maker), os.fspath(world.top / "moved")))
+    commit(world.team, "It moved")
+    assert not registry.update_import("churn")
+
+
 def test_an_artifact_that_moved_in_the_source_is_found(world: World) -> None:
     world.registry.import_model(world.maker, "nlp:intent")
     dvcs(world.maker, ["move", "--quiet", "nlp/intent.bin", "nlp/moved.bin"])
