@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -78,15 +78,29 @@ COMPARISON_COLUMNS: Mapping[str, Callable[[Difference], object]] = {
 
 
 def compare(
-    base: ModelVersion, candidate: ModelVersion, *, metrics: Mapping[str, Metric] | None = None
+    base: ModelVersion,
+    candidate: ModelVersion,
+    *,
+    metrics: Mapping[str, Metric] | None = None,
+    recorded: Callable[[ModelVersion], Mapping[str, object]] = lambda _: {},
 ) -> Comparison:
-    """The two side by side; ``metrics`` is what is known of metrics, where the versions do not say it."""
+    """The two side by side.
+
+    Args:
+        base: A version.
+        candidate: Another one.
+        metrics: What is known of metrics, where the versions do not say it.
+        recorded: What the pipeline of a version measured, which counts where its metadata has no metrics.
+    """
     reasons: tuple[str, ...] = ()
     if base.signature is not None and candidate.signature is not None:
         reasons = tuple(incompatibilities(base.signature, candidate.signature))
-    return Comparison(
-        base, candidate, Rows(_lines(base, candidate, metrics or {}), COMPARISON_COLUMNS), reasons
+    one, other = (
+        dict(figures(each.metadata.get("metrics"))) or dict(figures(recorded(each)))
+        for each in (base, candidate)
     )
+    measured = _metrics(one, other, _known(metrics or {}, base, candidate))
+    return Comparison(base, candidate, Rows(_lines(base, candidate, measured), COMPARISON_COLUMNS), reasons)
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:
@@ -107,7 +121,7 @@ def unfit(history: History, version: str, stage: str) -> str | None:
 
 
 def _lines(
-    base: ModelVersion, candidate: ModelVersion, metrics: Mapping[str, Metric]
+    base: ModelVersion, candidate: ModelVersion, measured: Iterable[Difference]
 ) -> Iterator[Difference]:
     def line(what: str, say: Callable[[ModelVersion], object]) -> Difference:
         return Difference(what, say(base), say(candidate))
@@ -116,17 +130,21 @@ def _lines(
         yield line(name, attrgetter(name))
     yield line("inputs", lambda each: _words(each.signature.inputs if each.signature else ()))
     yield line("outputs", lambda each: _words(each.signature.outputs if each.signature else ()))
-    yield from _metrics(base, candidate, metrics)
+    yield from measured
     for name in sorted({*base.metadata, *candidate.metadata} - {"signature", "metrics"}):
         yield Difference(name, base.metadata.get(name), candidate.metadata.get(name))
 
 
-def _metrics(
-    base: ModelVersion, candidate: ModelVersion, metrics: Mapping[str, Metric]
-) -> Iterator[Difference]:
-    one, other = (dict(figures(each.metadata.get("metrics"))) for each in (base, candidate))
-    for each in (base, candidate):
+def _known(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[str, Metric]:
+    """What is known of metrics, where what the versions say themselves comes first."""
+    for each in versions:
         metrics = {**metrics, **(each.evaluation.metrics if each.evaluation is not None else {})}
+    return metrics
+
+
+def _metrics(
+    one: Mapping[str, float], other: Mapping[str, float], metrics: Mapping[str, Metric]
+) -> Iterator[Difference]:
     for name in sorted(one.keys() | other.keys()):
         is_better = None
         if name in one and name in other and name in metrics:

@@ -95,6 +95,8 @@ class ReadingVerbs(Hub):
     def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
         """Two versions side by side, and whether the second can stand in where the first is called.
 
+        Where the metadata has no ``metrics``, those are shown that the pipeline recorded, as ``promote`` judges them.
+
         Args:
             base: A version, as ``get`` takes or gives it: the holder of a stage, say.
             candidate: Another one.
@@ -110,7 +112,10 @@ class ReadingVerbs(Hub):
             each if isinstance(each, ModelVersion) else self.get(each) for each in (base, candidate)
         )
         known = evaluation_in(self._metadata_of(other.name))
-        return compare(one, other, metrics=known.metrics if known is not None else None)
+        return compare(
+            one, other, metrics=known.metrics if known is not None else None,
+            recorded=lambda version: self._content.measured([version], "metrics")[0].values,
+        )  # fmt: skip
 
     def search(
         self,

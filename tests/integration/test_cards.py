@@ -154,6 +154,8 @@ def test_a_team_says_it_inline_or_in_a_file_beside_dvc_yaml(plain: Path, card: s
 def test_what_the_pipeline_recorded_counts_where_nobody_measured_the_version(described: Registry) -> None:
     older, newer = (described.get(f"churn@{version}").metrics["accuracy"] for version in ("v0.1.0", "v0.2.0"))
     assert older != newer
+    (row,) = [row for row in described.compare("churn@v0.1.0", "churn@v0.2.0").rows if "metrics." in row.what]
+    assert (row.what, row.base, row.candidate) == ("metrics.accuracy", older, newer)
     words = f"metrics.accuracy is {older}, and > current + 1 is required: churn@v0.2.0 has {newer}"
     with pytest.raises(mr.RefusedError, match=re.escape(words)):
         described.promote("churn", "v0.1.0", "current", require={"metrics.accuracy": "> current + 1"})
