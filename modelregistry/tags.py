@@ -185,8 +185,10 @@ def clean_message(message: str) -> str:
     """The author's words as a tag keeps them.
 
     Raises:
-        InvalidInputError: They hold a NUL, or what can't be UTF-8, or are too long.
+        InvalidInputError: They are no text, hold a NUL, or what can't be UTF-8, or are too long.
     """
+    if not isinstance(message, str):
+        raise InvalidInputError(f"message={message!r} must be a text")
     words = message.strip()
     if len(words) > MOST_MESSAGE_CHARACTERS:
         raise InvalidInputError(

@@ -66,8 +66,10 @@ class Tracking:
             raise InvalidInputError(
                 f"checksum={self.checksum!r} is none: 'sha256:' and 64 hexadecimal digits in lower case, or 'md5:' and 32"
             )
-        if not all(isinstance(text, str | None) for text in (self.license, self.origin)):
-            raise InvalidInputError("license= and origin= are a text each")
+        if not all(isinstance(text, str | None) for text in (self.license, self.origin, self.description)):
+            raise InvalidInputError("license=, origin= and description= are a text each")
+        if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels):
+            raise InvalidInputError(f"labels={self.labels!r} must be a list of texts, such as ['tabular']")
         if self.version_aware and not (self.is_remote and self.is_of_dvc):
             raise InvalidInputError(
                 f"version_aware=True is for a URL that DVC reads by itself, without a login in it and without "
