@@ -28,6 +28,7 @@ from modelregistry.errors import (
     RepositoryNotFoundError,
 )
 from modelregistry.gitrepo import GitRepo, check_url, is_url
+from modelregistry.lineagefacts import has_secrets
 from modelregistry.names import Reference, check_model
 from modelregistry.tags import tag_prefix
 from modelregistry.version import ModelVersion
@@ -142,7 +143,7 @@ def source_place(url: str | os.PathLike[str]) -> str:
         return place
     check_url(text)
     parts = urlsplit(text) if "://" in text else None
-    if parts is not None and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if parts is not None and parts.scheme in ("http", "https") and ("@" in parts.netloc or has_secrets(text)):
         raise InvalidInputError(
             f"the URL of host {parts.netloc.rpartition('@')[2]!r} carries a login, which would be kept in the '.dvc' file: "
             "leave it out and let Git ask its credential helper or GIT_ASKPASS"

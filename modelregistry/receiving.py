@@ -35,8 +35,6 @@ from modelregistry.store import hash_file
 
 ORIGIN = "origin"
 """The metadata that says where a version came from."""
-_OWN = ("license",)
-"""What has an argument of its own."""
 
 
 class Intake(Protocol):
@@ -292,13 +290,22 @@ def _swap(source: Path, target: Path, folder: Path) -> None:
     new.rename(target)
 
 
-def check_words(metadata: Mapping[str, JsonValue] | None, version: str | None) -> None:
+def check_words(
+    metadata: Mapping[str, JsonValue] | None, version: str | None, *, own: Sequence[str] = ()
+) -> None:
     """Refuse what a registration would refuse, before anything moves.
+
+    Args:
+        metadata: What the caller says of the version.
+        version: The version that is asked for.
+        own: What has an argument of its own.
 
     Raises:
         InvalidInputError: Metadata that JSON can't hold, or that is not the caller's to say; a misspelt version.
     """
-    taken = sorted({ORIGIN, *_OWN} & {*check_metadata(metadata or {})})
+    taken = sorted({ORIGIN, *own} & {*check_metadata(metadata or {})})
+    if taken and taken[0] in own:
+        raise InvalidInputError(f"metadata={taken[0]!r} has an argument of its own: pass {taken[0]}=")
     if taken:
         raise InvalidInputError(
             f"metadata={taken[0]!r} is what is recorded of where it came from: name yours otherwise"
@@ -309,4 +316,4 @@ def check_words(metadata: Mapping[str, JsonValue] | None, version: str | None) -
 
 def with_metadata(received: Received, metadata: Mapping[str, JsonValue] | None) -> Received:
     """The same with what the caller says, after ``check_words``."""
-    return replace(received, metadata={**(metadata or {}), **received.metadata})
+    return replace(received, metadata={**received.metadata, **(metadata or {})})

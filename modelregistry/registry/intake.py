@@ -302,7 +302,7 @@ class IntakeVerbs(WritingVerbs):
             found = self._version_with(model, head, path)
             return found is None, found or self.register(
                 model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
-                metadata={**(metadata or {}), **facts},
+                metadata={**facts, **(metadata or {})},
             )  # fmt: skip
 
         url = self._tracker.url_of(head, check_model(model))
@@ -402,7 +402,7 @@ class IntakeVerbs(WritingVerbs):
 
         self._check_writable()
         check_progress(progress)
-        check_words(metadata, version)
+        check_words(metadata, version, own=["license"])
         said = declared(inputs, (), {}, {})
         if license is not None and licence not in (None, license):
             raise InvalidInputError(f"license={license!r} and licence={licence!r} are not the same")

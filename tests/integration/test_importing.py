@@ -283,6 +283,13 @@ def test_what_the_team_wants_of_metadata_is_asked_before_anything_is_committed(
     assert (found.version.reference, found.version.metadata["owner"]) == ("churn@v0.1.1", "risk")
 
 
+def test_a_licence_may_be_said_of_what_is_imported(world: World) -> None:
+    found = world.registry.import_model(world.maker, "churn#current", metadata={"license": "mit"})
+    assert found.metadata["license"] == "mit"
+    with pytest.raises(mr.InvalidInputError, match="origin"):
+        world.registry.import_model(world.maker, "nlp:intent", metadata={"origin": "elsewhere"})
+
+
 # -- updates -----------------------------------------------------------------------------------------------
 
 
@@ -477,6 +484,7 @@ def test_when_some_registrations_fail_the_others_stand_and_calling_again_finishe
         "ftp://example.org/repo",
         "https://ann:c4n4ry@example.org/repo",
         "https://c4n4ry@example.org/repo",
+        "https://127.0.0.1:9/repo.git?private_token=c4n4ry",
         "-u/tmp/x@example.org:repo",
         "",
     ],

@@ -331,6 +331,8 @@ def test_an_update_is_on_the_terms_that_were_said_of_its_source(
     assert found.metadata["origin"] == {
         "url": f"s3://{bucket}/net.bin", "said": "the vendor", "etag": hashlib.md5(b"better").hexdigest(),
     }  # fmt: skip
+    s3.put(bucket, {"net.bin": b"best"})
+    assert registry.update_import("net", metadata={"license": "bsd"}).version.metadata["license"] == "bsd"
 
 
 def test_options_of_the_store_are_used_and_kept_nowhere(
@@ -398,7 +400,7 @@ def test_a_web_server_that_refuses_is_told_apart_from_one_that_has_nothing(
         ("{file}", {"inputs": 1}, mr.InvalidInputError, "inputs"),
         ("{file}", {"inputs": ["no/such/file"]}, mr.NotFoundError, "no/such/file"),
         ("{file}", {"license": "mit", "licence": "bsd"}, mr.InvalidInputError, "not the same"),
-        ("{file}", {"metadata": {"license": "mit"}}, mr.InvalidInputError, "license"),
+        ("{file}", {"metadata": {"license": "mit"}}, mr.InvalidInputError, "pass license="),
         ("{file}", {"labels": "tabular"}, mr.InvalidInputError, r"\['tabular'\]"),
         ("{file}", {"labels": [1]}, mr.InvalidInputError, "labels"),
         ("{file}", {"description": 1}, mr.InvalidInputError, "description"),
