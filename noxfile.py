@@ -157,7 +157,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy --strict inside, pyright on what a caller sees."""
-    install(session, "types", extras="[sklearn,skops,sql,testing]")
+    install(session, "types", extras="[sklearn,skops,site,sql,testing]")
     session.run("mypy")
     if Path("tests/typing").exists():
         session.run("mypy", "tests/typing")

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from modelregistry.plugins import migrate, open_backend, register_exporter, register_loader
     from modelregistry.refevent import event_from_ref
     from modelregistry.registry import Registry
+    from modelregistry.sitewriter import Site
     from modelregistry.version import ModelVersion
 
 __version__ = "0.1.0"
@@ -96,6 +97,7 @@ _HOMES = {
     "ModelVersion": "version",
     "Reference": "names",
     "Registry": "registry",
+    "Site": "sitewriter",
     "download": "loading",
     "event_from_ref": "refevent",
     "follow": "following",
@@ -157,6 +159,7 @@ __all__ = [
     "SchemaError",
     "SeveralHoldersError",
     "SignatureError",
+    "Site",
     "StageEmptyError",
     "UncountedEventWarning",
     "UnknownFormatError",

@@ -269,6 +269,11 @@ class Hub:
 
     def _kept_versions(self) -> Iterator[ModelVersion]:
         """Every version, withdrawn ones too, from memory where the log of its model did not move since."""
+        for _, versions in self._kept_models():
+            yield from versions
+
+    def _kept_models(self) -> Iterator[tuple[History, Sequence[ModelVersion]]]:
+        """Every model and its versions, from memory where its log did not move since."""
         self._refresh()
         stages = self._read_stages()
         heads = self._backend.heads()
@@ -278,13 +283,13 @@ class Hub:
             if heads.get(model) == folded.log.head and folded.history.stages is stages
         }
         if len(known) < len(heads):
+            tokens = {model: self._backend.watch(model) for model in heads}  # before they are read
             for log in self._backend.read_all():
                 if log.model not in known:
-                    folded = Folded(None, log, History(log.model, log.events, stages))
+                    folded = Folded(tokens.get(log.model), log, History(log.model, log.events, stages))
                     known[log.model] = self._folded[log.model] = folded
         for folded in known.values():
-            for name in folded.history.versions:
-                yield self._version(folded, name)
+            yield folded.history, [self._version(folded, name) for name in folded.history.versions]
 
     def _fold_all(self) -> Iterator[Folded]:
         """Every model, folded, by one reading of the whole log."""

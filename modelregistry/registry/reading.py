@@ -21,6 +21,8 @@ from modelregistry.errors import (
 )
 from modelregistry.events import Event
 from modelregistry.gitcall import without_secrets
+from modelregistry.gitremote import GitRemote
+from modelregistry.gitrepo import is_url
 from modelregistry.history import History
 from modelregistry.listing import (
     MODEL_COLUMNS,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from modelregistry.question import OneOf, Question, When
     from modelregistry.search import Direction, Found, Search
     from modelregistry.searchfields import Row
+    from modelregistry.site import Source
+    from modelregistry.sitewriter import Site
     from modelregistry.trend import Trend
 
 
@@ -372,6 +376,48 @@ class ReadingVerbs(Hub):
                 f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning, stacklevel=2
             )
         return ordered(found)
+
+    def export_site(
+        self, target: str | os.PathLike[str], *, title: str = "Model registry", url: str | None = None
+    ) -> Site:
+        """Write a static site: every model and version with its card, lineage, metrics and history, and an audit page.
+
+        It needs no server and no network: ``index.html`` opens from a disk. The same registry gives the same bytes, and
+        what is unchanged is not written again. Pages of an earlier export that nothing stands for any more are removed;
+        files that no export wrote are left alone. Needs ``pip install 'modelregistry[site]'``.
+
+        Args:
+            target: A folder: empty, new, or one that ``export_site`` wrote.
+            title: What the site is called.
+            url: Where readers find the registry, for the code that loads a model; left out: the URL that this registry was
+                opened by, or its remote's, without passwords.
+
+        Raises:
+            InvalidInputError: The folder holds what no export put there.
+            ExportError: It can't be written.
+            MissingDependencyError: Jinja2 or markdown-it is not installed.
+        """
+        from modelregistry.site import export_site
+
+        return export_site(target, [self._as_source(url)], title=title)
+
+    def _as_source(self, url: str | None, name: str = "") -> Source:
+        """What a site reads."""
+        from modelregistry.site import Source
+
+        return Source(
+            reading=self._repo.reading, models=self._kept_models, bring=self._declarations.bring, declared=self._declarations.many_at,
+            measured=self._content.measured, signer=self._trusted_signer, address=url or self._public_url(), name=name,
+        )  # fmt: skip
+
+    def _public_url(self) -> str | None:
+        """Where others find it; None where it has no address but a path on this machine."""
+        if self._url is not None:
+            found: str | None = self._url
+        else:
+            remote = GitRemote.named(self._repo, self._remote_name) if self._remote_name else None
+            found = remote.url if remote is not None else None
+        return without_secrets(found) if found and is_url(found) and not found.startswith("file:") else None
 
     def _search(self, question: Question) -> Search:
         from modelregistry.search import Search

@@ -126,6 +126,8 @@ try:
 except mr.QueryError as refused:
     assert_type(refused.position, int)
 
+assert_type(registry.export_site("public/", title="Models", url="https://git.example.com/models"), mr.Site)
+
 for model in registry.models(type=None):
     assert_type(model, mr.Model)
     assert_type(model.stages, Mapping[str, tuple[str, ...]])

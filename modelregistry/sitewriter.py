@@ -1,0 +1,204 @@
+"""Writes the files of a site: only what changed, each whole or not at all, and never over what others put there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from modelregistry.errors import ExportError, InvalidInputError
+
+MANIFEST = "modelregistry-site.json"
+"""What says which files are ours. It is written before the first of them, and again after the last."""
+_SCHEMA = 1
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}(?<!\.)")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|index|audit)(\..*)?")
+"""What Windows keeps for itself, and the pages that have these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What ``export_site`` did."""
+
+    path: Path
+    """The folder; ``index.html`` is its first page."""
+    files: tuple[str, ...]
+    """All of its files, as paths in the folder."""
+    written: tuple[str, ...]
+    """Those that are new or changed."""
+    removed: tuple[str, ...]
+    """Files of an earlier export that nothing stands for any more."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Site({os.fspath(self.path)!r}, {len(self.files):,} files, {len(self.written):,} written, "
+            f"{len(self.removed):,} removed)"
+        )
+
+
+def file_name(name: str) -> str:
+    """A name for a file that every system takes, and no two names share."""
+    if _PLAIN.fullmatch(name) and not _DEVICES.fullmatch(name):
+        return name
+    readable = re.sub(r"[^a-z0-9._-]+", "-", name.lower())[:60].strip("-.")
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{readable}~{digest}" if readable else f"~{digest}"
+
+
+class SiteWriter:
+    """The folder of a site.
+
+    Args:
+        target: The folder, made if need be.
+
+    Raises:
+        InvalidInputError: It holds what no export put there.
+        ExportError: It can't be read.
+    """
+
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        text = os.fspath(target)
+        if not isinstance(text, str) or not text:
+            raise InvalidInputError(
+                f"{target!r} is no folder to write a site to: name one, such as 'public/'"
+            )
+        self.folder = Path(text)
+        with self._told("can't be read"):
+            self._known = self._read_manifest()
+        self._digests: dict[str, str] = {}
+        self._written: list[str] = []
+
+    def begin(self, names: Iterable[str]) -> None:
+        """Take the names of all files that will be written.
+
+        Raises:
+            InvalidInputError: Something else has one of the names.
+            ExportError: The folder can't be written.
+        """
+        wanted = set(names)
+        with self._told("can't be written"):
+            for name in sorted(wanted - self._known.keys()):
+                if os.path.lexists(self.folder / name):
+                    raise InvalidInputError(
+                        f"{os.fspath(self.folder / name)!r} is there, and no export of a site put it there: move it away, or "
+                        "choose another folder"
+                    )
+            for place in sorted({parent for name in wanted for parent in PurePosixPath(name).parents}):
+                if (self.folder / place).is_symlink() and place != PurePosixPath():
+                    raise InvalidInputError(
+                        f"{os.fspath(self.folder / place)!r} is a link, which may lead out of the site: remove it"
+                    )
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not wanted <= self._known.keys():
+                # Were this killed, what it had written would be known for ours.
+                self._save_manifest({**dict.fromkeys(wanted, ""), **self._known})
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file, if it is not there with that very text.
+
+        Raises:
+            ExportError: It can't be written.
+        """
+        data = text.encode("utf-8", "backslashreplace")
+        self._digests[name] = hashlib.sha256(data).hexdigest()
+        place = self.folder / name
+        with self._told("can't be written", name):
+            if _content(place) != data:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _replace(place, data)
+                self._written.append(name)
+
+    def finish(self) -> Site:
+        """Remove the files of an earlier export that are left over, as far as they are as they were written.
+
+        Raises:
+            ExportError: Something can't be written or removed.
+        """
+        removed = []
+        for name in sorted(self._known.keys() - self._digests.keys()):
+            place = self.folder / name
+            with self._told("can't be removed", name):
+                data = _content(place)
+                if data is not None and self._known[name] in ("", hashlib.sha256(data).hexdigest()):
+                    place.unlink()
+                    removed.append(name)
+                self._remove_empty(PurePosixPath(name).parent)
+        with self._told("can't be written"):
+            self._save_manifest(self._digests)
+        return Site(self.folder, tuple(sorted(self._digests)), tuple(sorted(self._written)), tuple(removed))
+
+    def _remove_empty(self, folder: PurePosixPath) -> None:
+        while folder.parts:
+            place = self.folder / folder
+            if place.is_symlink() or not place.is_dir() or any(place.iterdir()):
+                return
+            place.rmdir()
+            folder = folder.parent
+
+    def _read_manifest(self) -> dict[str, str]:
+        place = self.folder / MANIFEST
+        if not os.path.lexists(self.folder):
+            return {}
+        if not self.folder.is_dir():
+            raise InvalidInputError(f"{os.fspath(self.folder)!r} is a file: name a folder")
+        data = _content(place)
+        if data is None:
+            odd = next(iter(sorted(os.listdir(self.folder))), None)
+            if odd is None:
+                return {}
+            raise InvalidInputError(
+                f"{os.fspath(self.folder)!r} is not empty, and no site of ours: it has {odd!r} and no {MANIFEST!r}; "
+                "choose an empty folder, or one that an export wrote"
+            )
+        try:
+            files = json.loads(data)["files"]
+            if not all(_is_inside(name) and isinstance(digest, str) for name, digest in files.items()):
+                raise ValueError("it names a file outside of the site")
+            return dict(files)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InvalidInputError(
+                f"{os.fspath(place)!r} is no list of the files of a site ({error}): choose an empty folder"
+            ) from error
+
+    def _save_manifest(self, files: dict[str, str]) -> None:
+        text = json.dumps({"schema": _SCHEMA, "files": files}, indent=0, sort_keys=True, ensure_ascii=True)
+        data = f"{text}\n".encode()
+        place = self.folder / MANIFEST
+        if _content(place) != data:
+            _replace(place, data)
+
+    @contextmanager
+    def _told(self, problem: str, name: str = "") -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            place = self.folder / name
+            raise ExportError(
+                f"the site at {os.fspath(place)!r} {problem}: {error.strerror or error}"
+            ) from error
+
+
+def _content(place: Path) -> bytes | None:
+    """What a plain file holds; None where there is none."""
+    return place.read_bytes() if place.is_file() and not place.is_symlink() else None
+
+
+def _replace(place: Path, data: bytes) -> None:
+    temporary = place.with_name(f".{os.urandom(6).hex()}.partial")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(place)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return (
+        bool(path.parts) and not path.is_absolute() and not {"..", "."} & set(path.parts) and "\\" not in name
+    )

@@ -1,0 +1,259 @@
+"""A registry is published as a static site: the same bytes for the same registry, and strangers' text is only text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import modelregistry as mr
+from modelregistry import Registry
+from tests.integration.projects import TOP, commit, git, init, write
+
+HOSTILE = (
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</title></style></script><b>", "{{ 7 * 7 }}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}gpj.exe", "نموذج", "🦊" * 50, "javascript:alert(1)", "]]><!--", "&lt;b&gt;", "a\x01b\x1b[31m",
+)  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page, as far as the tests ask."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    @property
+    def names(self) -> set[str]:
+        return {tag for tag, _ in self.tags}
+
+    @property
+    def links(self) -> Iterator[str]:
+        return (values["href"] or "" for tag, values in self.tags if tag == "a")
+
+
+def pages(site: mr.Site) -> dict[str, str]:
+    return {name: (site.path / name).read_text("utf-8") for name in site.files if name.endswith(".html")}
+
+
+def text_of(page: str) -> str:
+    """What a reader sees, in one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2])).split())
+
+
+def hrefs_lead_somewhere(site: mr.Site) -> None:
+    for name, text in pages(site).items():
+        for link in Page(text).links:
+            place = (site.path / name).parent / unquote(link.partition("#")[0])
+            assert link.startswith("#") or place.is_file(), f"{name} links to {link}"
+
+
+def test_a_site_has_a_page_for_each_model_and_version_and_all_links_lead_somewhere(
+    served: Registry, tmp_path: Path
+) -> None:
+    site = served.export_site(tmp_path / "public", title="Our models")
+    assert site.files == (
+        "audit.html", "catalogue.json", "index.html", "models/churn/index.html", "models/churn/v0.1.0.html",
+        "models/churn/v0.2.0.html",
+    )  # fmt: skip
+    hrefs_lead_somewhere(site)
+    index = text_of(pages(site)["index.html"])
+    assert "churn" in index and "current v0.1.0" in index and "v0.2.0" in index
+
+
+def test_the_page_of_a_version_says_what_the_registry_knows(served: Registry, tmp_path: Path) -> None:
+    version = served.get("churn", version="v0.2.0")
+    shown = text_of(pages(served.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"])
+    assert str(version.digest) in shown and version.rev in shown and version.author in shown
+    assert "accuracy" in shown and f"{version.metrics['accuracy']:.6g}" in shown
+    assert "Against v0.1.0" in shown and "Nobody has said yet" in shown
+    assert all(node.name in shown for node in version.lineage.steps)
+    assert all(str(file.sha256) in shown for file in version.files())
+
+
+def test_the_code_that_a_page_shows_loads_the_model(served: Registry, tmp_path: Path) -> None:
+    text = pages(served.export_site(tmp_path / "public"))["models/churn/index.html"]
+    code = html.unescape(text.partition("<pre")[2].partition("<code>")[2].partition("</code>")[0])
+    assert 'load_model("churn#current")' in code
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nprint(type(model).__name__)"], cwd=served.target, capture_output=True,
+        text=True, check=False, env={**os.environ, "PYTHONPATH": str(TOP)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_code_names_the_remote_without_its_password(served: Registry, tmp_path: Path) -> None:
+    git(Path(served.target), "remote", "add", "origin", "https://me:secret@git.example.com/models.git")
+    site = Registry(served.target).export_site(tmp_path / "public")
+    everything = "".join(pages(site).values())
+    assert "secret" not in everything and "https://git.example.com/models.git" in everything
+
+
+def test_the_same_registry_gives_the_same_bytes_and_the_second_time_writes_nothing(
+    served: Registry, tmp_path: Path
+) -> None:
+    first = served.export_site(tmp_path / "one")
+    clone = tmp_path / "elsewhere" / "clone"
+    shutil.copytree(served.target, clone, symlinks=True)
+    other = Registry(clone, remote=None).export_site(tmp_path / "two")
+    assert first.files == other.files
+    assert all((first.path / name).read_bytes() == (other.path / name).read_bytes() for name in first.files)
+    assert served.export_site(tmp_path / "one").written == ()
+
+
+def test_a_change_of_one_model_writes_its_pages_and_the_lists(registry: Registry, tmp_path: Path) -> None:
+    registry.register("risk", rev="main~1")
+    registry.export_site(tmp_path / "public")
+    registry.register("risk", rev="main")
+    site = registry.export_site(tmp_path / "public")
+    assert site.written == (
+        "audit.html", "catalogue.json", "index.html", "models/risk/index.html", "models/risk/v0.1.1.html",
+    )  # fmt: skip
+
+
+def test_a_registry_without_a_model_has_a_site(tmp_path: Path) -> None:
+    root = init(tmp_path / "empty")
+    write(root / "readme.md", "nothing yet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "Begin")
+    site = Registry(root).export_site(tmp_path / "public")
+    assert "No model is registered yet" in pages(site)["index.html"]
+    assert json.loads((site.path / "catalogue.json").read_text())["models"] == []
+
+
+def test_a_withdrawn_version_is_shown_and_not_offered(registry: Registry, tmp_path: Path) -> None:
+    registry.withdraw("churn", "v0.1.1", message="Trained on the wrong month")
+    site = registry.export_site(tmp_path / "public")
+    page = pages(site)["models/churn/v0.1.1.html"]
+    assert "withdrawn" in text_of(page) and "Trained on the wrong month" in text_of(page)
+    assert "load_model" not in page.partition("<main")[2]
+
+
+def test_what_can_not_be_read_is_told_and_the_rest_is_there(registry: Registry, tmp_path: Path) -> None:
+    root = Path(registry.target)
+    write(root / "dvc.yaml", "artifacts:\n  churn: {path: churn.json, type: model, meta: {card: gone.md}}\n")
+    registry.register("churn", rev=commit(root, "Name a card that is not there"), version="v0.2.0")
+    text = text_of(pages(registry.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"])
+    assert "Not all could be read" in text and "gone.md" in text and "v0.2.0 registered" in text
+
+
+def test_strangers_text_is_only_text(plain: Path, tmp_path: Path) -> None:
+    git(plain, "config", "user.name", "<script>alert(2)</script>")
+    registry = Registry(plain)
+    for number, text in enumerate(HOSTILE):
+        registry.register(
+            "churn", version=f"v1.0.{number}", message=text, metadata={text[:20] or "x": text, "list": [text]}
+        )
+    card = {key: "\n\n".join(HOSTILE) for key in ("summary", "limits", "usage", "contact", "text")}
+    registry.annotate("churn", None, {"card": card, "owner": HOSTILE[0]}, message=HOSTILE[1])
+    site = registry.export_site(tmp_path / "public", title="<b>&'\"\N{RIGHT-TO-LEFT OVERRIDE}")
+    harmless = registry_of(tmp_path / "harmless", title="Models")
+    for name, text in pages(site).items():
+        page = Page(text)
+        assert page.names <= harmless | {
+            "strong",
+            "em",
+            "p",
+            "ul",
+            "li",
+            "hr",
+            "br",
+            "blockquote",
+            "h3",
+            "h4",
+            "code",
+        }, name
+        scripts = [values for tag, values in page.tags if tag == "script"]
+        assert scripts == [{}]
+        for tag, values in page.tags:
+            assert not any(key.startswith("on") or key == "style" for key in values), (tag, values)
+            assert tag != "img" or (values["src"] or "").startswith("data:image/svg+xml;base64,")
+        assert all(
+            not re.match(r"\s*(javascript|data|vbscript):", link, re.IGNORECASE) for link in page.links
+        )
+        assert "\x01" not in text and "\x1b" not in text
+    shown = text_of(pages(site)["models/churn/index.html"])
+    assert HOSTILE[0] in shown and HOSTILE[3] in shown and "49" not in HOSTILE[3]
+    hrefs_lead_somewhere(site)
+    json.loads((site.path / "catalogue.json").read_text())
+
+
+def registry_of(folder: Path, title: str) -> set[str]:
+    """The elements that pages without a stranger's word have."""
+    templates = Path(mr.__file__).parent / "templates"
+    return {name for path in templates.glob("*.html") for name in Page(path.read_text()).names}
+
+
+def test_the_policy_of_a_page_allows_its_own_script_and_no_other(registry: Registry, tmp_path: Path) -> None:
+
+    for text in pages(registry.export_site(tmp_path / "public")).values():
+        (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+        for tag in ("style", "script"):
+            (inline,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+            digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+            assert f"{tag}-src &#39;sha256-{digest}&#39;" in policy
+        assert policy.startswith("default-src &#39;none&#39;")
+
+
+def test_numbers_that_are_none_do_not_spoil_the_json(registry: Registry, tmp_path: Path) -> None:
+    registry.annotate("churn", "v0.1.1", {"metrics": {"auc": 0.5, "odd": "high", "deep": {"loss": 1}}})
+    site = registry.export_site(tmp_path / "public")
+    (model,) = json.loads((site.path / "catalogue.json").read_text(), parse_constant=pytest.fail)["models"]
+    assert model["versions"][0]["metrics"] == {"auc": 0.5, "deep.loss": 1}
+    assert model["stages"] == {"current": ["v0.1.0"]}
+    assert [event["kind"] for event in model["events"]] == ["register", "register", "assign", "annotate"]
+    assert "0.5" in text_of(pages(site)["models/churn/index.html"])
+
+
+def test_a_folder_that_is_no_site_is_refused(registry: Registry, tmp_path: Path) -> None:
+    write(tmp_path / "public" / "thesis.txt", "years of work")
+    with pytest.raises(mr.InvalidInputError, match="choose an empty folder"):
+        registry.export_site(tmp_path / "public")
+    assert [path.name for path in (tmp_path / "public").iterdir()] == ["thesis.txt"]
+
+
+def test_many_events_are_on_several_pages_of_which_the_full_ones_stay(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelregistry.site._EVENTS_A_PAGE", 2)
+    first = registry.export_site(tmp_path / "public")
+    assert "audit/1.html" in first.files
+    registry.promote("churn", "v0.1.1", "current")
+    second = registry.export_site(tmp_path / "public")
+    assert second.path / "audit/1.html" in [second.path / name for name in first.files]
+    rows = [
+        text.count("data-kind=") for name, text in sorted(pages(second).items()) if name.startswith("audit")
+    ]
+    assert sum(rows) == 4
+    hrefs_lead_somewhere(second)
+
+
+def test_without_the_extra_the_error_says_what_to_install(registry: Registry, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['jinja2'] = None\n"
+        "import modelregistry as mr\n"
+        "try: mr.Registry('.').export_site('public')\n"
+        "except mr.MissingDependencyError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=registry.target, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(TOP)},
+    )  # fmt: skip
+    assert "pip install 'modelregistry[site]'" in done.stdout
+    assert not (Path(registry.target) / "public").exists()
