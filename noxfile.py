@@ -48,9 +48,10 @@ def run_tests(session: nox.Session) -> None:
     """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
     isolate(session)
     install(session, "test")
-    # Others run what needs more: the docs tools, strace, the libraries of further formats, MLflow, a registry of containers.
+    # Others run what needs more: the docs tools, strace, a browser, the libraries of further formats, MLflow, a registry of containers.
     elsewhere = [
-        f"--ignore=tests/{folder}" for folder in ("docs", "crash", "formats", "mlflow", "containers")
+        f"--ignore=tests/{folder}"
+        for folder in ("docs", "crash", "formats", "mlflow", "containers", "browser")
     ]
     session.run("pytest", "-n", "2", *elsewhere, *session.posargs)
 
@@ -99,6 +100,14 @@ def containers(session: nox.Session) -> None:
     isolate(session)
     install(session, "containers", extras="")
     session.run("pytest", "tests/containers", *session.posargs)
+
+
+@nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """Use a site in a browser (needs Debian's chromium)."""
+    isolate(session)
+    install(session, "browser", extras="[site]")
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 def run_long(session: nox.Session, sizes: dict[str, str], *arguments: str) -> None:
