@@ -12,7 +12,7 @@ from typing import Any
 from modelregistry import sitepages as pages
 from modelregistry.declarationtexts import Declaration
 from modelregistry.history import History
-from modelregistry.measurements import Answer, Kind
+from modelregistry.measuring import Answer, Kind
 from modelregistry.names import version_key
 from modelregistry.sitepages import ModelFacts, VersionFacts
 from modelregistry.sitetemplates import Templates, picture
