@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, auto
 from functools import cached_property
 
 from modelregistry.errors import (
@@ -46,10 +46,10 @@ _CLASH = re.compile(r"cannot lock ref '[^']*': '([^']*)' exists; cannot create '
 class Outcome(Enum):
     """What became of a push."""
 
-    CREATED = "created"
-    TAKEN = "taken"
+    CREATED = auto()
+    TAKEN = auto()
     """Another object has that name."""
-    UNKNOWN = "unknown"
+    UNKNOWN = auto()
     """It may have been applied or not, and the remote can't say."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -514,6 +515,26 @@ def test_objects_that_can_t_be_written_here_are_told_as_such(
         assert repr(repo) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: file write error: No space left on device", "fatal: write error: Disk quota exceeded",
+        "fatal: Quota exceeded", "error: unlink failed: Read-only file system",
+        "error: insufficient permission for adding an object to repository database objects",
+    ],
+)  # fmt: skip
+def test_what_git_says_of_this_disk_is_no_trouble_of_the_remote(
+    said: str, remote: GitRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = f'#!/bin/sh\ncase "$*" in *fetch*) echo \'{said}\' >&2; exit 128;; esac\nexec {shutil.which("git")} "$@"\n'
+    git = write(tmp_path / "bin" / "git", script)
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", os.fspath(git.parent), prepend=os.pathsep)
+    with pytest.raises(GitError, match=f"can't be kept here: {said}") as caught:
+        remote.fetch(["refs/tags/*"])
+    assert not isinstance(caught.value, RemoteError)
+
+
 def test_what_the_remote_lacks_room_for_is_no_trouble_of_this_clone(
     repo: GitRepo, hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -700,7 +721,7 @@ def test_what_waits_goes_on_waiting_while_its_author_may_not_push(
     "said",
     [
         "git@host.example: Permission denied (publickey).", "ERROR: Permission to team/models.git denied to ann.",
-        "remote: ERROR: You are not allowed to push code to this project.",
+        "remote: ERROR: You are not allowed to push code to this project.", "ERROR: Unauthorized", "Access FORBIDDEN.",
     ],
 )  # fmt: skip
 def test_whom_ssh_turns_away_is_told_so(
