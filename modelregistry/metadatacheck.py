@@ -12,7 +12,13 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from modelregistry.cardtext import card_of
 from modelregistry.checks import Problem
 from modelregistry.config import SETTINGS_FILE, read_head
-from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError, RegistryError
+from modelregistry.errors import (
+    InvalidFileError,
+    InvalidInputError,
+    InvalidSettingsError,
+    PathNotFoundError,
+    RegistryError,
+)
 from modelregistry.evaluation import Evaluation
 from modelregistry.gitrepo import GitRepo
 from modelregistry.metadataschema import (
@@ -155,7 +161,10 @@ def _block_misfits(metadata: Metadata) -> Iterator[Misfit]:
         except ValidationError as error:
             for each in error.errors(include_url=False):
                 place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])
-                yield Misfit(f"{name}{place}", f"{each['msg']}, and it is {each['input']!r:.80}")
+                yield Misfit(
+                    f"{name}{place}",
+                    f"{each['msg'].removeprefix('Value error, ')}, and it is {each['input']!r:.80}",
+                )
     if metadata.get("card") is not None:
         try:
             card_of(metadata["card"], "card", "card")
@@ -167,7 +176,13 @@ def _check_example(what: str, metadata: Metadata, bring: Bring) -> None:
     path = Usage.model_validate(metadata["usage"]).example
     if path is None:
         return
-    place = bring(path)
+    try:
+        place = bring(path)
+    except PathNotFoundError as error:
+        raise PathNotFoundError(
+            f"usage.example of {what}: its commit has no {path!r}, neither in Git nor as an output of DVC, and nothing was "
+            "written: name what it has, or register a commit that has it"
+        ) from error
     if place.is_dir() or place.stat().st_size > MOST_EXAMPLE_BYTES:
         return
     flaws = example_flaws(place.read_bytes(), path, ModelSignature.from_dict(metadata.get("signature")))

@@ -383,6 +383,8 @@ class WritingVerbs(ReadingVerbs):
             ModelNotFoundError: No such model.
             VersionNotFoundError: No such version.
             InvalidInputError: Metadata that JSON can't hold, or that does not fit.
+            PathNotFoundError: The version's commit has no such ``usage.example``.
+            MissingBytesError: The bytes of the example are nowhere to be had.
             InvalidSettingsError: The team's schema can't be used.
         """
         from modelregistry import changes

@@ -252,7 +252,9 @@ def test_an_example_that_fits_is_kept_by_its_path(registry: Registry, plain: Pat
     assert found.usage is not None
     assert found.usage.example == "examples/a.csv"
     registry.annotate("churn", found.version, {"usage": {"example": "examples/a.json"}})
-    with pytest.raises(mr.PathNotFoundError, match=r"examples/b.json"):
+    with pytest.raises(
+        mr.PathNotFoundError, match=r"usage.example of churn@v0.1.2: its commit has no 'examples/b.json'"
+    ):
         registry.annotate("churn", found.version, {"usage": {"example": "examples/b.json"}})
 
 
