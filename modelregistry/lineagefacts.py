@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import JsonValue
 
@@ -121,7 +121,12 @@ def public_url(text: str) -> str:
         return text.partition("?")[0].rpartition("@")[2]
     place = parts.netloc.rpartition("@")[2]
     signed = any(_SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return urlunsplit((parts.scheme, place, parts.path, "" if signed else parts.query, parts.fragment))
+    if place == parts.netloc and not signed:
+        return text  # as it was written: what is put together again may lose the slashes of "memory:///x"
+    if not parts.scheme:
+        return text.partition("?")[0].rpartition("@")[2]
+    query = f"?{parts.query}" if parts.query and not signed else ""
+    return f"{parts.scheme}://{place}{parts.path}{query}{f'#{parts.fragment}' if parts.fragment else ''}"
 
 
 def has_secrets(url: str) -> bool:

@@ -62,6 +62,9 @@ def test_a_folder_is_a_dataset_where_all_of_it_is_data() -> None:
         ("git@example.com:team/repo.git", "git@example.com:team/repo.git"),
         ("/srv/a?b", "/srv/a?b"),
         ("https://user:p@[bad/x?token=1", "[bad/x"),
+        ("memory:///net/a.bin", "memory:///net/a.bin"),
+        ("sqlite:///m.db?token=t", "sqlite:///m.db"),
+        ("no scheme://u:p@h/a?token=t", "h/a"),
     ],
 )
 def test_a_url_shows_no_secret(url: str, public: str) -> None:
