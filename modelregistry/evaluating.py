@@ -173,6 +173,8 @@ def evaluate(
         RefusedError: The command failed, took too long, or wrote no metrics that are numbers.
         InvalidInputError: There is no such data, or it changed meanwhile.
     """
+    if not isinstance(data, str | os.PathLike):
+        raise InvalidInputError(f"data={data!r}: it must be the path of a file or a folder")
     place = Path(data).absolute()
     digest = _digest(place)
     model = version.local_path()

@@ -127,8 +127,8 @@ def source_place(url: str | os.PathLike[str]) -> str:
         InvalidInputError: A URL of a kind that this library does not open, or with a login in it.
         RepositoryNotFoundError: No Git repository has its top there.
     """
-    text = os.fspath(url)
-    if not text or "\0" in text:
+    text = os.fspath(url) if isinstance(url, os.PathLike) else url
+    if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInputError(f"{text!r} is neither a Git URL nor a path")
     if not is_url(text):
         place = os.path.abspath(text)

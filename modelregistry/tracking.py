@@ -62,6 +62,8 @@ class Tracking:
             InvalidInputError: It is that.
         """
         check_model(self.model)
+        if not isinstance(self.source, str) or not self.source or "\0" in self.source:
+            raise InvalidInputError(f"{self.source!r} is neither a path nor a URL")
         if self.checksum is not None and not _CHECKSUM.fullmatch(self.checksum):
             raise InvalidInputError(
                 f"checksum={self.checksum!r} is none: 'sha256:' and 64 hexadecimal digits in lower case, or 'md5:' and 32"
@@ -75,8 +77,6 @@ class Tracking:
                 f"version_aware=True is for a URL that DVC reads by itself, without a login in it and without "
                 f"storage_options: {self.public!r} is not"
             )
-        if not self.source or "\0" in self.source:
-            raise InvalidInputError(f"{self.source!r} is neither a path nor a URL")
 
     @property
     def is_remote(self) -> bool:

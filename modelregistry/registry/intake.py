@@ -227,7 +227,7 @@ class IntakeVerbs(WritingVerbs):
         same list registers the rest.
 
         Args:
-            wanted: What ``import_model`` takes, one by one.
+            wanted: What ``import_model`` takes, one by one, but for ``version`` and ``bump``.
             message: Why, for people.
             push_data: As of ``import_model``.
             progress: Who is told of all of them together.
@@ -237,8 +237,9 @@ class IntakeVerbs(WritingVerbs):
             PartlyRegisteredError: The commit is made, and some could not be registered; it says which.
             RegistryError: What ``import_model`` raises, with a note that says of which; nothing was committed.
         """
+        listed = [*wanted] if isinstance(wanted, Iterable) else []
         return Rows(
-            self._import([*wanted], message=message, push_data=push_data, progress=progress, dry_run=dry_run),
+            self._import(listed, message=message, push_data=push_data, progress=progress, dry_run=dry_run),
             {"model": lambda found: found.name, **VERSION_COLUMNS},
         )
 
@@ -407,7 +408,7 @@ class IntakeVerbs(WritingVerbs):
         if license is not None and licence not in (None, license):
             raise InvalidInputError(f"license={license!r} and licence={licence!r} are not the same")
         wanted = Tracking(
-            os.fspath(source), name, path=path, checksum=checksum, origin=origin, license=license or licence,
+            os.fspath(source) if isinstance(source, os.PathLike) else source, name, path=path, checksum=checksum, origin=origin, license=license or licence,
             description=description, labels=labels, version_aware=version_aware,
             storage_options=storage_options or {},
         )  # fmt: skip

@@ -217,6 +217,11 @@ def test_what_went_wrong_is_told_and_nothing_is_recorded(
     assert visible(plain) == before
 
 
+def test_data_that_is_no_path_is_told(registry: Registry) -> None:
+    with pytest.raises(mr.InvalidInputError, match="data=5"):
+        registry.evaluate("churn", data=5, command=say("pass"))  # type: ignore[arg-type]
+
+
 def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(
     registry: Registry, data: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.callbacks import Callback
@@ -521,6 +522,14 @@ def test_a_wish_that_can_not_be_is_one_error_and_changes_nothing(
         world.registry.import_model(world.maker, **wish)  # type: ignore[arg-type]
     assert isinstance(caught.value, kind)
     assert seen(world.team) == before
+
+
+@pytest.mark.parametrize("wanted", [[], Import("/x", "churn"), ["churn"], None])
+def test_what_is_no_list_of_imports_is_told(wanted: Any, world: World) -> None:
+    with pytest.raises(mr.InvalidInputError, match="import_models takes a list"):
+        world.registry.import_models(wanted)
+    with pytest.raises(mr.InvalidInputError, match="5 is neither"):
+        world.registry.import_model(5, "churn")  # type: ignore[arg-type]
 
 
 def taken(world: World) -> None:

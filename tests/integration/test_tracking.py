@@ -434,6 +434,11 @@ def test_a_wish_that_can_not_be_is_one_error_and_changes_nothing(
     assert objects(root) == []
 
 
+def test_a_source_that_is_no_path_is_told(registry: Registry) -> None:
+    with pytest.raises(mr.InvalidInputError, match="5 is neither"):
+        registry.track(5, "net")  # type: ignore[arg-type]
+
+
 def detached(root: Path) -> None:
     git(root, "checkout", "--quiet", "--detach")
 
