@@ -506,10 +506,18 @@ class ContentReader:
         recorded = self._recorded(version, content)
         if only is not None and all(entry.path != only for entry in content.entries):
             raise PathNotFoundError(f"{version.reference} has no file {only!r}: files() lists what it has")
-        return self._delivery.deliver(
+        part = only if content.is_directory else None
+        place, found = self._delivery.deliver(
             self._storages[content.storage], content, recorded, digest=version.digest, reference=version.reference,
-            only=only if content.is_directory else None, progress=progress,
+            only=part, progress=progress,
         )  # fmt: skip
+        if part is None and version.digest not in (None, found):  # and the registration has no files
+            raise IntegrityError(
+                f"the bytes that the commit of {version.reference} has are not the registered ones: expected "
+                f"{version.digest}, found {found}; nothing was parsed",
+                path=content.path, expected=version.digest, found=found,
+            )  # fmt: skip
+        return place, found
 
     def _recorded(self, version: ModelVersion, content: Content) -> dict[str, str]:
         """The sha256 of each file, as registered; nothing where only the storage's addresses were.

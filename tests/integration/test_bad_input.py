@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -779,6 +780,22 @@ def test_a_registration_that_names_another_digest_than_the_commit_has_is_found(
     put_tag(plain, "risk@v0.1.0", forged.encode())
     with pytest.raises(mr.IntegrityError):
         Registry(plain).get("risk").local_path()
+
+
+def test_a_registration_without_files_is_held_to_its_digest(
+    project: Path, registry: Registry, plain: Path
+) -> None:
+    registry.register("risk")
+    text = git(plain, "cat-file", "tag", "risk@v0.1.0")
+    digest = registry.get("risk").digest
+    assert digest is not None
+    forged = re.sub(r'"files":\[.*?\],', "", text.replace(digest[7:], "0" * 64)) + "\n"
+    git(plain, "tag", "-d", "risk@v0.1.0")
+    put_tag(plain, "risk@v0.1.0", forged.encode())
+    version = Registry(plain).get("risk")
+    assert (version.digest, version.registered.files) == (f"sha256:{'0' * 64}", ())
+    with pytest.raises(mr.IntegrityError, match="are not the registered ones"):
+        version.verify()
 
 
 # -- settings ----------------------------------------------------------------------------------------------
