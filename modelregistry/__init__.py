@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modelregistry.collector import paused
 
 if TYPE_CHECKING:
+    from modelregistry.catalog import Catalog
     from modelregistry.declaredlineage import Input
     from modelregistry.errors import (
         AccessDeniedError,
@@ -85,6 +86,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ANY": "history",
+    "Catalog": "catalog",
     "EMPTY": "history",
     "ExportManifest": "exportmanifest",
     "Exported": "exportmanifest",
@@ -114,6 +116,7 @@ __all__ = [
     "EMPTY",
     "AccessDeniedError",
     "CacheError",
+    "Catalog",
     "ConflictError",
     "ConversionError",
     "DatabaseError",

@@ -202,6 +202,16 @@ def _sort(rows: list[Row], key: SortKey) -> None:
     rows.sort(key=lambda row: keys[id(row)][0])
 
 
+def order_of(key: SortKey) -> Callable[[Mapping[str, object]], tuple[bool, str, Any]]:
+    """What tells where a row stands by a key, among rows of several answers: from its values by column."""
+
+    def order(values: Mapping[str, object]) -> tuple[bool, str, Any]:
+        value = values.get(str(key.field))
+        return _order(VersionText(value) if key.field.name == "version" and isinstance(value, str) else value)
+
+    return order
+
+
 def _order(value: object) -> tuple[bool, str, Any]:
     """What values of all kinds can be sorted by: whether it is missing, its kind, and where it stands in that."""
     if is_nothing(value):

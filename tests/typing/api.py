@@ -127,6 +127,9 @@ except mr.QueryError as refused:
     assert_type(refused.position, int)
 
 assert_type(registry.export_site("public/", title="Models", url="https://git.example.com/models"), mr.Site)
+catalog = mr.Catalog([registry, "other"])
+assert_type(catalog.search("metrics.auc > 0.9", stage="current", limit=5)[0].version, mr.ModelVersion)
+assert_type(catalog.export_site("public/"), mr.Site)
 
 for model in registry.models(type=None):
     assert_type(model, mr.Model)

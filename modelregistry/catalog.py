@@ -1,0 +1,197 @@
+"""Several registries, read as one: to search, to ask what was made from something, and for a site."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from modelregistry.errors import InvalidInputError
+from modelregistry.gitcall import without_secrets
+from modelregistry.names import version_key
+from modelregistry.registry import Registry
+from modelregistry.tables import Rows
+from modelregistry.version import ModelVersion
+
+if TYPE_CHECKING:
+    from modelregistry.impact import Affected
+    from modelregistry.question import OneOf, When
+    from modelregistry.sitewriter import Site
+
+
+class Wishes(TypedDict, total=False):
+    """The keyword arguments of ``Registry.search``."""
+
+    name: OneOf
+    stage: OneOf
+    state: OneOf
+    type: OneOf
+    label: OneOf
+    author: OneOf
+    digest: OneOf
+    made_from: OneOf
+    since: When
+    until: When
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A version that was found, and where."""
+
+    registry: str
+    """The name of its registry."""
+    version: ModelVersion
+    values: Mapping[str, Any] = field(hash=False)
+    """What it has for all that the question speaks of."""
+
+
+class Hits(Rows[Hit]):
+    """What a search of several registries found.
+
+    Attributes:
+        total: How many there are, with those that ``limit`` left out.
+        unread: Versions of which something could not be read, by registry and reference, and why.
+    """
+
+    def __init__(self, hits: Iterable[Hit], *, total: int, unread: Mapping[tuple[str, str], str]) -> None:
+        rows = tuple(hits)
+        names = dict.fromkeys(name for row in rows for name in row.values)
+        columns: dict[str, Callable[[Hit], object]] = {"registry": lambda row: row.registry}
+        super().__init__(rows, columns | {name: _value(name) for name in names})
+        self.total = total
+        self.unread = dict(unread)
+
+    def _left_out(self) -> list[str]:
+        lines = super()._left_out()
+        if self.total > len(self):
+            lines.append(f"({self.total - len(self):,} more were found, and are beyond the limit)")
+        return lines
+
+
+class Catalog:
+    """Several registries, read as one.
+
+    Args:
+        registries: Git URLs, paths or ``Registry`` objects; a mapping says what each is called, else that is the last part
+            of its address, or all of it where two have the same.
+
+    Raises:
+        InvalidInputError: There is none, or one that can't be opened.
+        RepositoryNotFoundError: No Git repository at one of the paths.
+        GitError: A URL could not be cloned.
+    """
+
+    def __init__(
+        self,
+        registries: Mapping[str, str | os.PathLike[str] | Registry]
+        | Iterable[str | os.PathLike[str] | Registry],
+    ) -> None:
+        if isinstance(registries, str | os.PathLike | Registry):
+            raise InvalidInputError(f"a catalog is made of several registries: [{registries!r}], say")
+        if isinstance(registries, Mapping):
+            self._registries = {name: _open(each) for name, each in registries.items()}
+        else:
+            self._registries = _named([_open(each) for each in registries])
+        if not self._registries:
+            raise InvalidInputError("a catalog of no registry: name at least one")
+
+    def __repr__(self) -> str:
+        return f"Catalog({[*self._registries]})"
+
+    @property
+    def registries(self) -> Mapping[str, Registry]:
+        """The registries, by what they are called."""
+        return dict(self._registries)
+
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        sort: OneOf = None,
+        limit: int | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Hits:
+        """The versions of all registries for which all of this holds, as ``Registry.search`` finds them.
+
+        Args:
+            query: An expression.
+            sort: A field to sort by, or several: ``"-metrics.auc"`` puts the greatest first. What has none comes last.
+            limit: How many at most.
+            **wishes: What else ``Registry.search`` takes.
+
+        Raises:
+            QueryError: The expression can't be read, or has a field that there is not; it shows where.
+            InvalidInputError: Another argument that can't be.
+        """
+        from modelregistry.question import Question
+        from modelregistry.search import order_of
+
+        keys = Question.of(None, sort=sort).sort
+        hits: list[Hit] = []
+        unread: dict[tuple[str, str], str] = {}
+        total = 0
+        for name, registry in self._registries.items():
+            found = registry.search(query, sort=sort, limit=limit, **wishes)
+            total += found.total
+            unread |= {(name, reference): why for reference, why in found.unread.items()}
+            hits += [Hit(name, each, values) for each, values in zip(found, found.to_dicts(), strict=True)]
+        hits.sort(key=lambda hit: version_key(hit.version.version), reverse=True)
+        hits.sort(key=lambda hit: hit.version.name)
+        for key in reversed(keys):
+            order = order_of(key)
+            hits.sort(key=lambda hit, order=order: order(hit.values)[1:], reverse=key.is_descending)  # type: ignore[misc]
+            hits.sort(key=lambda hit, order=order: order(hit.values)[0])  # type: ignore[misc]
+        return Hits(hits[:limit], total=total, unread=unread)
+
+    def impact(self, what: str) -> Rows[Affected]:
+        """Every version of all registries that was made from something, those that hold a stage first.
+
+        Args:
+            what: As ``Registry.impact`` takes it.
+
+        Raises:
+            InvalidInputError: ``what`` is empty.
+        """
+        first, *others = self._registries.values()
+        return first.impact(what, registries=others)
+
+    def export_site(self, target: str | os.PathLike[str], *, title: str = "Model registries") -> Site:
+        """Write one static site of all registries, as ``Registry.export_site`` does of one.
+
+        Args:
+            target: A folder: empty, new, or one that ``export_site`` wrote.
+            title: What the site is called.
+
+        Raises:
+            InvalidInputError: The folder holds what no export put there.
+            ExportError: It can't be written.
+            MissingDependencyError: Jinja2 or markdown-it is not installed.
+        """
+        from modelregistry.site import export_site
+
+        sources = [registry._as_source(None, name) for name, registry in self._registries.items()]
+        return export_site(target, sources, title=title)
+
+
+def _open(place: str | os.PathLike[str] | Registry) -> Registry:
+    return place if isinstance(place, Registry) else Registry(place)
+
+
+def _named(registries: Iterable[Registry]) -> dict[str, Registry]:
+    """The registries by the last parts of their addresses, or by all of it where that is not enough."""
+    places = {without_secrets(os.fspath(each.target)): each for each in registries}
+    short = {place: _last_part(place) for place in places}
+    names = [*short.values()]
+    return {(name if names.count(name) == 1 else place): places[place] for place, name in short.items()}
+
+
+def _last_part(place: str) -> str:
+    resolved = os.path.abspath(place) if os.path.exists(place) else place
+    name = re.split(r"[/\\:]", resolved.rstrip("/\\"))[-1]
+    return name.removesuffix(".git") or place
+
+
+def _value(name: str) -> Callable[[Hit], object]:
+    return lambda row: row.values.get(name)

@@ -1,0 +1,90 @@
+"""Several registries are read as one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import modelregistry as mr
+from modelregistry import Registry
+from tests.integration.test_site import hrefs_lead_somewhere, pages, text_of
+
+
+@pytest.fixture
+def other(served: Registry, tmp_path: Path) -> Registry:
+    """A registry beside the project's that has a third version, and a ``churn`` of its own as well."""
+    shutil.copytree(served.target, tmp_path / "more" / "growth", symlinks=True)
+    registry = Registry(tmp_path / "more" / "growth")
+    registry.register("churn", rev="main", version="v10.0.0", metadata={"metrics": {"accuracy": 2}})
+    return registry
+
+
+@pytest.fixture
+def catalog(served: Registry, other: Registry) -> mr.Catalog:
+    return mr.Catalog([served, other.target])
+
+
+def test_the_registries_are_called_by_the_last_part_of_their_address(catalog: mr.Catalog) -> None:
+    assert [*catalog.registries] == ["project", "growth"]
+
+
+def test_registries_of_one_name_are_called_by_their_whole_address(served: Registry, tmp_path: Path) -> None:
+    twin = tmp_path / "twin" / "project"
+    shutil.copytree(served.target, twin, symlinks=True)
+    catalog = mr.Catalog([served, twin])
+    assert [*catalog.registries] == [str(served.target), str(twin)]
+
+
+def test_a_search_finds_versions_of_all_and_says_where(catalog: mr.Catalog) -> None:
+    found = catalog.search()
+    assert [(hit.version.version, hit.registry) for hit in found] == [
+        ("v10.0.0", "growth"), ("v0.2.0", "project"), ("v0.2.0", "growth"), ("v0.1.0", "project"), ("v0.1.0", "growth"),
+    ]  # fmt: skip
+    assert found.to_dicts()[0]["registry"] == "growth"
+    assert "growth" in str(found)
+
+
+def test_a_search_is_sorted_and_limited_over_all(catalog: mr.Catalog) -> None:
+    found = catalog.search(sort="version", limit=3)
+    assert [hit.version.version for hit in found] == ["v0.1.0", "v0.1.0", "v0.2.0"]
+    assert (len(found), found.total) == (3, 5)
+    assert "2 more were found" in str(found)
+    best = catalog.search("metrics.accuracy > 0", sort="-metrics.accuracy")
+    values = [hit.values["metrics.accuracy"] for hit in best]
+    assert values == sorted(values, reverse=True) and len(values) == 5
+    assert [hit.registry for hit in catalog.search(stage="current")] == ["project", "growth"]
+
+
+def test_a_question_that_can_not_be_read_is_told(catalog: mr.Catalog) -> None:
+    with pytest.raises(mr.QueryError, match="did you mean"):
+        catalog.search("metric.accuracy > 1")
+
+
+def test_impact_looks_into_all(catalog: mr.Catalog, served: Registry, other: Registry) -> None:
+    found = catalog.impact(served.get("churn").lineage.code[0].path or "")
+    assert {row.registry for row in found} == {str(served.target), str(other.target)}
+
+
+def test_a_site_of_several_has_the_models_of_all_each_in_its_own_folder(
+    catalog: mr.Catalog, tmp_path: Path
+) -> None:
+    site = catalog.export_site(tmp_path / "public", title="All")
+    assert {"project/models/churn/v0.2.0.html", "growth/models/churn/v10.0.0.html"} <= {*site.files}
+    hrefs_lead_somewhere(site)
+    index = text_of(pages(site)["index.html"])
+    assert "2 models" in index and "growth" in index
+    models = json.loads((site.path / "catalogue.json").read_text())["models"]
+    assert [(model["registry"], len(model["versions"])) for model in models] == [
+        ("project", 2),
+        ("growth", 3),
+    ]
+    assert catalog.export_site(tmp_path / "public", title="All").written == ()
+
+
+@pytest.mark.parametrize("registries", [[], {}, "one", Path("one")])
+def test_what_is_not_several_registries_is_refused(registries: object) -> None:
+    with pytest.raises(mr.InvalidInputError, match="a catalog"):
+        mr.Catalog(registries)  # type: ignore[arg-type]
