@@ -57,6 +57,11 @@ _NOT_SET = 1  # what git config exits with where nothing is configured
 LOCAL_SECONDS = 60.0
 NETWORK_SECONDS = 600.0
 
+_SECRET = re.compile(
+    r"([?&][\w.-]*(?:token|passw|secret|key|sig|credential|auth)[\w.-]*=)[^&\s'\"#]+", re.IGNORECASE
+)
+"""A value in a query that opens a door."""
+
 
 class GitCall:
     """Calls git on one repository; on none, in ``folder``, where ``git_dir`` is None."""
@@ -204,8 +209,8 @@ def _scrubbed(arguments: Sequence[str]) -> list[str]:
 
 
 def without_secrets(text: str) -> str:
-    """``text`` with no name or password left in its URLs."""
-    return re.sub(r"://[^\s'\"]*@", "://", text)
+    """``text`` with no name or password left in its URLs, nor what their queries call a token, a key or a signature."""
+    return _SECRET.sub(r"\1***", re.sub(r"://[^\s'\"]*@", "://", text))
 
 
 def lock_hint(said: str) -> str:

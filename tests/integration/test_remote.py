@@ -467,6 +467,21 @@ def facts_of(error: GitError) -> tuple[object, ...]:
     return error.arguments, error.stdout, error.stderr, error.status
 
 
+def test_a_token_in_a_query_is_shown_to_nobody(repo: GitRepo) -> None:
+    remote = GitRemote(repo, "http://127.0.0.1:1/hub.git?private_token=c4n4ry&depth=1")
+    with pytest.raises(RemoteError, match=r"\?private_token=\*\*\*&depth=1") as caught:
+        remote.refs(["refs/tags/*"])
+    shown = (
+        caught.value,
+        caught.value.__cause__,
+        caught.value.arguments,
+        caught.value.stderr,
+        remote,
+        remote.url,
+    )
+    assert "c4n4ry" not in repr(shown) + str(caught.value)
+
+
 @pytest.mark.parametrize(("here", "there"), [("a", "a/b"), ("a/b", "a")])
 @pytest.mark.parametrize("differs", [False, True], ids=["", "one is another here"])
 def test_references_that_can_t_be_side_by_side_are_told_as_such_and_not_as_a_remote_out_of_reach(
