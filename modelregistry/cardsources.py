@@ -14,10 +14,10 @@ from modelregistry.cardtext import CardText, card_in_markdown, card_of
 from modelregistry.declarationtexts import Declaration
 from modelregistry.dvcfiles import resolve
 from modelregistry.errors import InvalidFileError, RegistryError
-from modelregistry.evaluation import Evaluation, evaluation_in, figures
+from modelregistry.evaluation import Evaluation, evaluation_in
 from modelregistry.lineage import Lineage
 from modelregistry.usage import usage_in
-from modelregistry.version import ModelVersion
+from modelregistry.version import ModelVersion, metrics_of
 from modelregistry.yamltext import parse, typed
 
 MOST_BYTES = 1 << 20
@@ -130,12 +130,12 @@ def _lineage(version: ModelVersion) -> Lineage | None:
 def _metrics(
     version: ModelVersion, lineage: Lineage | None
 ) -> tuple[Mapping[str, float], Mapping[str, JsonValue]]:
-    """The metrics that were recorded in the log, else those that its pipeline recorded; and how they were measured."""
-    said = dict(figures(version.metadata.get("metrics")))
-    if said:
-        evaluated = version.metadata.get("evaluated")
-        return said, evaluated if isinstance(evaluated, dict) else {}
-    return dict(figures(lineage.values("metrics"))) if lineage is not None else {}, {}
+    """What it reached, and how that was measured."""
+    evaluated = version.metadata.get("evaluated")
+    return (
+        metrics_of(version, lineage.values("metrics") if lineage is not None else {}),
+        evaluated if isinstance(evaluated, dict) else {},
+    )
 
 
 def _datasets(lineage: Lineage | None) -> tuple[Source, ...]:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from modelregistry.evaluation import Metric, better, figures
+from modelregistry.evaluation import Metric, better
 from modelregistry.history import History
 from modelregistry.modelsignature import Column, ModelSignature, incompatibilities
 from modelregistry.tables import Rows
-from modelregistry.version import ModelVersion
+from modelregistry.version import ModelVersion, metrics_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +90,12 @@ def compare(
         base: A version.
         candidate: Another one.
         metrics: What is known of metrics, where the versions do not say it.
-        recorded: What the pipeline of a version measured, which counts where its metadata has no metrics.
+        recorded: What the pipeline of a version measured.
     """
     reasons: tuple[str, ...] = ()
     if base.signature is not None and candidate.signature is not None:
         reasons = tuple(incompatibilities(base.signature, candidate.signature))
-    one, other = (
-        dict(figures(each.metadata.get("metrics"))) or dict(figures(recorded(each)))
-        for each in (base, candidate)
-    )
+    one, other = (metrics_of(each, recorded(each)) for each in (base, candidate))
     measured = _metrics(one, other, _known(metrics or {}, base, candidate))
     return Comparison(base, candidate, Rows(_lines(base, candidate, measured), COMPARISON_COLUMNS), reasons)
 

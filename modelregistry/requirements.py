@@ -79,8 +79,7 @@ def judge(
 ) -> tuple[Judged, ...]:
     """The figures by which the version does what is required.
 
-    Figures are numbers in the metadata; metrics that nobody said there are those that the version's pipeline recorded. A
-    gain over the holder of a stage that nobody holds is no bound.
+    Figures are numbers in the metadata; a metric that nobody said there is the one that was recorded. A gain over the holder of a stage that nobody holds is no bound.
 
     Args:
         history: The log.
@@ -128,10 +127,10 @@ def _judged(history: History, version: str, wanted: Requirement, recorded: Recor
 
 
 def _figure(history: History, version: str, figure: str, recorded: Recorded) -> float | None:
-    metadata = history.metadata(version)
-    if figure.startswith(_METRICS) and "metrics" not in metadata:
-        return recorded(version).get(figure.removeprefix(_METRICS))
-    return dict(figures(metadata)).get(figure)
+    said = dict(figures(history.metadata(version)))
+    if figure in said or not figure.startswith(_METRICS):
+        return said.get(figure)
+    return recorded(version).get(figure.removeprefix(_METRICS))
 
 
 def _exact(value: float) -> Decimal:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from modelregistry.comparison import compare
 from modelregistry.declarationtexts import Declaration
 from modelregistry.errors import RegistryError
-from modelregistry.evaluation import Metric, better, evaluation_in, figures
+from modelregistry.evaluation import Metric, better, evaluation_in
 from modelregistry.events import Event
 from modelregistry.history import History
 from modelregistry.lineage import Lineage
@@ -22,7 +22,7 @@ from modelregistry.markdown import block
 from modelregistry.names import version_key
 from modelregistry.sitewriter import file_name
 from modelregistry.trend import Trend, trend
-from modelregistry.version import ModelVersion
+from modelregistry.version import ModelVersion, metrics_of
 
 _MOST_TRENDS = 4
 _MOST_FILES = 200
@@ -100,9 +100,8 @@ class ModelFacts:
         return None
 
     def metrics_of(self, version: ModelVersion) -> dict[str, float]:
-        """The metrics that were recorded in the log, over those that its pipeline recorded."""
-        found = dict(figures(self.measured.get(version.version, {})))
-        return found | dict(figures(version.metadata.get("metrics")))
+        """What the version reached."""
+        return metrics_of(version, self.measured.get(version.version, {}))
 
 
 @dataclass(slots=True)

@@ -223,8 +223,11 @@ class ModelVersion:
 
     @property
     def metrics(self) -> Mapping[str, JsonValue]:
-        """Its metrics, by keys with dots, from its lineage; raises as ``lineage`` does."""
-        return self.lineage.values("metrics")
+        """Its metrics, by keys with dots: of its lineage, and over them what was measured or said since.
+
+        It raises as ``lineage`` does.
+        """
+        return {**self.lineage.values("metrics"), **metrics_of(self, {})}
 
     def reproduce(
         self, *, tolerance: float | Mapping[str, float] = 0.0, timeout: float | None = None
@@ -440,3 +443,16 @@ class ModelVersion:
 
     def __fspath__(self) -> str:
         return os.fspath(self.local_path())
+
+
+def metrics_of(version: ModelVersion, recorded: Mapping[str, object]) -> dict[str, float]:
+    """The numbers that a version reached, by keys with dots.
+
+    What its pipeline recorded, over that, name by name, what was declared at registration, and over that what was
+    measured or said since.
+    """
+    from modelregistry.evaluation import figures
+
+    declared = version.registered.lineage if version.registered is not None else None
+    layers = (recorded, declared.metrics if declared is not None else {}, version.metadata.get("metrics"))
+    return {name: value for layer in layers for name, value in figures(layer)}

@@ -100,7 +100,7 @@ class ReadingVerbs(Hub):
     def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
         """Two versions side by side, and whether the second can stand in where the first is called.
 
-        Where the metadata has no ``metrics``, those are shown that the pipeline recorded, as ``promote`` judges them.
+        The metrics are those that the pipeline recorded, over them those that were declared, measured or said.
 
         Args:
             base: A version, as ``get`` takes or gives it: the holder of a stage, say.

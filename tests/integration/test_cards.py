@@ -163,5 +163,31 @@ def test_what_the_pipeline_recorded_counts_where_nobody_measured_the_version(des
     (found,) = cast("Any", described.history("churn")[-1]).judged
     assert (found.value, found.holder_value) == (older, newer)
     described.annotate("churn", "v0.2.0", {"metrics": {"auc": 0.9}})
-    with pytest.raises(mr.RefusedError, match=r"it has no number 'metrics.accuracy'"):
-        described.promote("churn", "v0.2.0", "current", require={"metrics.accuracy": "> 0"})
+    described.promote(
+        "churn", "v0.2.0", "current", require={"metrics.accuracy": f">= {newer}", "metrics.auc": ">= 0.9"}
+    )
+
+
+def test_each_metric_is_the_one_that_was_said_last_wherever_it_is_asked_for(described: Registry) -> None:
+    recorded = described.get("churn@v0.2.0").metrics["accuracy"]
+    described.annotate("churn", "v0.2.0", {"metrics": {"auc": 0.9}})
+    for accuracy in (recorded, 0.25):
+        if accuracy != recorded:
+            described.annotate("churn", "v0.2.0", {"metrics": {"auc": 0.9, "accuracy": accuracy}})
+        version = described.get("churn@v0.2.0")
+        assert (version.metrics["accuracy"], version.metrics["auc"]) == (accuracy, 0.9)
+        metrics = cast("Any", version.card.data["metrics"])
+        assert {name: metric["value"] for name, metric in metrics.items()} == {
+            "accuracy": accuracy,
+            "auc": 0.9,
+        }
+        (row,) = [
+            row for row in described.compare("churn@v0.1.0", version).rows if row.what == "metrics.accuracy"
+        ]
+        assert row.candidate == accuracy
+        found = described.search(f"metrics.accuracy == {accuracy!r} and metrics.auc == 0.9")
+        assert [each.version for each in found] == ["v0.2.0"]
+        described.promote(
+            "churn", "v0.2.0", "shadow", require={"metrics.accuracy": f"<= {accuracy!r}"}, dry_run=True
+        )
+        assert described.trend("churn", "accuracy").to_dicts()[-1]["value"] == accuracy
