@@ -74,7 +74,15 @@ def export_site(target: str | os.PathLike[str], sources: Sequence[Source], *, ti
             pages.event_row(model, event)
             for event, model in reversed(events[number * _EVENTS_A_PAGE : (number + 1) * _EVENTS_A_PAGE])
         ]
-        page = {"rows": rows, "pages": audits, "here": name, "total": len(events)}
+        first = number * _EVENTS_A_PAGE + 1
+        # Of what came later it says nothing, so that it stays as it is.
+        page = {
+            "rows": rows,
+            "older": audits[:number],
+            "here": name,
+            "first": first,
+            "last": first + len(rows) - 1,
+        }
         writer.write(name, _render(templates, "audit.html", name, title, page=page))
     page = {"models": [pages.index_row(model) for model in models], "several": len(sources) > 1}
     writer.write("index.html", _render(templates, "index.html", "index.html", title, page=page))

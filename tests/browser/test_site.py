@@ -272,9 +272,12 @@ def test_a_script_that_got_into_a_page_would_not_run(browser: Browser, site: Pat
     page.close()
 
 
-def test_on_paper_the_controls_are_gone(watched: Watched) -> None:
+def test_on_paper_the_controls_are_gone_and_the_page_is_white(watched: Watched) -> None:
     page = watched.open("index.html")
-    page.emulate_media(media="print")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    shown = page.locator(".state").first.evaluate("state => getComputedStyle(state).backgroundColor")
+    assert shown == "rgb(255, 255, 255)"
     expect(page.get_by_label("Search")).to_be_hidden()
     expect(page.locator("#models")).to_be_visible()
     assert page.pdf().startswith(b"%PDF")
