@@ -208,7 +208,7 @@ class Receiver:
         Args:
             received: What came.
             message: Of the commit.
-            base: The commit that ``check`` gave.
+            base: The commit that ``check`` gave, by which it is seen beforehand whether others could fetch it.
             share: Called with a commit that nobody sees yet, a path, and whether its DVC project has a remote: makes sure
                 that others can fetch the bytes.
 
@@ -225,7 +225,8 @@ class Receiver:
         rehearsed = self._repo.write_commit(base, message, files=texts)
         for each, intake in zip(received, intakes, strict=True):
             share(rehearsed, each.arrival.path, intake.has_remote())
-        commit = commit_arrivals(self._repo, [each.arrival for each in received], message, base=base)
+        # Made from whatever is checked out by now: others may have brought in models of their own.
+        commit = commit_arrivals(self._repo, [each.arrival for each in received], message)
         for each, intake, is_there in zip(received, intakes, there, strict=True):
             if not is_there:
                 self._place(each, intake)

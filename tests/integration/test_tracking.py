@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -15,7 +16,7 @@ import pytest
 from fsspec.registry import known_implementations
 
 import modelregistry as mr
-from modelregistry import Registry
+from modelregistry import ModelVersion, Registry
 from modelregistry.trust import Ledger
 from tests.integration.makers import hub_of, seen, use_s3
 from tests.integration.pipelines import ETAG, dvcs, web
@@ -155,6 +156,18 @@ def test_it_lies_there_by_the_kind_of_link_that_the_project_is_set_to(
     assert (root / "models" / "net.onnx").samefile(cached)
     assert not cached.samefile(file)
     dvcs(root, ["status", "--quiet"])
+
+
+def test_models_that_are_tracked_at_once_wait_for_each_other(root: Path, file: Path) -> None:
+    def track(number: int) -> ModelVersion:
+        return Registry(root).track(file, f"model-{number}")
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = [*pool.map(track, range(4))]
+    registry = Registry(root)
+    assert [model.name for model in registry.models()] == [version.name for version in found]
+    assert all(registry.get(version.reference).local_path().exists() for version in found)
+    assert not git(root, "status", "--porcelain")
 
 
 def test_a_dry_run_changes_nothing(root: Path, registry: Registry, file: Path) -> None:
