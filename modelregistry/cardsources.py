@@ -77,6 +77,21 @@ def card(
     return ModelCard(facts)
 
 
+def check_declared(declared: Declaration, rev: str, file: str, read: Callable[[str], bytes | None]) -> None:
+    """Read what an entry in ``dvc.yaml`` says for a card, if it says anything.
+
+    Args:
+        declared: The entry.
+        rev: The commit.
+        file: That ``dvc.yaml``.
+        read: Gives the content of a file at the commit.
+
+    Raises:
+        InvalidFileError: It has an unknown field, or one of the wrong type, or its file is not there.
+    """
+    _entry(declared, rev, file, read)
+
+
 def _text(
     version: ModelVersion,
     around: Surroundings,
@@ -86,9 +101,8 @@ def _text(
 ) -> CardText:
     """What was said of the version since, over what its commit says, over what was said of the model."""
     found = _said(around.metadata, f"the metadata of {version.name!r}")
-    if declared is not None and declared.meta.get("card") is not None:
-        where = f"{file} at {version.rev[:10]}, artifact {declared.name!r}, meta: card"
-        found = _declared(declared.meta["card"], where, file, read).over(found)
+    if declared is not None:
+        found = _entry(declared, version.rev, file, read).over(found)
     found = _said(version.metadata, f"the metadata of {version.reference}").over(found)
     license_ = version.metadata.get("license")  # what track(license=…) recorded
     return found.over(CardText(license=license_[:500])) if isinstance(license_, str) and license_ else found
@@ -97,6 +111,12 @@ def _text(
 def _said(metadata: Mapping[str, JsonValue], where: str) -> CardText:
     value = metadata.get("card")
     return card_of(value, where, where) if value is not None else CardText()
+
+
+def _entry(declared: Declaration, rev: str, file: str, read: Callable[[str], bytes | None]) -> CardText:
+    value = declared.meta.get("card")
+    where = f"{file} at {rev[:10]}, artifact {declared.name!r}, meta: card"
+    return _declared(value, where, file, read) if value is not None else CardText()
 
 
 def _declared(value: object, where: str, file: str, read: Callable[[str], bytes | None]) -> CardText:

@@ -347,6 +347,23 @@ class ContentReader:
             read=lambda path: self._repo.read_file(version.rev, path, limit=MOST_BYTES),
         )  # fmt: skip
 
+    def card_problem(self, rev: str, model: str) -> str | None:
+        """Why what ``dvc.yaml`` says for its card at a commit can't be read; None where it can."""
+        from modelregistry.cardsources import MOST_BYTES, check_declared
+
+        declared = self._declarations.at(rev, model)
+        try:
+            if declared is not None:
+                check_declared(
+                    declared,
+                    rev,
+                    declaring_file(model),
+                    lambda path: self._repo.read_file(rev, path, limit=MOST_BYTES),
+                )
+        except InvalidFileError as error:
+            return f"{model} will have no card: {error}"
+        return None
+
     def local_path(
         self, version: ModelVersion, *, verify: Verify = "once", progress: Progress = None
     ) -> Path:

@@ -75,7 +75,7 @@ class WritingVerbs(ReadingVerbs):
 
         What the bytes tell goes into the metadata, where the author does not say it: ``loader``, ``environment`` (what
         they were made with) and ``signature``. They are tried out as far as no code of theirs can run; what will keep
-        others from loading them is a warning.
+        others from loading them is a warning; so is a model card in ``dvc.yaml`` that can't be read.
 
         Args:
             model: ``churn``, or ``folder:churn`` where ``dvc.yaml`` is in a folder.
@@ -178,8 +178,9 @@ class WritingVerbs(ReadingVerbs):
             # Only now, when nothing refuses the registration any more.
             pretend, source_rev = False, self._declarations.write(source_rev, model, path)
             folded, change = self._change(model, decide, message=message, dry_run=False)
-        if change.note:
-            warnings.warn(change.note, RegistryWarning, stacklevel=2)
+        problem = self._content.card_problem(source_rev, model) if change.events else None
+        for note in filter(None, (change.note, problem)):
+            warnings.warn(note, RegistryWarning, stacklevel=2)
         if rev == "HEAD" and change.events and not dry_run and (note := self._unpushed(source_rev)):
             _log.warning("%s@%s: %s", model, change.version, note)
         if content.digest is not None and not dry_run and self._content.made_here(source_rev, found):
