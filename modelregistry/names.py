@@ -48,10 +48,7 @@ def check_model(name: str) -> str:
             "after 'folder:' where dvc.yaml is in a folder"
         )
     _check_as_ref("model name", name, name.replace(":", "="), _LONGEST_MODEL)
-    folder, colon, _ = name.rpartition(":")
-    if colon and "." in folder.split("/"):
-        raise InvalidNameError(f"not a model name: {name!r}; write the folder without './'")
-    if colon and folder.endswith("/"):
+    if "/:" in name:
         raise InvalidNameError(f"not a model name: {name!r}; write the folder without the last '/'")
     return name
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from modelregistry.errors import InvalidNameError, InvalidReferenceError
+from modelregistry.errors import InvalidInputError, InvalidNameError, InvalidReferenceError
 from modelregistry.names import (
     Reference,
     bumped,
     check_model,
+    check_path,
     check_stage,
     check_version,
     is_prerelease,
@@ -140,3 +141,28 @@ def test_another_text_is_no_reference(text: str) -> None:
 def test_a_version_number_of_mlflow_is_told_that_it_is_none() -> None:
     with pytest.raises(InvalidReferenceError, match="MLflow's version number 3 is no version here"):
         Reference.parse("models:/churn/3")
+
+
+@pytest.mark.parametrize(
+    "name", [".:churn", "./a:churn", "a/.:churn", "a/./b:team/churn", "a/.:b", "a/:churn", "a/b/:churn"]
+)
+def test_the_folder_of_a_model_is_spelt_in_one_way(name: str) -> None:
+    with pytest.raises(InvalidNameError, match=r"parts that start with '\.'|without the last '/'") as caught:
+        check_model(name)
+    assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["a", "models/churn.skops", ".github/x", "a/..b/c.", "models/Kündigung 1.skops"]
+)
+def test_a_path_in_the_repository_may_be_called(path: str) -> None:
+    assert check_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/a", "a/", "a//b", ".", "./a", "a/.", "..", "../a", "a/../b", "a\nb", "a\x00"]
+)
+def test_another_path_is_none_in_the_repository(path: str) -> None:
+    with pytest.raises(InvalidInputError, match="write it relative to the Git root") as caught:
+        check_path(path)
+    assert repr(path) in str(caught.value)
