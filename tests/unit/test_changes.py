@@ -622,3 +622,15 @@ def test_gto_agrees_after_every_step_of_a_busy_day() -> None:
         world.grant(wish)
         assert dict(for_gto(world).assignments) == dict(world.history.assignments), wish
         assert list(problems_in(world.history, ())) == []
+
+
+def test_a_change_of_nothing_says_nothing_and_a_writer_makes_ids_that_nobody_guesses() -> None:
+    assert Change() == Change((), "", None, {})
+    assert dict(Change().recorded("v1.0.0")) == {}
+    assert replace(Change(), recorded=lambda _: {"auc": 0.9}) == Change(), (
+        "what was recorded is no part of it"
+    )
+    writer = Writer("Ann", "ann@example.com", datetime(2026, 1, 1, tzinfo=UTC), "r", lambda _: 1)
+    assert writer.message == ""
+    ids = {writer.new_id() for _ in range(10)}
+    assert len(ids) == 10 and all(len(bytes.fromhex(each)) == 16 for each in ids)

@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from modelregistry.events import KINDS, Annotated, Assigned, Event, Registered, event_from_json
+from modelregistry.events import (
+    KINDS,
+    Annotated,
+    Assigned,
+    Bytes,
+    DeclaredInput,
+    DeclaredLineage,
+    Event,
+    FileDigest,
+    Judged,
+    Registered,
+    event_from_json,
+)
 from modelregistry.testing import make_event, make_events
 
 REV = "a" * 40
@@ -101,3 +113,29 @@ def test_a_fingerprint_is_the_sha256_of_canonical_json_in_utf_8(message: str) ->
     )
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     assert event.fingerprint() == f"sha256:{digest}"
+
+
+def test_what_a_record_does_not_say_is_nothing() -> None:
+    assert FileDigest(path="a").model_dump() == {"path": "a", "sha256": None, "size": None, "md5": None}
+    judged = {"figure": "auc", "wish": "> 0", "value": None, "holder": None, "holder_value": None}
+    assert Judged(figure="auc", wish="> 0").model_dump() == judged
+    assert DeclaredInput().model_dump() == dict.fromkeys(
+        ("path", "url", "rev", "version", "digest", "size", "name")
+    )
+    assert DeclaredLineage().model_dump() == {"inputs": (), "code": (), "params": {}, "metrics": {}}
+    assert Bytes("sha256:0", "md5:0") == ("sha256:0", "md5:0", None, (), None)
+    registered = make_event(Registered, "churn", REV, version="v1.0.0")
+    assert (registered.metadata, registered.files, registered.manifest, registered.lineage) == (
+        {},
+        (),
+        None,
+        None,
+    )
+    assigned = make_event(Assigned, "churn", REV, stage="current", version="v1.0.0")
+    assert (assigned.judged, assigned.leaves, assigned.message) == ((), (), "")
+
+
+def test_of_one_second_the_kinds_are_read_in_the_order_of_gto() -> None:
+    order = ("deprecate", "register", "deregister", "assign", "unassign", "annotate")
+    assert [KINDS[name].rank for name in order] == [1, 2, 3, 4, 5, 6]
+    assert KINDS["withdraw"].rank == KINDS["deregister"].rank
