@@ -148,7 +148,9 @@ def test_a_withdrawn_version_is_shown_and_not_offered(registry: Registry, tmp_pa
 def test_what_can_not_be_read_is_told_and_the_rest_is_there(registry: Registry, tmp_path: Path) -> None:
     root = Path(registry.target)
     write(root / "dvc.yaml", "artifacts:\n  churn: {path: churn.json, type: model, meta: {card: gone.md}}\n")
-    registry.register("churn", rev=commit(root, "Name a card that is not there"), version="v0.2.0")
+    rev = commit(root, "Name a card that is not there")
+    with pytest.warns(mr.RegistryWarning, match="churn will have no card"):
+        registry.register("churn", rev=rev, version="v0.2.0")
     text = text_of(pages(registry.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"])
     assert "Not all could be read" in text and "gone.md" in text and "v0.2.0 registered" in text
 
