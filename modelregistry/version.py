@@ -448,11 +448,16 @@ class ModelVersion:
 def metrics_of(version: ModelVersion, recorded: Mapping[str, object]) -> dict[str, float]:
     """The numbers that a version reached, by keys with dots.
 
-    What its pipeline recorded, over that, name by name, what was declared at registration, and over that what was
-    measured or said since.
+    What was measured or said since, name by name, over what ``recorded_metrics`` gives.
     """
     from modelregistry.evaluation import figures
 
+    return recorded_metrics(version, recorded) | dict(figures(version.metadata.get("metrics")))
+
+
+def recorded_metrics(version: ModelVersion, recorded: Mapping[str, object]) -> dict[str, float]:
+    """Those of them that never change: what was declared at registration, over what its pipeline recorded."""
+    from modelregistry.evaluation import figures
+
     declared = version.registered.lineage if version.registered is not None else None
-    layers = (recorded, declared.metrics if declared is not None else {}, version.metadata.get("metrics"))
-    return {name: value for layer in layers for name, value in figures(layer)}
+    return dict(figures(recorded)) | dict(figures(declared.metrics if declared is not None else {}))

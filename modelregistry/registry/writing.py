@@ -24,7 +24,7 @@ from modelregistry.names import LATEST, Bump, Reference, check_model
 from modelregistry.plugins import loaders_for
 from modelregistry.registry.reading import ReadingVerbs
 from modelregistry.trust import Ledger
-from modelregistry.version import ModelVersion, metrics_of
+from modelregistry.version import ModelVersion, recorded_metrics
 
 if TYPE_CHECKING:
     from modelregistry.artifacts.base import Content
@@ -216,8 +216,8 @@ class WritingVerbs(ReadingVerbs):
             expected: The holder you believe in: a version, or ``EMPTY`` for nobody; left out: don't check.
             require: What numbers in the metadata must be, by their keys: ``{"metrics.auc": ">= 0.9"}``, or, against the
                 holder of a stage, ``{"metrics.auc": "> current + 0.01"}`` (which a stage that nobody holds does not
-                hinder). A metric that nobody said there is the one that the pipeline recorded, or the registration declared. The event keeps
-                the figures.
+                hinder). A metric that nobody said there is the one that the pipeline recorded, or the registration
+                declared. The event keeps the figures.
             keep: Leave the version on its other stages too; else it moves.
             dry_run: Write nothing; the version comes back as it would be.
 
@@ -239,12 +239,13 @@ class WritingVerbs(ReadingVerbs):
 
         @cache
         def recorded(name: str) -> Mapping[str, float]:
-            """What a version reached by its pipeline, or as its registration declared."""
+            """What a version reached by its pipeline, or as its registration declared, which never changes."""
             folded = self._read(model)
             if name not in folded.history.versions:
                 return {}
-            (found,) = self._content.measured([self._version(folded, name)], "metrics")
-            return metrics_of(self._version(folded, name), found.values)
+            known = self._version(folded, name)
+            (found,) = self._content.measured([known], "metrics")
+            return recorded_metrics(known, found.values)
 
         def decide(history: History, writer: Writer) -> Change:
             nonlocal doubt

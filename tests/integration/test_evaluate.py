@@ -353,6 +353,28 @@ def test_what_is_required_is_judged_on_what_others_wrote_meanwhile(
     assert event.to_json()["judged"][0]["holder_value"] == 0.7
 
 
+def test_a_figure_that_somebody_takes_back_while_a_promotion_is_pushed_does_not_count(
+    clone: Callable[[str], Path], hub: Path
+) -> None:
+    mine = Registry(clone("ann"))
+    mine.register("churn", metrics={"f1": 0.8})
+    mine.annotate("churn", "v0.1.0", {"metrics": {"auc": 0.9}})
+    theirs = Registry(clone("bob"), push=False)
+    theirs.annotate("churn", "v0.1.0", {"metrics": None}, message="measured on the wrong data")
+    tag = next(
+        name for name in git(Path(theirs.target), "tag").split() if name.startswith("churn@annotate#2")
+    )
+    git(Path(theirs.target), "push", "--quiet", "origin", f"refs/tags/{tag}:refs/held/tag")
+    mine.promote("churn", "v0.1.0", "shadow")  # so that what comes next is dated later than that
+    hook = write(
+        hub / "hooks" / "update",
+        f"#!/bin/sh\ncase $1 in *churn#current*) git update-ref 'refs/tags/{tag}' refs/held/tag;; esac\n",
+    )
+    hook.chmod(0o755)
+    with pytest.raises(mr.ConflictError):
+        mine.promote("churn", "v0.1.0", "current", require={"metrics.f1": "> 0.5", "metrics.auc": "> 0.5"})
+
+
 def test_compare_says_which_metric_is_better(registry: Registry) -> None:
     registry.annotate(
         "churn", None,
