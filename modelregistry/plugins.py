@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -122,6 +122,36 @@ def migrate(address: str) -> None:
     backend_class(address).migrate(address)
 
 
+_Kind = TypeVar("_Kind")
+
+
+def _made(given: object, kind: type[_Kind], what: str, taken: Collection[str]) -> tuple[str, _Kind]:
+    """The name and an instance of what somebody registers, which may be a class.
+
+    Args:
+        given: What was passed.
+        kind: What it must be.
+        what: What people call that.
+        taken: Names that it may not have.
+
+    Raises:
+        InvalidInputError: It is something else, or its name is none or taken.
+    """
+    made: object = given() if isinstance(given, type) and issubclass(given, kind) else given
+    if not isinstance(made, kind):
+        raise InvalidInputError(
+            f"{given!r} is no {what}; pass a subclass of {kind.__module__}.{kind.__name__}, or an instance of one"
+        )
+    name: object = getattr(made, "name", None)
+    if not isinstance(name, str) or not name:
+        raise InvalidInputError(f'{given!r} has no name: give the class one, name = "mine"')
+    if name in taken:
+        raise InvalidInputError(
+            f"{what} {name!r} ships with modelregistry; call yours something else, or pass replace=True"
+        )
+    return name, made
+
+
 _exporters: dict[str, Exporter] = {}
 
 ExporterT = TypeVar("ExporterT", bound="Exporter | type[Exporter]")
@@ -143,18 +173,7 @@ def register_exporter(exporter: ExporterT, *, replace: bool = False) -> Exporter
     """
     from modelregistry.exporters.base import Exporter
 
-    made: object = exporter() if isinstance(exporter, type) and issubclass(exporter, Exporter) else exporter
-    if not isinstance(made, Exporter):
-        raise InvalidInputError(
-            f"{exporter!r} is no exporter; pass a subclass of modelregistry.exporters.base.Exporter, or an instance of one"
-        )
-    name: object = getattr(made, "name", None)
-    if not isinstance(name, str) or not name:
-        raise InvalidInputError(f'{exporter!r} has no name: give the class one, name = "mine"')
-    if name in EXPORTERS and not replace:
-        raise InvalidInputError(
-            f"exporter {name!r} ships with modelregistry; call yours something else, or pass replace=True"
-        )
+    name, made = _made(exporter, Exporter, "exporter", () if replace else EXPORTERS)  # type: ignore[type-abstract]  # nothing is made of it
     _exporters[name] = made
     return exporter
 
@@ -204,18 +223,7 @@ def register_loader(loader: LoaderT, *, replace: bool = False) -> LoaderT:
     """
     from modelregistry.loaders.base import Loader
 
-    made: object = loader() if isinstance(loader, type) and issubclass(loader, Loader) else loader
-    if not isinstance(made, Loader):
-        raise InvalidInputError(
-            f"{loader!r} is no loader; pass a subclass of modelregistry.loaders.base.Loader, or an instance of one"
-        )
-    name: object = getattr(made, "name", None)
-    if not isinstance(name, str) or not name:
-        raise InvalidInputError(f'{loader!r} has no name: give the class one, name = "mine"')
-    if name in LOADERS and not replace:
-        raise InvalidInputError(
-            f"loader {name!r} ships with modelregistry; call yours something else, or pass replace=True"
-        )
+    name, made = _made(loader, Loader, "loader", () if replace else LOADERS)  # type: ignore[type-abstract]  # nothing is made of it
     _registered[name] = made
     return loader
 
