@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from modelregistry.errors import InvalidInputError
-from modelregistry.gitcall import without_secrets
 from modelregistry.names import version_key
 from modelregistry.registry import Registry
 from modelregistry.tables import Rows
+from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:

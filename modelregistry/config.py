@@ -14,11 +14,11 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
-from modelregistry.gitcall import without_secrets
 from modelregistry.gitrepo import GitRepo, file_mark
 from modelregistry.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
 from modelregistry.privatefile import doubt_of
+from modelregistry.urlsecrets import without_secrets
 from modelregistry.yamltext import is_null, parse
 
 # Who has no policy need not import what one is made of.

@@ -14,8 +14,8 @@ from pydantic import JsonValue
 from modelregistry.dvcfiles import resolve
 from modelregistry.errors import InvalidInputError, InvalidReferenceError
 from modelregistry.events import DeclaredInput, DeclaredLineage
-from modelregistry.lineagefacts import has_secrets, public_url
 from modelregistry.names import Reference
+from modelregistry.urlsecrets import has_secrets, public_url
 
 MOST_BYTES = 32 << 10
 """Of what is declared, as JSON: half of what one event has room for."""

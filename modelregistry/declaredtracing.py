@@ -12,10 +12,11 @@ from modelregistry.dvcfiles import Dep, resolve
 from modelregistry.errors import InvalidReferenceError, RegistryError
 from modelregistry.events import DeclaredInput, DeclaredLineage, Registered
 from modelregistry.lineagedraft import Draft
-from modelregistry.lineagefacts import measured, public_url
+from modelregistry.lineagefacts import measured
 from modelregistry.lineagenode import DECLARED, Kind, Node
 from modelregistry.names import Reference
 from modelregistry.project import Project
+from modelregistry.urlsecrets import public_url
 
 
 class File(Protocol):

@@ -8,7 +8,6 @@ configuration names are switched off; no transport may be used unless the call s
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import git.cmd
 import git.exc
 
 from modelregistry.errors import GitError, GitTimeoutError
+from modelregistry.urlsecrets import without_secrets
 
 _HARDENED = (
     "core.hooksPath=/dev/null",
@@ -56,11 +56,6 @@ _SHOWN = 10_000
 _NOT_SET = 1  # what git config exits with where nothing is configured
 LOCAL_SECONDS = 60.0
 NETWORK_SECONDS = 600.0
-
-_SECRET = re.compile(
-    r"([?&][\w.-]*(?:token|passw|secret|key|sig|credential|auth)[\w.-]*=)[^&\s'\"#]+", re.IGNORECASE
-)
-"""A value in a query that opens a door."""
 
 
 class GitCall:
@@ -206,11 +201,6 @@ def _late(arguments: Sequence[str], timeout: float) -> GitTimeoutError:
 
 def _scrubbed(arguments: Sequence[str]) -> list[str]:
     return [without_secrets(argument) for argument in arguments]
-
-
-def without_secrets(text: str) -> str:
-    """``text`` with no name or password left in its URLs, nor what their queries call a token, a key or a signature."""
-    return _SECRET.sub(r"\1***", re.sub(r"://[^\s'\"]*@", "://", text))
 
 
 def lock_hint(said: str) -> str:

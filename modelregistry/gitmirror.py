@@ -21,10 +21,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from modelregistry.errors import GitError, GitTimeoutError, PartialViewWarning, RemoteError
-from modelregistry.gitcall import NETWORK_SECONDS, GitCall, without_secrets
+from modelregistry.gitcall import NETWORK_SECONDS, GitCall
 from modelregistry.gitremote import GitRemote
 from modelregistry.gitrepo import GitRepo, check_url
 from modelregistry.gittransport import Transport
+from modelregistry.urlsecrets import without_secrets
 
 _STALE_SECONDS = 60.0
 _PATIENCE = 10.0

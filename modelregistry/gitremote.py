@@ -23,9 +23,10 @@ from modelregistry.errors import (
     RefusedError,
     RemoteError,
 )
-from modelregistry.gitcall import NETWORK_SECONDS, lock_hint, read_settings, without_secrets
+from modelregistry.gitcall import NETWORK_SECONDS, lock_hint, read_settings
 from modelregistry.gitrepo import GitRepo, check_url
 from modelregistry.gittransport import Transport
+from modelregistry.urlsecrets import without_secrets
 
 _TRIES = 3
 # What git itself says of a request that the web server turned down for want of a login, or of a right.

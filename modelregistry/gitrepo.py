@@ -26,9 +26,10 @@ from modelregistry.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from modelregistry.gitcall import LOCAL_SECONDS, GitCall, without_secrets
+from modelregistry.gitcall import LOCAL_SECONDS, GitCall
 from modelregistry.gitobjects import GitObject, ObjectReader, entries_of
 from modelregistry.tags import MOST_TAG_BYTES, RawTag
+from modelregistry.urlsecrets import without_secrets
 
 _PIPE_BYTES = 1 << 17
 _TAG_FORMAT = (

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from modelregistry.errors import InvalidSettingsError
-from modelregistry.gitcall import read_settings, without_secrets
+from modelregistry.gitcall import read_settings
+from modelregistry.urlsecrets import without_secrets
 
 _SSH = "ssh -oBatchMode=yes"  # the agent answers, or nobody
 _OWN_SCOPES = ("system", "global", "command")  # what the user set, not what the repository says

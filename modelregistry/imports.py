@@ -28,9 +28,9 @@ from modelregistry.errors import (
     RepositoryNotFoundError,
 )
 from modelregistry.gitrepo import GitRepo, check_url, is_url
-from modelregistry.lineagefacts import has_secrets
 from modelregistry.names import Reference, check_model
 from modelregistry.tags import tag_prefix
+from modelregistry.urlsecrets import has_secrets
 from modelregistry.version import ModelVersion
 
 

@@ -6,12 +6,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import JsonValue
 
 from modelregistry.dvcfiles import Dep
 from modelregistry.lineagenode import Edge, Kind
+from modelregistry.urlsecrets import SECRET, public_url
 
 # A file in Git is data where its name ends so: tables, lines, arrays, pictures, sound, archives, models. All else is
 # code, and so are settings in YAML and TOML, and the lists of what pip installs.
@@ -88,10 +88,7 @@ _DATA = frozenset(
     ]
 )
 _NO_DATA = ("requirements", "constraints", "cmakelists")
-_SECRET = re.compile(r"sig|token|secret|passw|credential|key|auth", re.IGNORECASE)
 _MOST_DEPTH = 32
-_NAMED = frozenset(["ssh", "git+ssh", "sftp", "hdfs", "webhdfs"])
-"""Where a URL may say who is asking, which is no secret."""
 
 
 # -- files -------------------------------------------------------------------------------------------------
@@ -111,42 +108,13 @@ def _is_data(path: str) -> bool:
 # -- places ------------------------------------------------------------------------------------------------
 
 
-def public_url(text: str) -> str:
-    """A URL without the name, the password and the signature that it may carry; what is none stays."""
-    if "://" not in text:
-        return text
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return text.partition("?")[0].rpartition("@")[2]
-    place = parts.netloc.rpartition("@")[2]
-    signed = any(_SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
-    if place == parts.netloc and not signed:
-        return text  # as it was written: what is put together again may lose the slashes of "memory:///x"
-    if not parts.scheme:
-        return text.partition("?")[0].rpartition("@")[2]
-    query = f"?{parts.query}" if parts.query and not signed else ""
-    return f"{parts.scheme}://{place}{parts.path}{query}{f'#{parts.fragment}' if parts.fragment else ''}"
-
-
-def has_secrets(url: str) -> bool:
-    """Whether a URL carries a password, a signature, or a name that may be a token."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return True
-    named = parts.username is not None and parts.scheme not in _NAMED
-    signed = any(_SECRET.search(key) for key, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return named or parts.password is not None or signed
-
-
 def public_facts(value: object, depth: int = 0) -> JsonValue:
     """Recorded facts with their URLs made public, and without what is named like a secret."""
     if isinstance(value, dict) and depth < _MOST_DEPTH:
         return {
             str(key): public_facts(item, depth + 1)
             for key, item in value.items()
-            if not _SECRET.search(str(key)) or isinstance(item, dict | list)
+            if not SECRET.search(str(key)) or isinstance(item, dict | list)
         }
     if isinstance(value, list) and depth < _MOST_DEPTH:
         return [public_facts(item, depth + 1) for item in value]

@@ -25,8 +25,8 @@ from modelregistry.errors import (
     ModelNotFoundError,
     UnreachableError,
 )
-from modelregistry.gitcall import without_secrets
 from modelregistry.mlflowfacts import MLflowModel, MLflowRun, MLflowVersion
+from modelregistry.urlsecrets import without_secrets
 
 _Answer = TypeVar("_Answer")
 _REQUIRES = "mlflow>=3.4"

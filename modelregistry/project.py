@@ -9,12 +9,12 @@ from functools import cached_property
 from modelregistry.dvcfiles import resolve
 from modelregistry.errors import GitError
 from modelregistry.events import Registered
-from modelregistry.lineagefacts import public_url
 from modelregistry.names import version_key
 from modelregistry.records import Records
 from modelregistry.sources import Source
 from modelregistry.staleness import Judge
 from modelregistry.tags import parse, tag_prefix
+from modelregistry.urlsecrets import public_url
 
 Look = Callable[[str, str], Registered | None]
 """Gives the registration of a model's version; None where there is none."""

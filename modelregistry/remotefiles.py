@@ -18,8 +18,8 @@ from modelregistry.errors import (
     PathNotFoundError,
     RegistryError,
 )
-from modelregistry.lineagefacts import public_url
 from modelregistry.progress import Report
+from modelregistry.urlsecrets import public_url
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::|://)")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>()]+")

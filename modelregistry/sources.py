@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from modelregistry.errors import GitError, InvalidInputError, RegistryError, RemoteError
-from modelregistry.gitcall import without_secrets
 from modelregistry.gitmirror import GitMirror
 from modelregistry.gitremote import GitRemote, bring_promised
 from modelregistry.gitrepo import GitRepo, check_url, is_url
+from modelregistry.urlsecrets import without_secrets
 
 MOST_REPOSITORIES = 50
 """That one lineage opens."""

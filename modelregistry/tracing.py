@@ -22,7 +22,6 @@ from modelregistry.lineagefacts import (
     kind_in_git,
     measured,
     public_facts,
-    public_url,
     said_sources,
     source_values,
 )
@@ -32,6 +31,7 @@ from modelregistry.recorded import Made, StepRecord
 from modelregistry.records import Cached, Found, Records
 from modelregistry.snapshot import Snapshot
 from modelregistry.sources import Source, Sources
+from modelregistry.urlsecrets import public_url
 from modelregistry.version import ModelVersion
 
 MOST_COMMITS = 100

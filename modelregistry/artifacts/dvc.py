@@ -7,7 +7,6 @@ import hashlib
 import logging
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from modelregistry.dvcfiles import CARRIED, ListedFile, Output, listing_md5, obj
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.gitrepo import GitRepo
 from modelregistry.privatefile import make_private
+from modelregistry.urlsecrets import without_secrets
 
 _FEW_BYTES = 1 << 20
 _MAX_LISTING_BYTES = 128 << 20
@@ -278,7 +278,7 @@ class DvcStorage(Storage):
             origin = self._origin(entry)
             url = origin.output.imported_from if origin.output else None
             advice = (
-                f"it was imported from {_without_secrets(url)!r}: 'dvc pull' brings it"
+                f"it was imported from {without_secrets(url)!r}: 'dvc pull' brings it"
                 if url
                 else "run 'dvc push' where it was made"
             )
@@ -308,7 +308,7 @@ class DvcStorage(Storage):
                 with Repo(origin.project.base) as repo, without_bars():
                     repo.cloud.push(objects, remote=origin.remote)
             except Exception as error:  # each kind of remote has errors of its own
-                said = _without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
+                said = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
                 raise MissingBytesError(
                     f"{content.path!r} can't be pushed to the DVC remote ({said}): 'dvc push' must work here",
                     paths=[entry.path for entry in group],
@@ -514,7 +514,7 @@ def _unreachable(
     error: Exception,
 ) -> MissingBytesError:
     scheme = urlsplit(remotes[name]["url"]).scheme
-    said = _without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])[:300]
+    said = without_secrets(f"{type(error).__name__}: {error}".splitlines()[0])[:300]
     advice = "check the address, the network and your credentials ('dvc pull' must work here)"
     if isinstance(error, ImportError) or type(error).__name__ == "RemoteMissingDepsError":
         package = f"'modelregistry[{scheme}]'" if scheme in _EXTRAS else f"dvc-{scheme}"
@@ -526,7 +526,3 @@ def _unreachable(
         f"{entries[0].path!r} is not in the DVC cache, and the remote {name!r} can't be read ({said}): {advice}",
         paths=[entry.path for entry in entries],
     )
-
-
-def _without_secrets(text: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://", text)

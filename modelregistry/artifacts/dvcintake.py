@@ -22,8 +22,8 @@ from modelregistry.errors import (
     RegistryError,
     WorkingCopyError,
 )
-from modelregistry.gitcall import without_secrets
 from modelregistry.gitrepo import GitRepo
+from modelregistry.urlsecrets import without_secrets
 
 _EXTRAS = ("s3", "gs", "azure", "ssh")
 

@@ -25,7 +25,6 @@ from modelregistry.errors import (
     RemoteError,
 )
 from modelregistry.events import Event, Registered
-from modelregistry.gitcall import without_secrets
 from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
 from modelregistry.gitrepo import GitRepo, is_url
 from modelregistry.history import History, Stages
@@ -35,6 +34,7 @@ from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, open_back
 from modelregistry.privatefile import PrivateFile, home_folder
 from modelregistry.store import Store
 from modelregistry.tags import render
+from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.

@@ -21,7 +21,6 @@ from modelregistry.errors import (
     RegistryWarning,
 )
 from modelregistry.events import Event
-from modelregistry.gitcall import without_secrets
 from modelregistry.gitremote import GitRemote
 from modelregistry.gitrepo import is_url
 from modelregistry.history import History
@@ -38,6 +37,7 @@ from modelregistry.names import INACTIVE, WITHDRAWN, Reference, check_model, ver
 from modelregistry.registry.hub import Folded, Hub
 from modelregistry.summaries import Summaries, Summary, summarize
 from modelregistry.tables import Rows
+from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
