@@ -79,7 +79,14 @@ class Writing:
 
     def _begin(self, owned: set[str]) -> None:
         files = tuple(sorted(owned | self._plan.keys()))
-        self._write(UNFINISHED, Unfinished(identity=self._manifest.identity, files=files).to_json())
+        note = Unfinished(identity=self._manifest.identity, files=files).to_json()
+        sent = self._target.write(UNFINISHED, note, _nobody)
+        try:
+            self._read_back(UNFINISHED, sent, _nobody)
+        except ExportError:
+            # Another export of the very same may have written a note of its own, or have ended and taken this one away.
+            if There.look(self._target).identity != self._manifest.identity:
+                raise
         if MANIFEST in self._there.files:
             self._target.remove(MANIFEST)
 
