@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
 from modelregistry.gitrepo import GitRepo, file_mark
@@ -93,8 +93,8 @@ class Settings(BaseModel):
     """Lowest first; None where nobody wrote them down."""
     backend: str | None = None
     """The kind of backend that keeps the log, such as ``"postgresql"``; never where it is: that is each user's to say."""
-    metadata: MetadataSettings = MetadataSettings()
-    cards: CardSettings = CardSettings()
+    metadata: MetadataSettings = Field(default_factory=MetadataSettings)
+    cards: CardSettings = Field(default_factory=CardSettings)
 
     @field_validator("stages")
     @classmethod

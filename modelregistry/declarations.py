@@ -12,7 +12,6 @@ from modelregistry.declarationtexts import Declaration, artifact_entry, declare_
 from modelregistry.dvcfiles import resolve
 from modelregistry.errors import InvalidFileError, InvalidInputError, NotDeclaredError, RegistryError
 from modelregistry.gitrepo import GitRepo
-from modelregistry.workingcopy import WorkingCopy
 
 _MOST_KNOWN = 10_000
 _log = logging.getLogger("modelregistry")
@@ -139,6 +138,8 @@ class Declarations:
             InvalidFileError: ``dvc.yaml`` can't be read or edited.
             WorkingCopyError: Bare, on no branch, or ``dvc.yaml`` has changes that are not committed.
         """
+        from modelregistry.workingcopy import WorkingCopy
+
         file = declaring_file(model)
         text = declare_artifact(
             self._repo.read_file(head, file),

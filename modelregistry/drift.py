@@ -6,6 +6,7 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from modelregistry.artifacts.base import Content, Entry
@@ -15,7 +16,6 @@ from modelregistry.uncommitted import blob_id
 
 _SMALL = 64 << 20
 """Bytes of a file that is hashed whatever its date."""
-_CHUNK = 1 << 20
 
 
 def drift(repo: GitRepo, rev: str, content: Content) -> str | None:
@@ -102,11 +102,8 @@ def _differs(entry: Entry, place: Path, recorded: int | None) -> bool:
         return blob_id(place.read_bytes(), len(value)) != value
     if kind != "md5":  # an older DVC's, over text with its line ends changed
         return False
-    md5 = hashlib.md5(usedforsecurity=False)
     with place.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            md5.update(chunk)
-    return md5.hexdigest() != value
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest() != value
 
 
 def _files(folder: Path) -> Iterator[Path]:

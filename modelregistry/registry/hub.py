@@ -223,10 +223,10 @@ class Hub:
 
         return Cache(self._store, self._every_version)
 
-    def _every_version(self, *, withdrawn: bool = False) -> Iterator[ModelVersion]:
+    def _every_version(self) -> Iterator[ModelVersion]:
         self._refresh()
         for folded in self._fold_all():
-            for name in folded.history.versions if withdrawn else folded.history.served:
+            for name in folded.history.served:
                 yield self._version(folded, name)
 
     def _trusted_signer(self, version: ModelVersion) -> str | None:

@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from modelregistry.errors import (
-    InvalidInputError,
-    PartlyRegisteredError,
-    RegistryError,
-    RegistryWarning,
-)
+from modelregistry.errors import InvalidInputError, PartlyRegisteredError, RegistryError, RegistryWarning
 from modelregistry.events import Bytes
 from modelregistry.history import History
-from modelregistry.listing import (
-    VERSION_COLUMNS,
-)
+from modelregistry.listing import VERSION_COLUMNS
 from modelregistry.names import Bump, check_model
 from modelregistry.plugins import ADDERS, GIT, load_class, loaders_for
 from modelregistry.progress import Progress, check_progress

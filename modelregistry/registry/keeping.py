@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING
 from modelregistry import config
 from modelregistry.backends.base import Backend, Synced
 from modelregistry.checks import Problem, problems_in
-from modelregistry.errors import (
-    InvalidInputError,
-    InvalidSettingsError,
-    RefusedError,
-    RegistryError,
-)
+from modelregistry.errors import InvalidInputError, InvalidSettingsError, RefusedError, RegistryError
 from modelregistry.history import History, gto_differs
-from modelregistry.listing import (
-    PROBLEM_COLUMNS,
-)
+from modelregistry.listing import PROBLEM_COLUMNS
 from modelregistry.names import Reference
 from modelregistry.pins import PinnedDigest, PinnedDigests
 from modelregistry.plugins import GIT, loaders_for, open_backend
@@ -37,7 +30,6 @@ if TYPE_CHECKING:
     from modelregistry.copying import Copied
     from modelregistry.grant import Grant
     from modelregistry.unbundling import Unbundled
-
 
 _log = logging.getLogger("modelregistry")
 

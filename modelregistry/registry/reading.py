@@ -14,12 +14,7 @@ from pydantic import JsonValue
 
 from modelregistry.choice import check_there, choose
 from modelregistry.cursor import Cursor
-from modelregistry.errors import (
-    InvalidInputError,
-    InvalidReferenceError,
-    RegistryError,
-    RegistryWarning,
-)
+from modelregistry.errors import InvalidInputError, InvalidReferenceError, RegistryError, RegistryWarning
 from modelregistry.events import Event
 from modelregistry.gitremote import GitRemote
 from modelregistry.gitrepo import is_url
@@ -50,7 +45,6 @@ if TYPE_CHECKING:
     from modelregistry.site import Source
     from modelregistry.sitewriter import Site
     from modelregistry.trend import Trend
-
 
 _FEW = 20
 """Logs that are sooner read one by one than all at once."""

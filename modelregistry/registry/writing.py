@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT
-from modelregistry.errors import (
-    InvalidInputError,
-    RegistryWarning,
-)
+from modelregistry.errors import InvalidInputError, RegistryWarning
 from modelregistry.events import Bytes, Event
 from modelregistry.history import ANY, Expected, History
 from modelregistry.identity import manifest_text
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from modelregistry.metadataschema import Schema
     from modelregistry.version import Trust
     from modelregistry.writing import Decide, Pin
-
 
 _log = logging.getLogger("modelregistry")
 
