@@ -19,7 +19,7 @@ from modelregistry.listing import VERSION_COLUMNS
 from modelregistry.names import Bump, check_model
 from modelregistry.plugins import ADDERS, GIT, load_class, loaders_for
 from modelregistry.progress import Progress, check_progress
-from modelregistry.registry.hub import MAX_AGE
+from modelregistry.registry.hub import MAX_AGE, Folded
 from modelregistry.registry.writing import WritingVerbs
 from modelregistry.tables import Rows
 from modelregistry.trust import Ledger
@@ -112,24 +112,10 @@ class IntakeVerbs(WritingVerbs):
             if edited:
                 said = {**edited.to_metadata(), **said}
 
-            def decide(history: History, writer: Writer) -> Change:
-                return changes.register(
-                    history,
-                    writer,
-                    rev=saved.base,
-                    content=saved.bytes,
-                    version=version,
-                    bump=bump,
-                    metadata=said,
-                )
-
-            folded, change = self._change(model, decide, message=message, dry_run=True)
-            if change.events:
-                place, name = saved.saved.place, posixpath.basename(saved.path)
-                wanted.refuse(
-                    model, {**self._learned(wanted, place, name, saved.bytes), **said}, before=None, version=True,
-                    bring=partial(self._content.beside, saved.base),
-                )  # fmt: skip
+            folded, change = self._rehearse(
+                model, saved.bytes, saved.saved.place, saved.path, rev=saved.base, metadata=said, wanted=wanted,
+                version=version, bump=bump, message=message,
+            )  # fmt: skip
             notes = [saved.loses, change.note, edited.note if change.events else None]
             for note in filter(None, notes):
                 warnings.warn(f"{model}: {note}", RegistryWarning, stacklevel=2)
@@ -617,27 +603,58 @@ class IntakeVerbs(WritingVerbs):
         self, received: Received, head: str, *, version: str | None, bump: Bump | None, message: str
     ) -> ModelVersion:
         """The version as it would be; refuses what a registration would refuse."""
-        from modelregistry import changes
         from modelregistry.metadatacheck import MetadataCheck
 
-        model, content = received.arrival.model, received.content
+        folded, change = self._rehearse(
+            received.arrival.model, received.content._replace(files=()), received.place, received.arrival.path, rev=head,
+            metadata=received.metadata, wanted=MetadataCheck.of(self._repo), version=version, bump=bump, message=message,
+        )  # fmt: skip
+        assert change.version is not None
+        return self._version(folded, change.version)
+
+    def _rehearse(
+        self,
+        model: str,
+        content: Bytes,
+        place: Path,
+        path: str,
+        *,
+        rev: str,
+        metadata: Mapping[str, JsonValue],
+        wanted: MetadataCheck,
+        version: str | None,
+        bump: Bump | None,
+        message: str,
+    ) -> tuple[Folded, Change]:
+        """What a registration of bytes that are in no commit yet would come to; refuses what it would refuse.
+
+        Args:
+            model: The model.
+            content: What is known of the bytes.
+            place: Where they lie.
+            path: Where they will be, from the Git root.
+            rev: The commit that is checked out.
+            metadata: What is said of them.
+            wanted: What metadata has to fit.
+            version: As ``register`` takes it.
+            bump: As ``register`` takes it.
+            message: As ``register`` takes it.
+        """
+        from modelregistry import changes
 
         def decide(history: History, writer: Writer) -> Change:
             return changes.register(
-                history, writer, rev=head, content=content._replace(files=()), version=version, bump=bump,
-                metadata=received.metadata,
+                history, writer, rev=rev, content=content, version=version, bump=bump,
+                metadata=metadata,
             )  # fmt: skip
 
         folded, change = self._change(model, decide, message=message, dry_run=True)
-        assert change.version is not None
         if change.events:
-            wanted = MetadataCheck.of(self._repo)
-            name = posixpath.basename(received.arrival.path)
+            learned = self._learned(wanted, place, posixpath.basename(path), content)
             wanted.refuse(
-                model, {**self._learned(wanted, received.place, name, content), **received.metadata}, before=None,
-                version=True, bring=partial(self._content.beside, head),
+                model, {**learned, **metadata}, before=None, version=True, bring=partial(self._content.beside, rev)
             )  # fmt: skip
-        return self._version(folded, change.version)
+        return folded, change
 
     def _version_with(self, model: str, rev: str, path: str) -> ModelVersion | None:
         """The version that has the very bytes that a commit has at a path, if they are registered."""
