@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from modelregistry.lineage import Lineage
+from modelregistry.lineagenode import Node
 from tests.integration.projects import commit, git, init, run, write
 
 LABELS = b"id,label\n1,yes\n2,no\n"
@@ -316,3 +318,13 @@ def change_team(root: Path) -> dict[str, str]:
         found[what] = commit(root, what)
     git(root, "checkout", "--quiet", "main")
     return found
+
+
+def named(lineage: Lineage, name: str) -> Node:
+    (found,) = [node for node in lineage if node.name == name]
+    return found
+
+
+def sources_of(lineage: Lineage, name: str) -> set[str]:
+    node = named(lineage, name)
+    return {lineage[edge.source].name for edge in lineage.edges if edge.made == node.id}

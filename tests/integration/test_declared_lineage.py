@@ -11,10 +11,8 @@ import pytest
 import modelregistry as mr
 from modelregistry import Input, Registry
 from modelregistry.events import DeclaredInput
-from modelregistry.lineage import Lineage
-from modelregistry.lineagenode import Node
 from tests import lineageschema
-from tests.integration.pipelines import dvcs, start
+from tests.integration.pipelines import dvcs, named, sources_of, start
 from tests.integration.projects import commit, everything, git, init, write
 
 SHA256 = "sha256:" + "5" * 64
@@ -37,16 +35,6 @@ def root(tmp_path: Path) -> Path:
         write(root / "churn.json", f'{{"churn": {number}}}')
         commit(root, f"Train {number}")
     return root
-
-
-def named(lineage: Lineage, name: str) -> Node:
-    (found,) = [node for node in lineage if node.name == name]
-    return found
-
-
-def sources_of(lineage: Lineage, name: str) -> set[str]:
-    node = named(lineage, name)
-    return {lineage[edge.source].name for edge in lineage.edges if edge.made == node.id}
 
 
 def found(registry: Registry, what: str) -> set[str]:

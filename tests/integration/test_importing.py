@@ -18,7 +18,7 @@ from fsspec.callbacks import Callback
 import modelregistry as mr
 from modelregistry import Import, Registry
 from modelregistry.trust import Ledger
-from tests.integration.makers import World, build, copy_of, hub_of, known_to_git, seen, use_s3
+from tests.integration.makers import World, build, copy_of, hub_of, killed, known_to_git, seen, use_s3
 from tests.integration.pipelines import dvcs
 from tests.integration.projects import TOP, commit, git, write
 from tests.integration.remotes import Files, make_project, noise, object_name, objects_of
@@ -672,20 +672,9 @@ def test_bytes_that_are_not_the_registered_ones_are_not_imported(world: World) -
 
 # -- killed ------------------------------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
-import modelregistry as mr
-left = int(sys.argv[3])
-def hook(event, arguments):
-    global left
-    if event in ("os.rename", "os.link", "subprocess.Popen"):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-mr.Registry(sys.argv[1]).import_models([mr.Import(sys.argv[2], "churn#current"), mr.Import(sys.argv[2], "bundle")])
-print(left)
-"""
+KILLED = killed(
+    """mr.Registry(sys.argv[1]).import_models([mr.Import(sys.argv[2], "churn#current"), mr.Import(sys.argv[2], "bundle")])"""
+)
 
 
 def import_killed(world: World, after: int) -> int:

@@ -21,10 +21,10 @@ from modelregistry import Registry, RegistryError, lineagedraft, snapshot
 from modelregistry.dvcfiles import ListedFile, listing_md5
 from modelregistry.gitrepo import GitRepo
 from modelregistry.lineage import Lineage
-from modelregistry.lineagenode import Node
 from modelregistry.provenance import Provenance
 from modelregistry.version import ModelVersion
 from tests import lineageschema
+from tests.integration.pipelines import named, sources_of
 from tests.integration.projects import commit, git, init, write
 from tests.integration.web import serve
 
@@ -88,16 +88,6 @@ def trace(root: Path, tmp_path: Path) -> Trace:
         return found
 
     return find
-
-
-def named(lineage: Lineage, name: str) -> Node:
-    (found,) = [node for node in lineage if node.name == name]
-    return found
-
-
-def sources_of(lineage: Lineage, name: str) -> set[str]:
-    node = named(lineage, name)
-    return {lineage[edge.source].name for edge in lineage.edges if edge.made == node.id}
 
 
 def ends(lineage: Lineage) -> bool:

@@ -18,7 +18,7 @@ from fsspec.registry import known_implementations
 import modelregistry as mr
 from modelregistry import ModelVersion, Registry
 from modelregistry.trust import Ledger
-from tests.integration.makers import hub_of, seen, use_s3
+from tests.integration.makers import hub_of, killed, seen, use_s3
 from tests.integration.pipelines import ETAG, dvcs, web
 from tests.integration.projects import TOP, commit, git, init, write
 from tests.s3 import KEY, S3, SECRET
@@ -519,20 +519,7 @@ def test_a_file_that_is_written_to_meanwhile_is_refused(
 
 # -- killed ------------------------------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
-import modelregistry as mr
-left = int(sys.argv[3])
-def hook(event, arguments):
-    global left
-    if event in ("os.rename", "os.link", "subprocess.Popen"):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-mr.Registry(sys.argv[1]).track(sys.argv[2], "net")
-print(left)
-"""
+KILLED = killed("""mr.Registry(sys.argv[1]).track(sys.argv[2], "net")""")
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from modelregistry.errors import InvalidInputError
 from modelregistry.sources import places
 
-HERE = ["/work/team", "https://example.com/team/app.git"]
+HERE = ["/data/team", "https://example.com/team/app.git"]
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ HERE = ["/work/team", "https://example.com/team/app.git"]
         ("ssh://git@example.com/a", HERE, ["ssh://git@example.com/a"]),
         ("file:///srv/a%20b", HERE, ["/srv/a b"]),
         ("/srv/a", HERE, ["/srv/a"]),
-        ("../lake", HERE, ["/work/lake", "/work/team/lake", "https://example.com/team/lake"]),
+        ("../lake", HERE, ["/data/lake", "/data/team/lake", "https://example.com/team/lake"]),
         ("../lake", ["git@example.com:team/app.git"], ["git@example.com:team/lake"]),
         ("../../lake", ["ssh://h/~/a/b/c"], ["ssh://h/~/a/lake"]),
         ("../lake", ["file:///srv/git/app"], ["/srv/git/lake"]),
