@@ -236,7 +236,7 @@ def package(session: nox.Session) -> None:
     check = (
         "import modelregistry; from importlib.resources import files; "
         "assert files(modelregistry).joinpath('py.typed').is_file(), 'py.typed is missing'; "
-        "assert files(modelregistry).joinpath('templates', 'site.css').is_file(), 'the templates are missing'; "
+        "assert files(modelregistry).joinpath('site', 'templates', 'site.css').is_file(), 'the templates are missing'; "
         "print(f'modelregistry {modelregistry.__version__} imports from {modelregistry.__file__}')"
     )
     # Away from the checkout, so that only the wheel can be what is imported.

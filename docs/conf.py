@@ -50,7 +50,7 @@ def draw_pictures(app: Sphinx) -> None:
     docs = Path(app.srcdir)
     made = docs / "_made"
     pictures = [made / "lineage.svg", made / "difference.svg"]
-    sources = [*docs.parent.glob("modelregistry/*.py"), *docs.glob("examples/**/*")]
+    sources = [*docs.parent.glob("modelregistry/**/*.py"), *docs.glob("examples/**/*")]
     newest = max(path.stat().st_mtime for path in sources)
     if not all(picture.exists() and picture.stat().st_mtime > newest for picture in pictures):
         sys.path.insert(0, str(docs / "examples"))

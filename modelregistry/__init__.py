@@ -19,7 +19,7 @@ from modelregistry.collector import paused
 
 if TYPE_CHECKING:
     from modelregistry.catalog import Catalog
-    from modelregistry.declaredlineage import Input
+    from modelregistry.display.listing import Model
     from modelregistry.errors import (
         AccessDeniedError,
         CacheError,
@@ -67,48 +67,48 @@ if TYPE_CHECKING:
         WithdrawnError,
         WorkingCopyError,
     )
-    from modelregistry.exportcheck import verify_export
-    from modelregistry.exportmanifest import Exported, ExportManifest
-    from modelregistry.following import follow
-    from modelregistry.history import ANY, EMPTY
-    from modelregistry.imports import Import, ImportUpdate
-    from modelregistry.listing import Model
-    from modelregistry.loading import download, load_model
-    from modelregistry.migration import Migration, MigrationStep
+    from modelregistry.exports.check import verify_export
+    from modelregistry.exports.manifest import Exported, ExportManifest
+    from modelregistry.intake.imports import Import, ImportUpdate
+    from modelregistry.lineage.declared import Input
+    from modelregistry.loading.following import follow
+    from modelregistry.loading.loading import download, load_model
+    from modelregistry.log.history import ANY, EMPTY
+    from modelregistry.mlflow.migration import Migration, MigrationStep
     from modelregistry.names import Reference
     from modelregistry.plugins import migrate, open_backend, register_exporter, register_loader
     from modelregistry.refevent import event_from_ref
     from modelregistry.registry import Registry
-    from modelregistry.sitewriter import Site
+    from modelregistry.site.writer import Site
     from modelregistry.version import ModelVersion
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ANY": "history",
+    "ANY": "log.history",
     "Catalog": "catalog",
-    "EMPTY": "history",
-    "ExportManifest": "exportmanifest",
-    "Exported": "exportmanifest",
-    "Migration": "migration",
-    "MigrationStep": "migration",
-    "Import": "imports",
-    "ImportUpdate": "imports",
-    "Input": "declaredlineage",
-    "Model": "listing",
+    "EMPTY": "log.history",
+    "ExportManifest": "exports.manifest",
+    "Exported": "exports.manifest",
+    "Migration": "mlflow.migration",
+    "MigrationStep": "mlflow.migration",
+    "Import": "intake.imports",
+    "ImportUpdate": "intake.imports",
+    "Input": "lineage.declared",
+    "Model": "display.listing",
     "ModelVersion": "version",
     "Reference": "names",
     "Registry": "registry",
-    "Site": "sitewriter",
-    "download": "loading",
+    "Site": "site.writer",
+    "download": "loading.loading",
     "event_from_ref": "refevent",
-    "follow": "following",
-    "load_model": "loading",
+    "follow": "loading.following",
+    "load_model": "loading.loading",
     "migrate": "plugins",
     "open_backend": "plugins",
     "register_exporter": "plugins",
     "register_loader": "plugins",
-    "verify_export": "exportcheck",
+    "verify_export": "exports.check",
 }
 
 __all__ = [

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError
 from modelregistry.names import version_key
 from modelregistry.registry import Registry
-from modelregistry.tables import Rows
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
-    from modelregistry.impact import Affected
-    from modelregistry.question import OneOf, When
-    from modelregistry.sitewriter import Site
+    from modelregistry.lineage.impact import Affected
+    from modelregistry.search.question import OneOf, When
+    from modelregistry.site.writer import Site
 
 
 class Wishes(TypedDict, total=False):
@@ -125,8 +125,8 @@ class Catalog:
             QueryError: The expression can't be read, or has a field that there is not; it shows where.
             InvalidInputError: Another argument that can't be.
         """
-        from modelregistry.question import Question
-        from modelregistry.search import order_of
+        from modelregistry.search.question import Question
+        from modelregistry.search.search import order_of
 
         keys = Question.of(None, sort=sort).sort
         hits: list[Hit] = []
@@ -169,7 +169,7 @@ class Catalog:
             ExportError: It can't be written.
             MissingDependencyError: Jinja2 or markdown-it is not installed.
         """
-        from modelregistry.site import export_site
+        from modelregistry.site.site import export_site
 
         sources = [registry._as_source(None, name) for name, registry in self._registries.items()]
         return export_site(target, sources, title=title)

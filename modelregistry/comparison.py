@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from modelregistry.evaluation import Metric, better
-from modelregistry.history import History
-from modelregistry.modelsignature import Column, ModelSignature, incompatibilities
-from modelregistry.tables import Rows
+from modelregistry.display.tables import Rows
+from modelregistry.log.history import History
+from modelregistry.metadata.evaluation import Metric, better
+from modelregistry.metadata.signature import Column, ModelSignature, incompatibilities
 from modelregistry.version import ModelVersion, metrics_of
 
 

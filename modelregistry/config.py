@@ -14,16 +14,16 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
-from modelregistry.gitrepo import GitRepo, file_mark
-from modelregistry.history import DEFAULT_STAGES, Stages
+from modelregistry.git.repo import GitRepo, file_mark
+from modelregistry.log.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
-from modelregistry.privatefile import doubt_of
+from modelregistry.project.yamltext import is_null, parse
+from modelregistry.trust.privatefile import doubt_of
 from modelregistry.urlsecrets import without_secrets
-from modelregistry.yamltext import is_null, parse
 
 # Who has no policy need not import what one is made of.
 if TYPE_CHECKING:
-    from modelregistry.signers import Signers
+    from modelregistry.trust.signers import Signers
 
 _VARIABLES = (
     "MODELREGISTRY_URL", "MODELREGISTRY_BACKEND", "MODELREGISTRY_POLICY", "MODELREGISTRY_HOME", "MODELREGISTRY_CACHE",
@@ -72,7 +72,7 @@ class CardSettings(BaseModel):
         Raises:
             InvalidSettingsError: A card has no such part.
         """
-        from modelregistry.cardtext import PARTS, REQUIRED
+        from modelregistry.cards.text import PARTS, REQUIRED
 
         if self.required is None:
             return REQUIRED
@@ -259,8 +259,8 @@ def read_signers(
                 "in your configuration folder"
             )
         return None
-    from modelregistry.signers import Signers
-    from modelregistry.signertexts import parse_allowed_signers, parse_mapping, parse_policy
+    from modelregistry.trust.signers import Signers
+    from modelregistry.trust.signertexts import parse_allowed_signers, parse_mapping, parse_policy
 
     if isinstance(signers, Signers):
         return signers

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelregistry.gitrepo import file_mark
-from modelregistry.privatefile import make_private
+from modelregistry.git.repo import file_mark
+from modelregistry.trust.privatefile import make_private
 
 
 def hashed(text: str) -> str:

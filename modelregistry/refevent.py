@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from modelregistry.declarations import Declarations
-from modelregistry.declarationtexts import Declaration
 from modelregistry.errors import InvalidInputError, InvalidReferenceError, VersionNotFoundError
-from modelregistry.events import Event, Registered
-from modelregistry.gitremote import bring_promised, choose_remote
-from modelregistry.gitrepo import GitRepo
-from modelregistry.tags import MOST_TAG_BYTES, RawTag, parse, parse_name, tag_prefix
+from modelregistry.git.remote import bring_promised, choose_remote
+from modelregistry.git.repo import GitRepo
+from modelregistry.log.events import Event, Registered
+from modelregistry.log.tags import MOST_TAG_BYTES, RawTag, parse, parse_name, tag_prefix
+from modelregistry.project.declarations import Declarations
+from modelregistry.project.declarationtexts import Declaration
 
 _TAGS = "refs/tags/"
 _ORIGIN = "origin"

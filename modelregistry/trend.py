@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelregistry import chart
-from modelregistry.search import is_number
-from modelregistry.tables import Rows
+from modelregistry.display import chart
+from modelregistry.display.tables import Rows
+from modelregistry.search.search import is_number
 from modelregistry.version import ModelVersion
 
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from pydantic import JsonValue
 
-from modelregistry.declarationtexts import Declaration
-from modelregistry.events import FileDigest, Registered
-from modelregistry.modelsignature import ModelSignature
+from modelregistry.log.events import FileDigest, Registered
+from modelregistry.metadata.signature import ModelSignature
 from modelregistry.progress import Progress
+from modelregistry.project.declarationtexts import Declaration
 
 if TYPE_CHECKING:  # few ask for it
-    from modelregistry.card import ModelCard
-    from modelregistry.evaluation import Evaluation
-    from modelregistry.exportmanifest import Exported
-    from modelregistry.lineage import Lineage
-    from modelregistry.reproduced import Reproduction
-    from modelregistry.usage import Usage
+    from modelregistry.cards.card import ModelCard
+    from modelregistry.exports.manifest import Exported
+    from modelregistry.lineage.lineage import Lineage
+    from modelregistry.lineage.reproduced import Reproduction
+    from modelregistry.metadata.evaluation import Evaluation
+    from modelregistry.metadata.usage import Usage
 
 Trust = Literal["code"] | Sequence[str] | None
 """What ``trust=`` takes: None, names and digests, or ``"code"``."""
@@ -193,14 +193,14 @@ class ModelVersion:
     @property
     def usage(self) -> Usage | None:
         """How it is used, as ``metadata["usage"]`` says; None where that says nothing that is understood."""
-        from modelregistry.usage import usage_in
+        from modelregistry.metadata.usage import usage_in
 
         return usage_in(self.metadata)
 
     @property
     def evaluation(self) -> Evaluation | None:
         """How it is measured, as ``metadata["evaluation"]`` says; None where that says nothing that is understood."""
-        from modelregistry.evaluation import evaluation_in
+        from modelregistry.metadata.evaluation import evaluation_in
 
         return evaluation_in(self.metadata)
 
@@ -450,14 +450,14 @@ def metrics_of(version: ModelVersion, recorded: Mapping[str, object]) -> dict[st
 
     What was measured or said since, name by name, over what ``recorded_metrics`` gives.
     """
-    from modelregistry.evaluation import figures
+    from modelregistry.metadata.evaluation import figures
 
     return recorded_metrics(version, recorded) | dict(figures(version.metadata.get("metrics")))
 
 
 def recorded_metrics(version: ModelVersion, recorded: Mapping[str, object]) -> dict[str, float]:
     """Those of them that never change: what was declared at registration, over what its pipeline recorded."""
-    from modelregistry.evaluation import figures
+    from modelregistry.metadata.evaluation import figures
 
     declared = version.registered.lineage if version.registered is not None else None
     return dict(figures(recorded)) | dict(figures(declared.metrics if declared is not None else {}))

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from modelregistry.deserialize import deserialize
+from modelregistry.loading.deserialize import deserialize
 from modelregistry.plugins import loaders_for
-from modelregistry.trust import Trust, Vouching
+from modelregistry.trust.trust import Trust, Vouching
 
 
 def load(

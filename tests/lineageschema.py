@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 
-from modelregistry.lineage import Lineage, LineageDiff
+from modelregistry.lineage.lineage import Lineage, LineageDiff
 
 PLACE = Path(__file__).parents[1] / "docs" / "reference" / "lineage.schema.json"
 

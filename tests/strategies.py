@@ -10,10 +10,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from modelregistry import changes
-from modelregistry.changes import Change, Writer
 from modelregistry.errors import RegistryError
-from modelregistry.events import (
+from modelregistry.log import changes
+from modelregistry.log.changes import Change, Writer
+from modelregistry.log.events import (
     SCHEMA,
     Annotated,
     Assigned,
@@ -29,8 +29,8 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.history import ANY, EMPTY, History, Stages
-from modelregistry.tags import first_number, tag_name
+from modelregistry.log.history import ANY, EMPTY, History, Stages
+from modelregistry.log.tags import first_number, tag_name
 
 FUZZ = int(os.environ.get("MODELREGISTRY_FUZZ", "0"))
 """How many odd tags and names the laws about them are tried on; 0 for each law's own few (``nox -s fuzz``)."""

@@ -9,7 +9,7 @@ from typing import Self
 from urllib.parse import quote, unquote
 
 from modelregistry.backends.base import Backend, Capabilities, Log
-from modelregistry.events import Event, event_from_json
+from modelregistry.log.events import Event, event_from_json
 
 
 class FolderBackend(Backend):

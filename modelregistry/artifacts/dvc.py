@@ -21,10 +21,17 @@ from modelregistry.artifacts.dvcfetch import Fetcher
 from modelregistry.artifacts.dvcoutputs import find_output
 from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
-from modelregistry.dvcfiles import CARRIED, ListedFile, Output, listing_md5, object_path, read_manifest
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
-from modelregistry.gitrepo import GitRepo
-from modelregistry.privatefile import make_private
+from modelregistry.git.repo import GitRepo
+from modelregistry.project.dvcfiles import (
+    CARRIED,
+    ListedFile,
+    Output,
+    listing_md5,
+    object_path,
+    read_manifest,
+)
+from modelregistry.trust.privatefile import make_private
 from modelregistry.urlsecrets import without_secrets
 
 _FEW_BYTES = 1 << 20

@@ -15,7 +15,7 @@ from typing import Any
 
 from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
 from modelregistry.errors import CacheError, RefusedError, WorkingCopyError
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.repo import GitRepo
 
 _PATIENCE = 600.0
 """Seconds that another DVC is waited for: what was trained is worth more than they are."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelregistry.dvcfiles import read_config
 from modelregistry.errors import MissingBytesError
+from modelregistry.project.dvcfiles import read_config
 
 _SCHEME = re.compile(r"\w+://")
 # The options that DVC resolves against the folder of the file that holds them.

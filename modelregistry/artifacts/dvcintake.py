@@ -22,7 +22,7 @@ from modelregistry.errors import (
     RegistryError,
     WorkingCopyError,
 )
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.repo import GitRepo
 from modelregistry.urlsecrets import without_secrets
 
 _EXTRAS = ("s3", "gs", "azure", "ssh")

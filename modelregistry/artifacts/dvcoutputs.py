@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Sequence
 
-from modelregistry.dvcfiles import Output, dvc_file_outputs, lock_outputs, out_lookup
 from modelregistry.errors import InvalidFileError, PathNotFoundError
-from modelregistry.gitobjects import GitObject
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.objects import GitObject
+from modelregistry.git.repo import GitRepo
+from modelregistry.project.dvcfiles import Output, dvc_file_outputs, lock_outputs, out_lookup
 
 _FEW_BYTES = 1 << 20
 _MANY_BYTES = 8 << 20

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from modelregistry.dvcfiles import read_lock
 from modelregistry.errors import InvalidFileError
-from modelregistry.gitobjects import GitObject
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.objects import GitObject
+from modelregistry.git.repo import GitRepo
+from modelregistry.project.dvcfiles import read_lock
 
 _RUN = re.compile(r"[0-9a-f]{64}")
 _FEW_BYTES = 1 << 20

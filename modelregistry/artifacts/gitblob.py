@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storage
 from modelregistry.errors import GitError, InvalidFileError, MissingBytesError
-from modelregistry.gitrepo import GitRepo, TreeEntry
+from modelregistry.git.repo import GitRepo, TreeEntry
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LFS_BYTES = 1024  # a pointer is smaller, by its specification

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Self
 
 from modelregistry.errors import ConflictError, InvalidInputError, RefusedError
-from modelregistry.events import Event
-from modelregistry.tags import Quarantined, first_number, is_signed
+from modelregistry.log.events import Event
+from modelregistry.log.tags import Quarantined, first_number, is_signed
 
 
 class Capabilities(NamedTuple):

@@ -11,10 +11,10 @@ from modelregistry.backends.base import Backend, Capabilities, Log, Outline, Rec
 from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError, RemoteError
-from modelregistry.events import Event
-from modelregistry.gitremote import GitRemote
-from modelregistry.gitrepo import GitRepo
-from modelregistry.tags import (
+from modelregistry.git.remote import GitRemote
+from modelregistry.git.repo import GitRepo
+from modelregistry.log.events import Event
+from modelregistry.log.tags import (
     Quarantined,
     RawTag,
     TagName,

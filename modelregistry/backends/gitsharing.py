@@ -19,10 +19,10 @@ from modelregistry.errors import (
     RefusedError,
     RegistryWarning,
 )
-from modelregistry.events import Event
-from modelregistry.gitremote import GitRemote, Outcome
-from modelregistry.gitrepo import GitRepo
-from modelregistry.tags import RawTag, parse, parse_name
+from modelregistry.git.remote import GitRemote, Outcome
+from modelregistry.git.repo import GitRepo
+from modelregistry.log.events import Event
+from modelregistry.log.tags import RawTag, parse, parse_name
 
 TAGS = "refs/tags/"
 _PENDING = "refs/modelregistry/pending/"

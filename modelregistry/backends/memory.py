@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator
 from typing import Self
 
 from modelregistry.backends.base import Backend, Capabilities, Log, Record
-from modelregistry.events import Event
+from modelregistry.log.events import Event
 
 
 class MemoryBackend(Backend):

@@ -27,8 +27,8 @@ from modelregistry.errors import (
     RefusedError,
     SchemaError,
 )
-from modelregistry.events import Event
-from modelregistry.tags import Quarantined, RawTag, is_signed, name_in, outline, parse, parse_name, render
+from modelregistry.log.events import Event
+from modelregistry.log.tags import Quarantined, RawTag, is_signed, name_in, outline, parse, parse_name, render
 
 SCHEMA = "0001"
 """The last of the migrations, which the tables must be at."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, ClassVar, cast
 
 from modelregistry.errors import IntegrityError
-from modelregistry.events import FileDigest
-from modelregistry.lineage import Lineage
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.log.events import FileDigest
 from modelregistry.version import ModelVersion
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from modelregistry.exporters.base import Source
-from modelregistry.lineagenode import Kind
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.lineage.node import Kind
+from modelregistry.metadata.signature import Column, ModelSignature
 
 MLMODEL = "MLmodel"
 _REQUIREMENTS, _CONDA, _PYTHON = "requirements.txt", "conda.yaml", "python_env.yaml"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from modelregistry.bom import BOM
 from modelregistry.exporters import modelpack
 from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
 from modelregistry.exporters.ociregistry import push
-from modelregistry.licences import licences
+from modelregistry.exports.bom import BOM
+from modelregistry.metadata.licences import licences
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from modelregistry.errors import MissingDependencyError, RegistryError, UnknownFormatError
-from modelregistry.modelsignature import ModelSignature
+from modelregistry.metadata.signature import ModelSignature
 
 
 class Likeness(IntEnum):

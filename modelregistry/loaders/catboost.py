@@ -16,7 +16,7 @@ from modelregistry.loaders.base import (
     is_of,
     is_own,
 )
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 
 _HEAD = b"CBM1"
 _CLASSIFYING = frozenset({"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll", "MultiLogloss"})

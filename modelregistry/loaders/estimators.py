@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 from typing import IO, Any
 
-from modelregistry.environment import installed
 from modelregistry.loaders.base import Description, is_of, is_own
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.loading.environment import installed
+from modelregistry.metadata.signature import Column, ModelSignature
 
 _SCIKIT_LEARN = "scikit-learn"
 _MODULES = {

@@ -16,7 +16,7 @@ from modelregistry.loaders.base import (
     is_of,
     is_own,
 )
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 
 _HEAD = b"tree\n"
 _MOST_LINE = 1 << 26

@@ -20,8 +20,8 @@ from modelregistry.loaders.base import (
     UntrustedNamesError,
 )
 from modelregistry.loaders.folders import contained
-from modelregistry.modelsignature import Column, ModelSignature
-from modelregistry.yamltext import parse, typed
+from modelregistry.metadata.signature import Column, ModelSignature
+from modelregistry.project.yamltext import parse, typed
 
 _FILE = "MLmodel"
 _PYFUNC = "python_function"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from modelregistry.errors import UnknownFormatError
 from modelregistry.loaders.base import Description, Inspection, Likeness, Loader, Permit, Tier, head, is_of
 from modelregistry.loaders.folders import contained
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 
 _TYPES = (
     *(None, "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "str", "bool", "float16"),

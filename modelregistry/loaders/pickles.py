@@ -22,7 +22,7 @@ from modelregistry.loaders.base import (
 from modelregistry.loaders.soundparts import UnsoundError
 from modelregistry.loaders.streams import COMPRESSED, Source
 from modelregistry.loaders.unpickling import CallersError, dump, load_confined, load_freely, names_outside
-from modelregistry.modelsignature import ModelSignature
+from modelregistry.metadata.signature import ModelSignature
 
 _ZIP = b"PK\x03\x04"
 _PICKLE_HEADS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))

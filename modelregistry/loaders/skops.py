@@ -19,7 +19,7 @@ from modelregistry.loaders.base import (
     Tier,
     UntrustedNamesError,
 )
-from modelregistry.modelsignature import ModelSignature
+from modelregistry.metadata.signature import ModelSignature
 
 _SCHEMA = "schema.json"
 

@@ -19,7 +19,7 @@ from modelregistry.loaders.base import (
     is_of,
     is_own,
 )
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 
 _JSON = re.compile(rb'\s*\{\s*"(learner|version)"\s*:')
 _UBJSON = re.compile(rb"\{L\0\0\0\0\0\0\0\x07(learner|version)")

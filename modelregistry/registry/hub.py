@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from modelregistry import config
 from modelregistry.backends.base import Backend, Log
-from modelregistry.commits import Commits
-from modelregistry.content import ContentReader
-from modelregistry.declarations import Declarations, declaring_file
+from modelregistry.content.content import ContentReader
+from modelregistry.content.store import Store
 from modelregistry.errors import (
     InvalidInputError,
     MissingBytesError,
@@ -24,29 +23,30 @@ from modelregistry.errors import (
     PartialViewWarning,
     RemoteError,
 )
-from modelregistry.events import Event, Registered
-from modelregistry.gitremote import GitRemote, bring_promised, choose_remote
-from modelregistry.gitrepo import GitRepo, is_url
-from modelregistry.history import History, Stages
-from modelregistry.marks import Marks
+from modelregistry.git.commits import Commits
+from modelregistry.git.remote import GitRemote, bring_promised, choose_remote
+from modelregistry.git.repo import GitRepo, is_url
+from modelregistry.log.events import Event, Registered
+from modelregistry.log.history import History, Stages
+from modelregistry.log.marks import Marks
+from modelregistry.log.tags import render
 from modelregistry.names import check_model
 from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, open_backend
-from modelregistry.privatefile import PrivateFile, home_folder
-from modelregistry.store import Store
-from modelregistry.tags import render
+from modelregistry.project.declarations import Declarations, declaring_file
+from modelregistry.trust.privatefile import PrivateFile, home_folder
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 # The rules of writing are imported by the verbs that write: a service that only loads starts the sooner.
 
 if TYPE_CHECKING:
-    from modelregistry.cache import Cache
-    from modelregistry.cardsources import Surroundings
-    from modelregistry.changes import Change
-    from modelregistry.gitmirror import GitMirror
-    from modelregistry.signers import Signers
-    from modelregistry.verified import VerifiedBackend
-    from modelregistry.writing import Decide, Pin, Sign
+    from modelregistry.cards.sources import Surroundings
+    from modelregistry.content.cache import Cache
+    from modelregistry.git.mirror import GitMirror
+    from modelregistry.log.changes import Change
+    from modelregistry.log.verified import VerifiedBackend
+    from modelregistry.log.writing import Decide, Pin, Sign
+    from modelregistry.trust.signers import Signers
 
 _log = logging.getLogger("modelregistry")
 MAX_AGE = 60.0
@@ -92,7 +92,7 @@ class Hub:
                 )
             if remote not in (None, _ORIGIN):
                 raise InvalidInputError(f"a URL is its own remote: leave remote= out, not {remote!r}")
-            from modelregistry.gitmirror import GitMirror
+            from modelregistry.git.mirror import GitMirror
 
             self._mirror = GitMirror.open(self._url, cache / "mirrors", max_age=self._max_age)
             self._repo = self._mirror.repo
@@ -192,7 +192,7 @@ class Hub:
 
     def _look_through(self, signers: Signers | None, *, sign: bool, strict: bool) -> None:
         """Sign what is written, and let count what a policy says."""
-        from modelregistry.signatures import Signing, Verifier
+        from modelregistry.trust.signatures import Signing, Verifier
 
         signing = Signing(self._repo)
         if sign:
@@ -203,7 +203,7 @@ class Hub:
             self._sign = signing.sign
         if signers is None:
             return
-        from modelregistry.verified import VerifiedBackend
+        from modelregistry.log.verified import VerifiedBackend
 
         verifier = Verifier(signing, PrivateFile(home_folder() / "signatures", "is taken for verified"))
         self._backend = self._verified = VerifiedBackend(
@@ -219,7 +219,7 @@ class Hub:
     @property
     def cache(self) -> Cache:
         """The bytes that this user has fetched, for all registries: to list, verify and prune."""
-        from modelregistry.cache import Cache
+        from modelregistry.content.cache import Cache
 
         return Cache(self._store, self._every_version)
 
@@ -325,7 +325,7 @@ class Hub:
 
     def _around(self, version: ModelVersion) -> Surroundings:
         """What a card says besides the version."""
-        from modelregistry.cardsources import Surroundings
+        from modelregistry.cards.sources import Surroundings
 
         folded = self._read(version.name)
         history = folded.history
@@ -360,7 +360,7 @@ class Hub:
         self, model: str, decide: Decide, *, message: str, dry_run: bool, pin: Pin | None = None
     ) -> tuple[Folded, Change]:
         """Write what ``decide`` chooses; returns the model as it is then (or would be), and what was chosen."""
-        from modelregistry.writing import write
+        from modelregistry.log.writing import write
 
         self._check_writable()
         stages = self._read_stages()
@@ -369,7 +369,7 @@ class Hub:
             by=self._repo.identity(), message=message, dry_run=dry_run, pin=pin, sign=self._sign,
         )  # fmt: skip
         if change.events and not dry_run:
-            from modelregistry import changes
+            from modelregistry.log import changes
 
             folded = self._look_again(model, change, fetch=change.relies_on_others or pin is not None)
             changes.confirm(change, folded.history, seen=len(log.events))
@@ -381,7 +381,7 @@ class Hub:
 
         ``fetch`` what came meanwhile, where the change relied on what an event of another slot may have altered.
         """
-        from modelregistry.writing import FAULTS
+        from modelregistry.log.writing import FAULTS
 
         try:
             if fetch:

@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from modelregistry.display.listing import VERSION_COLUMNS
+from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError, PartlyRegisteredError, RegistryError, RegistryWarning
-from modelregistry.events import Bytes
-from modelregistry.history import History
-from modelregistry.listing import VERSION_COLUMNS
+from modelregistry.log.events import Bytes
+from modelregistry.log.history import History
 from modelregistry.names import Bump, check_model
 from modelregistry.plugins import ADDERS, GIT, load_class, loaders_for
 from modelregistry.progress import Progress, check_progress
 from modelregistry.registry.hub import MAX_AGE, Folded
 from modelregistry.registry.writing import WritingVerbs
-from modelregistry.tables import Rows
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
-    from modelregistry.changes import Change, Writer
-    from modelregistry.declaredlineage import Input, Inputs
-    from modelregistry.importer import Importer
-    from modelregistry.imports import Import, ImportUpdate, SourceProject
-    from modelregistry.metadatacheck import MetadataCheck
-    from modelregistry.metadataschema import Schema
-    from modelregistry.migration import Migration
-    from modelregistry.receiving import Received, Receiver
-    from modelregistry.tracking import Tracker
+    from modelregistry.intake.importer import Importer
+    from modelregistry.intake.imports import Import, ImportUpdate, SourceProject
+    from modelregistry.intake.receiving import Received, Receiver
+    from modelregistry.intake.tracking import Tracker
+    from modelregistry.lineage.declared import Input, Inputs
+    from modelregistry.log.changes import Change, Writer
+    from modelregistry.metadata.check import MetadataCheck
+    from modelregistry.metadata.schema import Schema
+    from modelregistry.mlflow.migration import Migration
 
 
 class IntakeVerbs(WritingVerbs):
@@ -95,10 +95,10 @@ class IntakeVerbs(WritingVerbs):
             WithdrawnError: These bytes were withdrawn.
             VersionExistsError: The version has other bytes.
         """
-        from modelregistry import changes
-        from modelregistry.logmodel import Wish, incoming, standing
-        from modelregistry.metadatacheck import MetadataCheck
-        from modelregistry.uncommitted import uncommitted
+        from modelregistry.git.uncommitted import uncommitted
+        from modelregistry.intake.logmodel import Wish, incoming, standing
+        from modelregistry.log import changes
+        from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
         check_model(model)
@@ -183,7 +183,7 @@ class IntakeVerbs(WritingVerbs):
             MissingBytesError: The bytes are nowhere to be had, or can't be pushed.
             IntegrityError: They are not what the source says.
         """
-        from modelregistry.imports import Import
+        from modelregistry.intake.imports import Import
 
         wanted = Import(url, name_or_path, rev, reference, as_name, path, metadata)
         return self._import(
@@ -262,9 +262,9 @@ class IntakeVerbs(WritingVerbs):
             RefusedError: The model is not declared, or did not come from a repository or a URL.
             RegistryError: What ``import_model`` raises.
         """
-        from modelregistry.imports import ImportUpdate
-        from modelregistry.receiving import ORIGIN, check_words, with_metadata
-        from modelregistry.tracking import told_of
+        from modelregistry.intake.imports import ImportUpdate
+        from modelregistry.intake.receiving import ORIGIN, check_words, with_metadata
+        from modelregistry.intake.tracking import told_of
 
         self._check_writable()
         check_progress(progress)
@@ -376,9 +376,9 @@ class IntakeVerbs(WritingVerbs):
             MissingDependencyError: The package for that kind of URL is not installed.
             IntegrityError: It is not what ``checksum`` says; nothing was kept.
         """
-        from modelregistry.declaredlineage import declared
-        from modelregistry.receiving import check_words, with_metadata
-        from modelregistry.tracking import Tracking
+        from modelregistry.intake.receiving import check_words, with_metadata
+        from modelregistry.intake.tracking import Tracking
+        from modelregistry.lineage.declared import declared
 
         self._check_writable()
         check_progress(progress)
@@ -449,8 +449,8 @@ class IntakeVerbs(WritingVerbs):
                 committed.
             RefusedError: DVC can't keep the files where they are to be.
         """
-        from modelregistry.metadatacheck import MetadataCheck
-        from modelregistry.mlflowimport import Here, Wishes, import_mlflow
+        from modelregistry.metadata.check import MetadataCheck
+        from modelregistry.mlflow.importing import Here, Wishes, import_mlflow
 
         if isinstance(models, str):
             raise InvalidInputError(f"models={models!r} must be a list of names: [{models!r}]")
@@ -480,12 +480,12 @@ class IntakeVerbs(WritingVerbs):
 
     @property
     def _receiver(self) -> Receiver:
-        from modelregistry.receiving import Receiver
+        from modelregistry.intake.receiving import Receiver
 
         return Receiver(self._repo, self._content, self._declarations)
 
     def _importer(self) -> Importer:
-        from modelregistry.importer import Importer
+        from modelregistry.intake.importer import Importer
 
         return Importer(
             self._repo, self._declarations, self._receiver, open_source=self._open_source,
@@ -494,7 +494,7 @@ class IntakeVerbs(WritingVerbs):
 
     @property
     def _tracker(self) -> Tracker:
-        from modelregistry.tracking import Tracker
+        from modelregistry.intake.tracking import Tracker
 
         return Tracker(self._repo, self._declarations, self._receiver, is_known=self._is_known)
 
@@ -504,7 +504,7 @@ class IntakeVerbs(WritingVerbs):
     @classmethod
     def _open_source(cls, url: str) -> SourceProject:
         """A repository to import from, as it is now."""
-        from modelregistry.imports import SourceProject
+        from modelregistry.intake.imports import SourceProject
 
         # The variable says where the log of this registry is, and of no other.
         backend = GIT if os.environ.get("MODELREGISTRY_BACKEND") else None
@@ -523,7 +523,7 @@ class IntakeVerbs(WritingVerbs):
         version: str | None = None,
         bump: Bump | None = None,
     ) -> list[ModelVersion]:
-        from modelregistry.receiving import check_words
+        from modelregistry.intake.receiving import check_words
 
         self._check_writable()
         check_progress(progress)
@@ -550,7 +550,7 @@ class IntakeVerbs(WritingVerbs):
         inputs: Sequence[Input] = (),
     ) -> list[ModelVersion]:
         """Commit what came from elsewhere, all of it or nothing, and register each."""
-        from modelregistry.declaredlineage import declared, looked_up
+        from modelregistry.lineage.declared import declared, looked_up
 
         looked_up(declared(inputs, (), {}, {}), partial(self._content.identify, head), self._look_up)
         would_be = [
@@ -603,7 +603,7 @@ class IntakeVerbs(WritingVerbs):
         self, received: Received, head: str, *, version: str | None, bump: Bump | None, message: str
     ) -> ModelVersion:
         """The version as it would be; refuses what a registration would refuse."""
-        from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.metadata.check import MetadataCheck
 
         folded, change = self._rehearse(
             received.arrival.model, received.content._replace(files=()), received.place, received.arrival.path, rev=head,
@@ -640,7 +640,7 @@ class IntakeVerbs(WritingVerbs):
             bump: As ``register`` takes it.
             message: As ``register`` takes it.
         """
-        from modelregistry import changes
+        from modelregistry.log import changes
 
         def decide(history: History, writer: Writer) -> Change:
             return changes.register(
@@ -658,7 +658,7 @@ class IntakeVerbs(WritingVerbs):
 
     def _version_with(self, model: str, rev: str, path: str) -> ModelVersion | None:
         """The version that has the very bytes that a commit has at a path, if they are registered."""
-        from modelregistry import changes
+        from modelregistry.log import changes
 
         folded = self._read(model)
         address = self._content.address_at(rev, path)
@@ -669,7 +669,7 @@ class IntakeVerbs(WritingVerbs):
         self, wanted: MetadataCheck, place: Path, name: str, content: Bytes
     ) -> Mapping[str, JsonValue]:
         """What bytes that are nowhere yet will tell at their registration, where somebody wants to know."""
-        from modelregistry.examine import examine
+        from modelregistry.loading.examine import examine
 
         if not wanted.asks:
             return {}

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING
 
 from modelregistry import config
 from modelregistry.backends.base import Backend, Synced
-from modelregistry.checks import Problem, problems_in
+from modelregistry.display.listing import PROBLEM_COLUMNS
+from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError, InvalidSettingsError, RefusedError, RegistryError
-from modelregistry.history import History, gto_differs
-from modelregistry.listing import PROBLEM_COLUMNS
+from modelregistry.log.checks import Problem, problems_in
+from modelregistry.log.history import History, gto_differs
 from modelregistry.names import Reference
-from modelregistry.pins import PinnedDigest, PinnedDigests
 from modelregistry.plugins import GIT, loaders_for, open_backend
 from modelregistry.progress import Progress
 from modelregistry.registry.hub import Folded
 from modelregistry.registry.intake import IntakeVerbs
-from modelregistry.tables import Rows
+from modelregistry.trust.pins import PinnedDigest, PinnedDigests
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
-    from modelregistry.bundling import Bundled
-    from modelregistry.copying import Copied
-    from modelregistry.grant import Grant
-    from modelregistry.unbundling import Unbundled
+    from modelregistry.bundles.bundling import Bundled
+    from modelregistry.bundles.unbundling import Unbundled
+    from modelregistry.log.copying import Copied
+    from modelregistry.trust.grant import Grant
 
 _log = logging.getLogger("modelregistry")
 
@@ -96,7 +96,7 @@ class KeepingVerbs(IntakeVerbs):
 
     def _misfits(self, folds: Sequence[Folded]) -> list[Problem]:
         """Metadata that does not fit."""
-        from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.metadata.check import MetadataCheck
 
         try:
             wanted = MetadataCheck.of(self._repo)
@@ -167,8 +167,8 @@ class KeepingVerbs(IntakeVerbs):
             MissingBytesError: The bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        from modelregistry.examine import what_it_needs
-        from modelregistry.grant import grant
+        from modelregistry.loading.examine import what_it_needs
+        from modelregistry.trust.grant import grant
 
         version = self.get(reference)
         if version.digest is None:
@@ -222,7 +222,7 @@ class KeepingVerbs(IntakeVerbs):
             RefusedError: It can't keep an event, or the signatures; nothing was written.
             UnreachableError: It can't be reached; what was copied before that stays, and another call goes on.
         """
-        from modelregistry.copying import copy
+        from modelregistry.log.copying import copy
 
         target = self._other(to)
         self.sync()
@@ -244,7 +244,7 @@ class KeepingVerbs(IntakeVerbs):
             RefusedError: This clone is partial, so events may be missing here.
             UnreachableError: It can't be reached.
         """
-        from modelregistry.copying import follow
+        from modelregistry.log.copying import follow
 
         if self._is_partial:
             raise RefusedError(f"nothing was written: {self.target!r} may lack events{self._hint}")
@@ -287,7 +287,7 @@ class KeepingVerbs(IntakeVerbs):
             MissingBytesError: The bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        from modelregistry.bundling import bundle
+        from modelregistry.bundles.bundling import bundle
 
         wanted = [references] if isinstance(references, str) else references
         versions = [each if isinstance(each, ModelVersion) else self.get(each) for each in wanted]
@@ -324,7 +324,7 @@ class KeepingVerbs(IntakeVerbs):
             RefusedError: The bundle is of another registry, or ``to`` is no bare repository.
             InvalidInputError: The bundle can't be read, or the repository can't be written.
         """
-        from modelregistry.unbundling import unbundle
+        from modelregistry.bundles.unbundling import unbundle
 
         return unbundle(Path(file), Path(to), dry_run=dry_run)
 
@@ -341,7 +341,7 @@ class KeepingVerbs(IntakeVerbs):
 
     def _repair(self) -> None:
         """Settle what is pending, and write the echoes that are missing."""
-        from modelregistry import changes
+        from modelregistry.log import changes
 
         self.sync()
         for folded in list(self._fold_all()):

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import JsonValue
 
-from modelregistry.choice import check_there, choose
-from modelregistry.cursor import Cursor
-from modelregistry.errors import InvalidInputError, InvalidReferenceError, RegistryError, RegistryWarning
-from modelregistry.events import Event
-from modelregistry.gitremote import GitRemote
-from modelregistry.gitrepo import is_url
-from modelregistry.history import History
-from modelregistry.listing import (
+from modelregistry.display.listing import (
     MODEL_COLUMNS,
     VERSION_COLUMNS,
     Events,
@@ -28,22 +21,29 @@ from modelregistry.listing import (
     model_row,
     unregistered_row,
 )
+from modelregistry.display.tables import Rows
+from modelregistry.errors import InvalidInputError, InvalidReferenceError, RegistryError, RegistryWarning
+from modelregistry.git.remote import GitRemote
+from modelregistry.git.repo import is_url
+from modelregistry.log.choice import check_there, choose
+from modelregistry.log.cursor import Cursor
+from modelregistry.log.events import Event
+from modelregistry.log.history import History
+from modelregistry.log.summaries import Summaries, Summary, summarize
 from modelregistry.names import INACTIVE, WITHDRAWN, Reference, check_model, version_key
 from modelregistry.registry.hub import Folded, Hub
-from modelregistry.summaries import Summaries, Summary, summarize
-from modelregistry.tables import Rows
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
     from modelregistry.comparison import Comparison
-    from modelregistry.impact import Affected
-    from modelregistry.query import Field
-    from modelregistry.question import OneOf, Question, When
-    from modelregistry.search import Direction, Found, Search
-    from modelregistry.searchfields import Row
-    from modelregistry.site import Source
-    from modelregistry.sitewriter import Site
+    from modelregistry.lineage.impact import Affected
+    from modelregistry.search.fields import Row
+    from modelregistry.search.query import Field
+    from modelregistry.search.question import OneOf, Question, When
+    from modelregistry.search.search import Direction, Found, Search
+    from modelregistry.site.site import Source
+    from modelregistry.site.writer import Site
     from modelregistry.trend import Trend
 
 _FEW = 20
@@ -105,7 +105,7 @@ class ReadingVerbs(Hub):
             WithdrawnError: A version was withdrawn.
         """
         from modelregistry.comparison import compare
-        from modelregistry.evaluation import evaluation_in
+        from modelregistry.metadata.evaluation import evaluation_in
 
         one, other = (
             each if isinstance(each, ModelVersion) else self.get(each) for each in (base, candidate)
@@ -159,7 +159,7 @@ class ReadingVerbs(Hub):
             QueryError: The expression can't be read, or has a field that there is not; it shows where.
             InvalidInputError: Another argument that can't be.
         """
-        from modelregistry.question import Question
+        from modelregistry.search.question import Question
 
         filters = {
             "name": name, "stage": stage, "state": state, "type": type, "label": label, "author": author,
@@ -194,7 +194,7 @@ class ReadingVerbs(Hub):
             QueryError: The field or the expression can't be read.
             InvalidInputError: A direction that is none.
         """
-        from modelregistry.search import best, check_direction, direction_in, nothing_to_measure
+        from modelregistry.search.search import best, check_direction, direction_in, nothing_to_measure
 
         check_direction(direction)
         history, field, values = self._measure(model, by, query)
@@ -217,7 +217,7 @@ class ReadingVerbs(Hub):
             VersionNotFoundError: None of its versions has a number there.
             QueryError: The field or the expression can't be read.
         """
-        from modelregistry.search import nothing_to_measure
+        from modelregistry.search.search import nothing_to_measure
         from modelregistry.trend import trend
 
         _, field, values = self._measure(model, metric, query)
@@ -347,7 +347,7 @@ class ReadingVerbs(Hub):
         Raises:
             InvalidInputError: ``what`` is empty.
         """
-        from modelregistry.impact import Affected, ordered
+        from modelregistry.lineage.impact import Affected, ordered
 
         if not what:
             raise InvalidInputError("impact of what? A digest, a path, a URL or a reference says it")
@@ -392,13 +392,13 @@ class ReadingVerbs(Hub):
             ExportError: It can't be written.
             MissingDependencyError: Jinja2 or markdown-it is not installed.
         """
-        from modelregistry.site import export_site
+        from modelregistry.site.site import export_site
 
         return export_site(target, [self._as_source(url)], title=title)
 
     def _as_source(self, url: str | None, name: str = "") -> Source:
         """What a site reads."""
-        from modelregistry.site import Source
+        from modelregistry.site.site import Source
 
         return Source(
             reading=self._repo.reading, models=self._kept_models, bring=self._declarations.bring, declared=self._declarations.many_at,
@@ -415,7 +415,7 @@ class ReadingVerbs(Hub):
         return without_secrets(found) if found and is_url(found) and not found.startswith("file:") else None
 
     def _search(self, question: Question) -> Search:
-        from modelregistry.search import Search
+        from modelregistry.search.search import Search
 
         return Search(question, self._declarations.many_at, self._content.measured)
 
@@ -442,7 +442,7 @@ class ReadingVerbs(Hub):
         self, model: str, by: str, query: str | None
     ) -> tuple[History, Field, list[tuple[ModelVersion, object]]]:
         """A model, a field, and what that is of its versions, the oldest first."""
-        from modelregistry.question import Question, measure
+        from modelregistry.search.question import Question, measure
 
         field = measure(by)
         question = Question.of(query)

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
-from modelregistry.content import MANIFEST, MOST_FILES_IN_EVENT
+from modelregistry.content.content import MANIFEST, MOST_FILES_IN_EVENT
+from modelregistry.content.identity import manifest_text
 from modelregistry.errors import InvalidInputError, RegistryWarning
-from modelregistry.events import Bytes, Event
-from modelregistry.history import ANY, Expected, History
-from modelregistry.identity import manifest_text
+from modelregistry.log.events import Bytes, Event
+from modelregistry.log.history import ANY, Expected, History
 from modelregistry.names import LATEST, Bump, Reference, check_model
 from modelregistry.plugins import loaders_for
 from modelregistry.registry.reading import ReadingVerbs
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from modelregistry.version import ModelVersion, recorded_metrics
 
 if TYPE_CHECKING:
     from modelregistry.artifacts.base import Content
-    from modelregistry.changes import Change, Writer
-    from modelregistry.declaredlineage import Inputs
-    from modelregistry.evaluating import Evaluated
-    from modelregistry.examine import Examined
-    from modelregistry.metadataschema import Schema
+    from modelregistry.lineage.declared import Inputs
+    from modelregistry.loading.examine import Examined
+    from modelregistry.log.changes import Change, Writer
+    from modelregistry.log.writing import Decide, Pin
+    from modelregistry.metadata.evaluating import Evaluated
+    from modelregistry.metadata.schema import Schema
     from modelregistry.version import Trust
-    from modelregistry.writing import Decide, Pin
 
 _log = logging.getLogger("modelregistry")
 
@@ -108,10 +108,10 @@ class WritingVerbs(ReadingVerbs):
                 none.
             InvalidSettingsError: The team's schema can't be used.
         """
-        from modelregistry import changes
-        from modelregistry.declaredlineage import declared, looked_up
-        from modelregistry.drift import drift
-        from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.git.drift import drift
+        from modelregistry.lineage.declared import declared, looked_up
+        from modelregistry.log import changes
+        from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
         check_model(model)
@@ -226,9 +226,9 @@ class WritingVerbs(ReadingVerbs):
             RefusedError: A figure is not what is required, or not known.
             InvalidInputError: ``require`` is not understood.
         """
-        from modelregistry import changes
         from modelregistry.comparison import unfit
-        from modelregistry.requirements import parse_all
+        from modelregistry.log import changes
+        from modelregistry.log.requirements import parse_all
 
         requirements = parse_all(require)
         doubt: str | None = None
@@ -282,8 +282,8 @@ class WritingVerbs(ReadingVerbs):
             StageEmptyError: There is nobody to go back to.
             ConflictError: The stage moved while this was being written.
         """
-        from modelregistry import changes
-        from modelregistry.writing import holders_of
+        from modelregistry.log import changes
+        from modelregistry.log.writing import holders_of
 
         return self._changed(
             model,
@@ -307,8 +307,8 @@ class WritingVerbs(ReadingVerbs):
             SeveralHoldersError: A shared stage has several holders and ``version`` is not given.
             ConflictError: The stage moved while this was being written.
         """
-        from modelregistry import changes
-        from modelregistry.writing import holders_of
+        from modelregistry.log import changes
+        from modelregistry.log.writing import holders_of
 
         return self._changed(
             model,
@@ -344,8 +344,8 @@ class WritingVerbs(ReadingVerbs):
             RefusedError: It holds a stage and ``then`` is not given.
             ConflictError: A stage that it holds moved while this was being written.
         """
-        from modelregistry import changes
-        from modelregistry.writing import stages_of
+        from modelregistry.log import changes
+        from modelregistry.log.writing import stages_of
 
         return self._changed(
             model,
@@ -384,8 +384,8 @@ class WritingVerbs(ReadingVerbs):
             MissingBytesError: The bytes of the example are nowhere to be had.
             InvalidSettingsError: The team's schema can't be used.
         """
-        from modelregistry import changes
-        from modelregistry.metadatacheck import MetadataCheck
+        from modelregistry.log import changes
+        from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
         self._refresh()
@@ -442,9 +442,9 @@ class WritingVerbs(ReadingVerbs):
             MissingBytesError: The bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        from modelregistry import evaluating
-        from modelregistry.checkout import check_out
-        from modelregistry.evaluation import evaluation_in
+        from modelregistry.git.checkout import check_out
+        from modelregistry.metadata import evaluating
+        from modelregistry.metadata.evaluation import evaluation_in
 
         if not dry_run:
             self._check_writable()
@@ -488,7 +488,7 @@ class WritingVerbs(ReadingVerbs):
         Raises:
             ModelNotFoundError: No such model.
         """
-        from modelregistry import changes
+        from modelregistry.log import changes
 
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
 
@@ -511,7 +511,7 @@ class WritingVerbs(ReadingVerbs):
 
     def _examined(self, described: Bytes, content: Content) -> Examined | None:
         """What the bytes that were just verified tell; None where they are not here, or no loader knows them."""
-        from modelregistry.examine import examine
+        from modelregistry.loading.examine import examine
 
         name = posixpath.basename(content.path)
         return examine(
@@ -521,7 +521,7 @@ class WritingVerbs(ReadingVerbs):
 
     def _unpushed(self, rev: str) -> str | None:
         """Whether a commit is on no branch of the remote that the log is shared through, in a sentence."""
-        from modelregistry.drift import unpushed
+        from modelregistry.git.drift import unpushed
 
         shared = self._push and self._mirror is None and self._shared() is not None
         return unpushed(self._repo, rev, self._remote_name) if shared and self._remote_name else None

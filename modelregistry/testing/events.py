@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from modelregistry.events import (
+from modelregistry.log.events import (
     SCHEMA,
     Annotated,
     Assigned,
@@ -18,7 +18,7 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.tags import first_number, tag_name
+from modelregistry.log.tags import first_number, tag_name
 
 _EventType = TypeVar("_EventType", bound=Event)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from modelregistry.errors import IntegrityError
-from modelregistry.exportcheck import verify_export
 from modelregistry.exporters.base import Exporter, Source
-from modelregistry.exporting import export
-from modelregistry.exportmanifest import Exported
+from modelregistry.exports.check import verify_export
+from modelregistry.exports.exporting import export
+from modelregistry.exports.manifest import Exported
 from modelregistry.plugins import EXPORTERS, register_exporter
 from modelregistry.registry import Registry
 from modelregistry.version import ModelVersion

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from modelregistry.backends.base import Backend, Log
-from modelregistry.events import Assigned, Registered, Unassigned
-from modelregistry.history import History, Stages
-from modelregistry.tags import first_number
+from modelregistry.log.events import Assigned, Registered, Unassigned
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import first_number
 from modelregistry.testing.events import START, make_event, make_events
 from modelregistry.testing.opened import Opened, Opener
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from modelregistry.backends.base import Backend, Entry
-from modelregistry.events import Assigned, Event, Registered
+from modelregistry.log.events import Assigned, Event, Registered
 from modelregistry.testing.events import make_event
 from modelregistry.testing.laws import same
 from modelregistry.testing.opened import Opened, Opener

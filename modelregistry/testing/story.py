@@ -16,9 +16,9 @@ from hypothesis.stateful import (
 )
 
 from modelregistry.backends.base import Backend
-from modelregistry.events import Annotated, Assigned, Deprecated, Event, Registered, Unassigned, Withdrawn
+from modelregistry.log.events import Annotated, Assigned, Deprecated, Event, Registered, Unassigned, Withdrawn
+from modelregistry.log.tags import numbered
 from modelregistry.plugins import BACKENDS, load_class
-from modelregistry.tags import numbered
 from modelregistry.testing.events import make_event
 from modelregistry.testing.laws import same_log
 from modelregistry.testing.opened import Opened, Opener

@@ -18,7 +18,7 @@ from threading import Barrier
 import pytest
 
 from modelregistry.backends.base import Backend
-from modelregistry.events import Assigned, Event
+from modelregistry.log.events import Assigned, Event
 from modelregistry.testing.events import make_event
 from modelregistry.testing.laws import assigned
 from modelregistry.testing.opened import Opened, Opener

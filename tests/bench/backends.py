@@ -34,8 +34,8 @@ from modelregistry import Registry, migrate, open_backend
 from modelregistry.backends import sql
 from modelregistry.backends.base import Entry
 from modelregistry.config import cache_folder
-from modelregistry.events import Assigned, Event
-from modelregistry.tags import RawTag, name_in, numbered, parse, render
+from modelregistry.log.events import Assigned, Event
+from modelregistry.log.tags import RawTag, name_in, numbered, parse, render
 from tests.bench.measure import Row, amount, in_turn, timed, words
 from tests.bench.registries import (
     EVENTS_PER_MODEL,

@@ -17,12 +17,13 @@ from typing import Any
 
 import yaml
 
-from modelregistry import ModelVersion, Registry, changes
+from modelregistry import ModelVersion, Registry
 from modelregistry.backends.memory import MemoryBackend
-from modelregistry.dvcfiles import ListedFile, listing_md5
-from modelregistry.events import Bytes, FileDigest
-from modelregistry.history import History, Stages
-from modelregistry.tags import render
+from modelregistry.log import changes
+from modelregistry.log.events import Bytes, FileDigest
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import render
+from modelregistry.project.dvcfiles import ListedFile, listing_md5
 from tests.bench.measure import Row, in_turn
 from tests.bench.processes import run
 from tests.bench.registries import add_tags, commit, git

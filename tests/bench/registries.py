@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from modelregistry import changes
 from modelregistry.backends.memory import MemoryBackend
-from modelregistry.events import Bytes, FileDigest
-from modelregistry.history import History, Stages
-from modelregistry.tags import render
+from modelregistry.log import changes
+from modelregistry.log.events import Bytes, FileDigest
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import render
 
 EVENTS_PER_MODEL = 20
 VERSIONS = [f"v0.1.{number}" for number in range(EVENTS_PER_MODEL // 4)]

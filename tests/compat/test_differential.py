@@ -18,13 +18,14 @@ from pathlib import Path
 import gto.api
 import pytest
 
-from modelregistry import EMPTY, Registry, changes
-from modelregistry.changes import Change, Writer
+from modelregistry import EMPTY, Registry
 from modelregistry.errors import RegistryError
-from modelregistry.events import Bytes, Event
-from modelregistry.history import History, Stages
+from modelregistry.log import changes
+from modelregistry.log.changes import Change, Writer
+from modelregistry.log.events import Bytes, Event
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import RawTag, first_number, parse, render, tag_prefix
 from modelregistry.names import FIRST_VERSION, bumped, version_key
-from modelregistry.tags import RawTag, first_number, parse, render, tag_prefix
 from tests.compat.views import (
     START,
     GtoWriter,

@@ -15,7 +15,7 @@ from gto.constants import VersionSort
 
 from modelregistry import Registry
 from modelregistry.errors import SeveralHoldersError, StageEmptyError
-from modelregistry.history import History
+from modelregistry.log.history import History
 from modelregistry.names import version_key
 
 START = 1_700_000_000

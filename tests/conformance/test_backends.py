@@ -19,14 +19,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from modelregistry.backends.base import Backend, Log
 from modelregistry.backends.git import GitBackend
 from modelregistry.backends.memory import MemoryBackend
-from modelregistry.changes import Writer
 from modelregistry.errors import RegistryError
-from modelregistry.events import KINDS, Assigned, Deregistered, Event, Registered
-from modelregistry.gitremote import GitRemote
-from modelregistry.gitrepo import GitRepo
-from modelregistry.history import History, Stages
+from modelregistry.git.remote import GitRemote
+from modelregistry.git.repo import GitRepo
+from modelregistry.log.changes import Writer
+from modelregistry.log.events import KINDS, Assigned, Deregistered, Event, Registered
+from modelregistry.log.history import History, Stages
+from modelregistry.log.summaries import summarize
 from modelregistry.plugins import migrate, open_backend
-from modelregistry.summaries import summarize
 from modelregistry.testing import BackendSuite, make_event, make_events
 from modelregistry.testing.opened import Opener
 from tests.gitfolders import make_repository, run_git

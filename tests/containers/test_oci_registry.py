@@ -146,7 +146,8 @@ def test_bytes_that_change_on_the_way_are_refused_by_both_sides(
 ) -> None:
     path = registry.get("net@v0.1.0").local_path() / "config.json"
     monkeypatch.setattr(
-        "modelregistry.content.ContentReader._verified", lambda *_: (path.parent, "sha256:" + "0" * 64)
+        "modelregistry.content.content.ContentReader._verified",
+        lambda *_: (path.parent, "sha256:" + "0" * 64),
     )
     path.chmod(0o644)
     path.write_bytes(b"[]")

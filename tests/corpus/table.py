@@ -13,10 +13,10 @@ from pathlib import Path
 
 import joblib
 
-from modelregistry.deserialize import deserialize
 from modelregistry.errors import RegistryError
+from modelregistry.loading.deserialize import deserialize
 from modelregistry.plugins import loaders_for
-from modelregistry.trust import Vouching
+from modelregistry.trust.trust import Vouching
 from tests.corpus.bombs import outcomes
 from tests.corpus.damage import damaged, died
 from tests.corpus.estimators import answers, differing, fitted, kinds

@@ -9,10 +9,10 @@ from typing import Any
 import joblib
 import pytest
 
-from modelregistry.deserialize import deserialize
 from modelregistry.errors import UntrustedModelError
+from modelregistry.loading.deserialize import deserialize
 from modelregistry.plugins import loaders_for
-from modelregistry.trust import Trust, Vouching
+from modelregistry.trust.trust import Trust, Vouching
 from tests.corpus.estimators import answers, differing, fitted, kinds
 from tests.corpus.pipelines import Case, doubled, pipelines
 

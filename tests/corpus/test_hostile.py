@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from modelregistry.deserialize import deserialize
 from modelregistry.errors import MissingDependencyError, UnknownFormatError, UntrustedModelError
+from modelregistry.loading.deserialize import deserialize
 from modelregistry.plugins import loaders_for
-from modelregistry.trust import Trust, Vouching
+from modelregistry.trust.trust import Trust, Vouching
 from tests.corpus.hostile import TECHNIQUES, WRAPPINGS, HostileFile, build, live
 
 

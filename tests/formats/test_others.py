@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
 from modelregistry.loaders.catboost import CatBoostLoader
 from modelregistry.loaders.mlflow import MLflowLoader
-from modelregistry.modelsignature import Column
+from modelregistry.metadata.signature import Column
 
 pytestmark = pytest.mark.filterwarnings("default")  # theirs are not ours
 ROWS = np.random.default_rng(0).random((60, 3))

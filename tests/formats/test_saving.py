@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 
 from modelregistry.errors import InvalidInputError
-from modelregistry.saving import Saved, plan, save
+from modelregistry.intake.saving import Saved, plan, save
 
 pytestmark = pytest.mark.filterwarnings("default")  # theirs are not ours
 Load = Callable[..., Any]

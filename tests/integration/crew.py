@@ -133,7 +133,7 @@ def share_by_turns(job: dict[str, Any], report: Any) -> None:
     In a clone of the job's own; or, where the log is elsewhere, beside others in one: then ``job["revs"]`` are its own.
     """
     import modelregistry as mr
-    from modelregistry import writing
+    from modelregistry.log import writing
 
     class SkewedClock(datetime):
         @classmethod
@@ -245,9 +245,9 @@ def create_by_rounds(job: dict[str, Any], report: Any) -> None:
     """Create the next assignment together with all others, round after round; tell who was told that it is theirs."""
     import modelregistry as mr
     from modelregistry.backends.git import GitBackend
-    from modelregistry.changes import Writer, promote
-    from modelregistry.gitrepo import GitRepo
-    from modelregistry.history import History, Stages
+    from modelregistry.git.repo import GitRepo
+    from modelregistry.log.changes import Writer, promote
+    from modelregistry.log.history import History, Stages
 
     registry = mr.Registry(job["root"])
     for turn in range(job["rounds"]):
@@ -289,7 +289,7 @@ def append_by_turns(job: dict[str, Any], report: Any) -> None:
     Who finds one taken tries the next: to read a log of thousands each time would measure that.
     """
     import modelregistry as mr
-    from modelregistry.events import Assigned
+    from modelregistry.log.events import Assigned
     from modelregistry.testing import make_event
 
     backend = mr.open_backend(job["backend"])
@@ -369,7 +369,8 @@ def run_job(job: dict[str, Any]) -> int:
 
 
 def main(lines: Sequence[str] | Any) -> None:
-    from modelregistry import content, registry  # noqa: F401 - so that a fork starts at once
+    from modelregistry import registry  # noqa: F401 - so that a fork starts at once
+    from modelregistry.content import content  # noqa: F401
 
     for line in lines:
         ids, ready = [], os.pipe()

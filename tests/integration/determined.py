@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
-from modelregistry import changes, writing
+from modelregistry.log import changes, writing
 
 START = 1_767_225_600
 """The first moment, in seconds."""

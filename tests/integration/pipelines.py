@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from modelregistry.lineage import Lineage
-from modelregistry.lineagenode import Node
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.node import Node
 from tests.integration.projects import commit, git, init, run, write
 
 LABELS = b"id,label\n1,yes\n2,no\n"

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from modelregistry.changes import Writer, rollback
-from modelregistry.events import Event
-from modelregistry.history import History, Stages
+from modelregistry.log.changes import Writer, rollback
+from modelregistry.log.events import Event
+from modelregistry.log.history import History, Stages
 
 Line = Mapping[str, Any]
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from modelregistry import changes
 from modelregistry.backends.base import Backend, Log, Synced
 from modelregistry.backends.memory import MemoryBackend
-from modelregistry.changes import Change, Writer
 from modelregistry.errors import OutcomeUnknownError, RegistryError
-from modelregistry.events import Bytes, Event
-from modelregistry.gitrepo import Identity
-from modelregistry.history import History, Stages, gto_differs
-from modelregistry.writing import Decide, Pin, holders_of, stages_of, write
+from modelregistry.git.repo import Identity
+from modelregistry.log import changes
+from modelregistry.log.changes import Change, Writer
+from modelregistry.log.events import Bytes, Event
+from modelregistry.log.history import History, Stages, gto_differs
+from modelregistry.log.writing import Decide, Pin, holders_of, stages_of, write
 
 
 class Call(NamedTuple):

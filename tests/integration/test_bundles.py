@@ -11,7 +11,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from tests.integration.databases import rows_of
 from tests.integration.projects import commit, dvc, everything, git, gto, init, run, visible, write
 

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import pytest
 
 import modelregistry as mr
-from modelregistry import Registry, bundlefile
-from modelregistry.bundlefile import BundleFile, Source
-from modelregistry.githistory import write_history
-from modelregistry.gitrepo import GitRepo
+from modelregistry import Registry
+from modelregistry.bundles import file as bundlefile
+from modelregistry.bundles.file import BundleFile, Source
+from modelregistry.git.history import write_history
+from modelregistry.git.repo import GitRepo
 from tests.integration.projects import everything, git, put_tag, write
 from tests.integration.remotes import fill, make_project
 

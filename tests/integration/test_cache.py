@@ -12,7 +12,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.cache import Cached
+from modelregistry.content.cache import Cached
 
 LONG_AGO = time.time() - 90 * 86400
 
@@ -40,12 +40,12 @@ def let_age(registry: Registry, *names: str, seconds: float = LONG_AGO) -> None:
 @pytest.fixture(autouse=True)
 def _mtimes_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test can set the time of a use, and not that of a change of an inode."""
-    import modelregistry.cache
+    import modelregistry.content.cache
 
     def changed(path: Path) -> float:
         return path.lstat().st_mtime if path.exists() else 0.0
 
-    monkeypatch.setattr(modelregistry.cache, "_changed", changed)
+    monkeypatch.setattr(modelregistry.content.cache, "_changed", changed)
 
 
 def rows(registry: Registry) -> dict[str | None, Cached]:

@@ -15,7 +15,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.receipts import Receipt, look
+from modelregistry.content.receipts import Receipt, look
 from modelregistry.version import ModelVersion
 from tests.integration.projects import commit, everything, write
 from tests.integration.remotes import fill, listing_of, make_project, noise, object_name

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from modelregistry import migrate, open_backend
-from modelregistry.events import Annotated
+from modelregistry.log.events import Annotated
 from modelregistry.testing import make_event
 
 REV = "0" * 40

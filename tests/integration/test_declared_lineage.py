@@ -10,7 +10,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Input, Registry
-from modelregistry.events import DeclaredInput
+from modelregistry.log.events import DeclaredInput
 from tests import lineageschema
 from tests.integration.pipelines import dvcs, named, sources_of, start
 from tests.integration.projects import commit, everything, git, init, write

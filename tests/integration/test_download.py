@@ -113,7 +113,7 @@ def test_damaged_bytes_are_not_copied(stocked: Registry, project: Path, tmp_path
 
 KILLED = """
 import os, sys
-import modelregistry.privatecopy as copies
+import modelregistry.content.privatecopy as copies
 import modelregistry as mr
 copies._replace = lambda new, target: os.kill(os.getpid(), 9)
 mr.download("bundle", sys.argv[2], registry=sys.argv[1])

@@ -13,7 +13,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry import drift as drifts
+from modelregistry.git import drift as drifts
 from tests.integration.projects import commit, dvc, git, write
 
 CHURN = "models/churn.joblib"

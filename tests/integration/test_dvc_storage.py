@@ -19,7 +19,7 @@ import pytest
 from modelregistry.artifacts.base import Content, Entry
 from modelregistry.artifacts.dvc import DvcStorage
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, PathNotFoundError
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.repo import GitRepo
 from tests.integration.projects import landing
 
 
@@ -523,7 +523,7 @@ def test_importing_dvc_leaves_no_trace_and_locating_does_not_import_it(project: 
 import logging, sys
 from pathlib import Path
 from modelregistry.artifacts.dvc import DvcStorage
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.repo import GitRepo
 names = ["dvc", "dvc_objects", "dvc_data", "asyncio", "aiohttp"]
 state = lambda: [(logging.getLogger(n).level, logging.getLogger(n).handlers[:]) for n in names] + [sys.stdout, sys.stderr]
 before = state()

@@ -21,8 +21,8 @@ from fsspec.registry import known_implementations
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.exportmanifest import Unfinished, json_schema
-from modelregistry.lineage import Lineage
+from modelregistry.exports.manifest import Unfinished, json_schema
+from modelregistry.lineage.lineage import Lineage
 from tests.integration.pipelines import web
 from tests.integration.projects import TOP, commit, everything, git, write
 
@@ -266,7 +266,7 @@ def test_many_who_export_the_same_at_once_leave_it_whole(
 KILLED = """
 import os, sys
 from modelregistry import Registry
-from modelregistry.exporttarget import Target
+from modelregistry.exports.target import Target
 
 left = int(sys.argv[4])
 def dying(step):

@@ -9,7 +9,7 @@ import pytest
 import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.loaders.mlflow import MLflowLoader
-from modelregistry.yamltext import parse, typed
+from modelregistry.project.yamltext import parse, typed
 from tests.integration.projects import everything
 
 

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 import modelregistry as mr
 from modelregistry import Registry, plugins
-from modelregistry.content import ContentReader
+from modelregistry.content.content import ContentReader
 from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
 from tests.integration.projects import TOP, commit, dvc, everything, write
 from tests.integration.test_export import BUNDLE

@@ -14,7 +14,7 @@ import xgboost
 from onnx import TensorProto, helper
 
 import modelregistry as mr
-from modelregistry.modelsignature import Column
+from modelregistry.metadata.signature import Column
 from tests.integration.projects import commit, init, write
 
 ROWS = np.random.default_rng(0).random((40, 3))

@@ -11,7 +11,7 @@ from modelregistry import Registry
 from modelregistry.artifacts.base import Entry
 from modelregistry.artifacts.gitblob import GitBlobStorage
 from modelregistry.errors import InvalidFileError, MissingBytesError
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.repo import GitRepo
 from tests.integration.projects import landing
 
 

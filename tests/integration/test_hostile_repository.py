@@ -13,8 +13,8 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.signers import Signer, Signers
-from modelregistry.signertexts import key_id
+from modelregistry.trust.signers import Signer, Signers
+from modelregistry.trust.signertexts import key_id
 from tests.integration.projects import commit, git, init, run, write
 
 HOOKS = [

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.declarations import Declarations
-from modelregistry.documents import Documents
-from modelregistry.provenance import Provenance
+from modelregistry.lineage.provenance import Provenance
+from modelregistry.project.declarations import Declarations
+from modelregistry.project.documents import Documents
 from tests.integration.projects import commit, dvc, git, init, write
 
 PLAN = """\

@@ -17,7 +17,7 @@ from fsspec.callbacks import Callback
 
 import modelregistry as mr
 from modelregistry import Import, Registry
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from tests.integration.makers import World, build, copy_of, hub_of, killed, known_to_git, seen, use_s3
 from tests.integration.pipelines import dvcs
 from tests.integration.projects import TOP, commit, git, write

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import modelregistry as mr
-from modelregistry.declarations import Declarations
-from modelregistry.gitrepo import GitRepo
-from modelregistry.intake import Arrival, check_arrivals, commit_arrivals
+from modelregistry.git.repo import GitRepo
+from modelregistry.intake.arrivals import Arrival, check_arrivals, commit_arrivals
+from modelregistry.project.declarations import Declarations
 from tests.integration.projects import commit, git, init, visible, write
 
 TEXT = b"outs:\n- md5: d41d8cd98f00b204e9800998ecf8427e\n  size: 0\n  hash: md5\n  path: x\n"

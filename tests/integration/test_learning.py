@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 from tests.integration.projects import commit, write
 
 HERE = {

@@ -11,7 +11,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.loadedmodels import LoadedModels
+from modelregistry.loading.loadedmodels import LoadedModels
 from tests.integration.projects import commit, git, write
 
 NAMES = ["sklearn.linear_model._logistic.LogisticRegression"]

@@ -13,7 +13,7 @@ import pytest
 import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.backends.base import Backend, Entry, Log
-from modelregistry.events import Annotated, Event
+from modelregistry.log.events import Annotated, Event
 from modelregistry.testing import make_event
 from tests.integration.projects import commit, git, run, write
 from tests.strategies import said

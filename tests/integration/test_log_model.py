@@ -29,7 +29,7 @@ import modelregistry as mr
 from modelregistry import Registry, plugins
 from modelregistry.artifacts import dvcadd
 from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from tests.integration.projects import TOP, commit, dvc, everything, git, init, visible, write
 
 ROWS = np.random.default_rng(0).random((40, 3))
@@ -491,7 +491,9 @@ import os, signal, sys, warnings
 import numpy as np
 from modelregistry import Registry
 from modelregistry.artifacts import dvcadd
-from modelregistry import indexlock, workingcopy, logmodel, saving, trust
+from modelregistry.git import indexlock, workingcopy
+from modelregistry.intake import logmodel, saving
+from modelregistry.trust import trust
 warnings.simplefilter("ignore")
 
 left, seed = int(sys.argv[1]), int(sys.argv[2])
@@ -507,7 +509,7 @@ def counted(place, name):
     setattr(place, name, call)
 
 from dvc.output import Output
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.repo import GitRepo
 from pathlib import Path
 for place, name in [
     (saving, "choose"), (Output, "transfer"), (GitRepo, "write_tag"), (trust.Ledger, "add"), (Path, "replace"),

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.receipts import Receipt
+from modelregistry.content.receipts import Receipt
 from tests.integration.projects import (
     commit,
     dvc,

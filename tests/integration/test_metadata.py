@@ -269,7 +269,7 @@ def test_an_example_may_be_an_output_of_dvc(project: Path) -> None:
 def test_blocks_that_another_tool_wrote_are_nothing_to_a_reader_and_check_tells_them(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modelregistry.metadatacheck import MetadataCheck
+    from modelregistry.metadata.check import MetadataCheck
 
     with monkeypatch.context() as patch:
         patch.setattr(MetadataCheck, "refuse", lambda *_, **__: None)

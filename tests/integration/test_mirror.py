@@ -13,7 +13,8 @@ import pytest
 from filelock import FileLock
 
 import modelregistry as mr
-from modelregistry import Registry, gitmirror
+from modelregistry import Registry
+from modelregistry.git import mirror as gitmirror
 from tests.integration.crew import crew
 from tests.integration.projects import commit, git, write
 

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from modelregistry import Registry
-from modelregistry.documents import Documents
-from modelregistry.gitrepo import GitRepo
-from modelregistry.lineage import Lineage
-from modelregistry.lineagenode import Node, flat
-from modelregistry.records import Records
-from modelregistry.snapshot import Snapshot
-from modelregistry.staleness import Judge
+from modelregistry.git.repo import GitRepo
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.node import Node, flat
+from modelregistry.project.documents import Documents
+from modelregistry.project.records import Records
+from modelregistry.project.snapshot import Snapshot
+from modelregistry.project.staleness import Judge
 from tests import lineageschema
 from tests.integration.pipelines import (
     ETAG,

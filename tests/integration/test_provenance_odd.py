@@ -17,11 +17,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelregistry import Registry, RegistryError, lineagedraft, snapshot
-from modelregistry.dvcfiles import ListedFile, listing_md5
-from modelregistry.gitrepo import GitRepo
-from modelregistry.lineage import Lineage
-from modelregistry.provenance import Provenance
+from modelregistry import Registry, RegistryError
+from modelregistry.git.repo import GitRepo
+from modelregistry.lineage import draft as lineagedraft
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.provenance import Provenance
+from modelregistry.project import snapshot
+from modelregistry.project.dvcfiles import ListedFile, listing_md5
 from modelregistry.version import ModelVersion
 from tests import lineageschema
 from tests.integration.pipelines import named, sources_of
@@ -634,7 +636,7 @@ def test_a_git_whose_time_was_up_while_nobody_asked_it_is_started_anew(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rev = project(root, {"m.pkl": "x"})
-    monkeypatch.setattr("modelregistry.gitobjects.LOCAL_SECONDS", 0.2)
+    monkeypatch.setattr("modelregistry.git.objects.LOCAL_SECONDS", 0.2)
     repo = GitRepo.discover(root)
     with repo.reading() as read:
         assert read([rev])[0] is not None
@@ -846,7 +848,7 @@ def test_repositories_that_import_from_each_other_end(root: Path, trace: Trace, 
 def test_a_chain_that_is_too_long_is_cut(
     root: Path, trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelregistry.sources.MOST_REPOSITORIES", 2)
+    monkeypatch.setattr("modelregistry.lineage.sources.MOST_REPOSITORIES", 2)
     rev = project(tmp_path / "r0", {"m.pkl": "x"})
     for number in range(1, 5):
         rev = project(tmp_path / f"r{number}", {"m.pkl.dvc": imported("m.pkl", f"../r{number - 1}", rev)})

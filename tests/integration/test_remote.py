@@ -24,11 +24,11 @@ from modelregistry.errors import (
     RegistryWarning,
     RemoteError,
 )
-from modelregistry.events import Annotated, Assigned, Event, Registered
-from modelregistry.gitremote import GitRemote, Outcome
-from modelregistry.gitrepo import GitRepo, Ref
-from modelregistry.gittransport import Transport
-from modelregistry.tags import render
+from modelregistry.git.remote import GitRemote, Outcome
+from modelregistry.git.repo import GitRepo, Ref
+from modelregistry.git.transport import Transport
+from modelregistry.log.events import Annotated, Assigned, Event, Registered
+from modelregistry.log.tags import render
 from modelregistry.testing import make_event
 from tests.gitfolders import make_repository, run_git
 from tests.integration.projects import write

@@ -11,8 +11,8 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.lineagenode import Node
-from modelregistry.reproduced import compare
+from modelregistry.lineage.node import Node
+from modelregistry.lineage.reproduced import compare
 from tests.integration.projects import commit, dvc, everything, git, init, write
 
 STEPS = """\

@@ -364,7 +364,7 @@ def test_an_open_registry_sees_at_once_what_others_wrote(project: Path) -> None:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Every question to git about objects, as it was asked."""
-    from modelregistry.gitobjects import ObjectReader
+    from modelregistry.git.objects import ObjectReader
 
     questions: list[list[str]] = []
     read = ObjectReader.read

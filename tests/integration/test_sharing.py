@@ -14,9 +14,9 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.events import Event
-from modelregistry.gitremote import GitRemote, Outcome
-from modelregistry.gitrepo import GitRepo
+from modelregistry.git.remote import GitRemote, Outcome
+from modelregistry.git.repo import GitRepo
+from modelregistry.log.events import Event
 from tests.integration.projects import commit, dvc, git, gto, put_tag, write
 
 PENDING, REFUSED = "refs/modelregistry/pending", "refs/modelregistry/refused"

@@ -15,8 +15,8 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.events import Annotated, Event, Registered, Withdrawn
-from modelregistry.tags import RawTag, parse, render
+from modelregistry.log.events import Annotated, Event, Registered, Withdrawn
+from modelregistry.log.tags import RawTag, parse, render
 from tests.integration.projects import git, gto, init, put_tag, run, write
 
 NAMES = ("ann", "bob", "mallory")
@@ -411,7 +411,7 @@ def test_a_warm_process_notices_that_a_key_expired(
         assert registry.get("churn#current").version == "v0.1.0"
         assert registry.models()[0].latest == "v0.1.1"
     assert registry._backend.watch("churn") == registry._backend.watch("churn")
-    monkeypatch.setattr("modelregistry.verified.datetime", Later)
+    monkeypatch.setattr("modelregistry.log.verified.datetime", Later)
     with pytest.warns(mr.UncountedEventWarning, match="expired"), pytest.raises(mr.ModelNotFoundError):
         registry.get("churn#current")
     assert [row.latest for row in registry.models()] == [None, None]

@@ -198,7 +198,7 @@ def test_strangers_text_is_only_text(plain: Path, tmp_path: Path) -> None:
 
 def elements_of_templates() -> set[str]:
     """What pages without a stranger's word have."""
-    templates = Path(mr.__file__).parent / "templates"
+    templates = Path(mr.__file__).parent / "site" / "templates"
     return {name for path in templates.glob("*.html") for name in Page(path.read_text()).names}
 
 
@@ -233,7 +233,7 @@ def test_a_folder_that_is_no_site_is_refused(registry: Registry, tmp_path: Path)
 def test_many_events_are_on_several_pages_of_which_the_full_ones_stay(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modelregistry.site._EVENTS_A_PAGE", 2)
+    monkeypatch.setattr("modelregistry.site.site._EVENTS_A_PAGE", 2)
     first = registry.export_site(tmp_path / "public")
     assert [name for name in first.files if name.startswith("audit")] == ["audit.html", "audit/1.html"]
     registry.annotate("churn", "v0.1.1", {"owner": "risk"})

@@ -28,7 +28,7 @@ import sqlalchemy as sa
 import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.backends import sqldatabase
-from modelregistry.events import Assigned
+from modelregistry.log.events import Assigned
 from modelregistry.testing import make_event
 from tests.integration.databases import check_tables, rows_of
 from tests.integration.projects import TOP, commit, init, run, write
@@ -639,7 +639,7 @@ FORK = """\
 import gc, json, os, sys
 import psycopg
 import modelregistry as mr
-from modelregistry.events import Assigned
+from modelregistry.log.events import Assigned
 from modelregistry.testing import make_event
 
 def append(backend, model, count):

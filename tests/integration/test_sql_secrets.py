@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.backends import sqldatabase
-from modelregistry.events import Registered
+from modelregistry.log.events import Registered
 from modelregistry.testing import make_event
 from tests.integration.databases import rows_of
 from tests.integration.projects import write

@@ -39,12 +39,14 @@ from hypothesis import seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 import modelregistry as mr
-from modelregistry import Registry, gitremote, writing
-from modelregistry.checks import Problem
-from modelregistry.events import Assigned, Bytes, Deregistered, Event, Registered, Unassigned
-from modelregistry.history import History, Stages
+from modelregistry import Registry
+from modelregistry.git import remote as gitremote
+from modelregistry.log import writing
+from modelregistry.log.checks import Problem
+from modelregistry.log.events import Assigned, Bytes, Deregistered, Event, Registered, Unassigned
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import RawTag, parse
 from modelregistry.names import version_key
-from modelregistry.tags import RawTag, parse
 from tests.compat.views import ended_unseen, expected_of_gto, seen_by_gto, seen_by_us, table_of_gto
 from tests.integration.crew import Crew, crew
 from tests.integration.determined import START, Determined

@@ -17,7 +17,7 @@ from fsspec.registry import known_implementations
 
 import modelregistry as mr
 from modelregistry import ModelVersion, Registry
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from tests.integration.makers import hub_of, killed, seen, use_s3
 from tests.integration.pipelines import ETAG, dvcs, web
 from tests.integration.projects import TOP, commit, git, init, write

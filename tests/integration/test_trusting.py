@@ -13,7 +13,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.trust import Ledger
+from modelregistry.trust.trust import Ledger
 from tests.integration.projects import commit, dvc, everything, git, put_tag, run, write
 
 MARK = "ran"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelregistry.gitrepo import GitRepo
-from modelregistry.uncommitted import uncommitted
+from modelregistry.git.repo import GitRepo
+from modelregistry.git.uncommitted import uncommitted
 from tests.integration.projects import commit, git, init, write
 
 ODD = ["a b.py", "ümlaut.py", 'quo"te.py', "new\nline.py", "deep/er/c.py"]

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import modelregistry as mr
-from modelregistry import indexlock
-from modelregistry.gitrepo import GitRepo
-from modelregistry.workingcopy import WorkingCopy
+from modelregistry.git import indexlock
+from modelregistry.git.repo import GitRepo
+from modelregistry.git.workingcopy import WorkingCopy
 from tests.integration.projects import commit, git, init, visible, write
 
 FILES = {"a.txt": b"new a\n", "deep/er/b.txt": b"new b\n", "run.sh": b"new run\n"}

@@ -32,27 +32,27 @@ class Part(NamedTuple):
     tests: Sequence[str]
 
 
-_RULES = ("names", "events", "history", "changes", "requirements")
+_RULES = ("names", "log.events", "log.history", "log.changes", "log.requirements")
 PARTS = {
     "rules": Part(
         [f"modelregistry.{name}.*" for name in _RULES],
-        [f"tests/unit/test_{name}.py" for name in (*_RULES, "checks", "tags")],
+        [f"tests/unit/test_{name.rpartition('.')[2]}.py" for name in (*_RULES, "log.checks", "log.tags")],
     ),
-    "signers": Part(["modelregistry.signers.*", "modelregistry.signertexts.*"], ["tests/unit/test_signers.py"]),
+    "signers": Part(["modelregistry.trust.signers.*", "modelregistry.trust.signertexts.*"], ["tests/unit/test_signers.py"]),
     "writer": Part(
         [
             "modelregistry.backends.gitsharing.*",
             *(
                 f"modelregistry.{name}__mutmut_*"
                 for name in (
-                    "gittransport.xǁTransportǁ*", "gitremote.xǁGitRemoteǁ__init__", "gitremote.xǁGitRemoteǁ__repr__",
-                    "gitremote.xǁGitRemoteǁ_address", "gitremote.xǁGitRemoteǁ_push_address",
-                    "gitremote.xǁGitRemoteǁ_transport", "gitremote.xǁGitRemoteǁrefs", "gitremote.xǁGitRemoteǁ_refs",
-                    "gitremote.xǁGitRemoteǁcreate", "gitremote.xǁGitRemoteǁ_push", "gitremote.xǁGitRemoteǁ_call",
-                    "gitremote.xǁGitRemoteǁ_failed", "gitremote.x__reason", "gitremote.x__lacks_right",
+                    "git.transport.xǁTransportǁ*", "git.remote.xǁGitRemoteǁ__init__", "git.remote.xǁGitRemoteǁ__repr__",
+                    "git.remote.xǁGitRemoteǁ_address", "git.remote.xǁGitRemoteǁ_push_address",
+                    "git.remote.xǁGitRemoteǁ_transport", "git.remote.xǁGitRemoteǁrefs", "git.remote.xǁGitRemoteǁ_refs",
+                    "git.remote.xǁGitRemoteǁcreate", "git.remote.xǁGitRemoteǁ_push", "git.remote.xǁGitRemoteǁ_call",
+                    "git.remote.xǁGitRemoteǁ_failed", "git.remote.x__reason", "git.remote.x__lacks_right",
                 )
             ),
-            *(f"modelregistry.gitrepo.xǁGitRepoǁ{name}__mutmut_*" for name in ("create_ref", "change_refs", "write_tag")),
+            *(f"modelregistry.git.repo.xǁGitRepoǁ{name}__mutmut_*" for name in ("create_ref", "change_refs", "write_tag")),
         ],
         ["tests/integration/test_remote.py"],
     ),

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelregistry.errors import RegistryError, StageEmptyError, WithdrawnError
-from modelregistry.events import Event, Withdrawn
-from modelregistry.history import History, Stages
+from modelregistry.log.events import Event, Withdrawn
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import RawTag, parse, render, tag_name
 from modelregistry.names import WITHDRAWN
-from modelregistry.tags import RawTag, parse, render, tag_name
 from tests.strategies import (
     SHARED,
     STAGES,

@@ -8,9 +8,9 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelregistry.checks import problems_in
-from modelregistry.events import Deregistered, Event, Unassigned, Withdrawn
-from modelregistry.history import History, Stages
+from modelregistry.log.checks import problems_in
+from modelregistry.log.events import Deregistered, Event, Unassigned, Withdrawn
+from modelregistry.log.history import History, Stages
 from modelregistry.names import INACTIVE, WITHDRAWN
 from tests.strategies import SHARED, STAGES, START, VERSIONS, logs, said
 

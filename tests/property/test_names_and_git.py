@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelregistry.errors import InvalidNameError, InvalidReferenceError
+from modelregistry.log.tags import parse_name, tag_prefix
 from modelregistry.names import (
     Reference,
     bumped,
@@ -22,7 +23,6 @@ from modelregistry.names import (
     is_prerelease,
     version_key,
 )
-from modelregistry.tags import parse_name, tag_prefix
 from tests.gitfolders import make_repository, run_git
 from tests.strategies import FUZZ, versions
 

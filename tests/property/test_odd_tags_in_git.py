@@ -15,13 +15,13 @@ import pytest
 
 from modelregistry.backends.base import Outline
 from modelregistry.backends.git import GitBackend
-from modelregistry.checks import problems_in
 from modelregistry.errors import GitError
-from modelregistry.gitcall import LOCAL_SECONDS
-from modelregistry.gitrepo import GitRepo, _tag_object
-from modelregistry.history import History, Stages
-from modelregistry.summaries import Summary, summarize
-from modelregistry.tags import MOST_TAG_BYTES, Quarantined
+from modelregistry.git.call import LOCAL_SECONDS
+from modelregistry.git.repo import GitRepo, _tag_object
+from modelregistry.log.checks import problems_in
+from modelregistry.log.history import History, Stages
+from modelregistry.log.summaries import Summary, summarize
+from modelregistry.log.tags import MOST_TAG_BYTES, Quarantined
 from modelregistry.testing import make_events
 from tests.gitfolders import make_repository, run_git
 from tests.property.test_tags import EXAMPLES, ODD_PIECES

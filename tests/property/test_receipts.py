@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storage
-from modelregistry.delivery import Delivery
+from modelregistry.content.delivery import Delivery
+from modelregistry.content.identity import whole_digest
+from modelregistry.content.store import Store
 from modelregistry.errors import IntegrityError
-from modelregistry.events import FileDigest
-from modelregistry.identity import whole_digest
-from modelregistry.store import Store
+from modelregistry.log.events import FileDigest
 
 GOOD = {"a": b"first file", "deep/b": b"second one"}
 SHA = {path: hashlib.sha256(data).hexdigest() for path, data in GOOD.items()}

@@ -8,7 +8,7 @@ import random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelregistry.events import (
+from modelregistry.log.events import (
     KINDS,
     Assigned,
     Deprecated,
@@ -18,9 +18,9 @@ from modelregistry.events import (
     Unassigned,
     event_from_json,
 )
-from modelregistry.history import History, Stages
-from modelregistry.summaries import summarize
-from modelregistry.tags import (
+from modelregistry.log.history import History, Stages
+from modelregistry.log.summaries import summarize
+from modelregistry.log.tags import (
     MOST_TAG_BYTES,
     Quarantined,
     RawTag,

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelregistry.blockyaml import Plain, read_block
 from modelregistry.errors import InvalidFileError
-from modelregistry.yamltext import _LOADER, _Composer, parse
+from modelregistry.project.blockyaml import Plain, read_block
+from modelregistry.project.yamltext import _LOADER, _Composer, parse
 
 LOCK = """\
 schema: '2.0'

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import modelregistry as mr
-from modelregistry import bundlefile
-from modelregistry.bundlefile import BundleFile, Source
+from modelregistry.bundles import file as bundlefile
+from modelregistry.bundles.file import BundleFile, Source
 
 CONTENTS = {
     "history.bundle": b"history" * 99,

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from modelregistry.card import CardFacts, ModelCard, Source
-from modelregistry.cardtext import PARTS, CardText, card_of
+from modelregistry.cards.card import CardFacts, ModelCard, Source
+from modelregistry.cards.text import PARTS, CardText, card_of
 from modelregistry.errors import InvalidFileError
-from modelregistry.evaluation import Metric
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.evaluation import Metric
+from modelregistry.metadata.signature import Column, ModelSignature
 from tests.unit.test_markdown import HOSTILE
 
 EMPTY = CardFacts(

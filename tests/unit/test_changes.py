@@ -9,20 +9,6 @@ from typing import Any
 
 import pytest
 
-from modelregistry import changes
-from modelregistry.changes import (
-    ANY,
-    EMPTY,
-    Bytes,
-    Change,
-    Writer,
-    check_metadata,
-    confirm,
-    plan_version,
-    repeat_for_gto,
-    same_bytes,
-)
-from modelregistry.checks import problems_in
 from modelregistry.errors import (
     ConflictError,
     InvalidInputError,
@@ -35,9 +21,23 @@ from modelregistry.errors import (
     VersionNotFoundError,
     WithdrawnError,
 )
-from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned
-from modelregistry.history import History, Stages
-from modelregistry.tags import MOST_TRAILER_BYTES, render
+from modelregistry.log import changes
+from modelregistry.log.changes import (
+    ANY,
+    EMPTY,
+    Bytes,
+    Change,
+    Writer,
+    check_metadata,
+    confirm,
+    plan_version,
+    repeat_for_gto,
+    same_bytes,
+)
+from modelregistry.log.checks import problems_in
+from modelregistry.log.events import Assigned, Deregistered, Event, Registered, Unassigned
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import MOST_TRAILER_BYTES, render
 from modelregistry.testing import make_event
 from tests.strategies import (
     SHARED,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelregistry.chart import MOST_POINTS, Point, to_svg, to_vega_lite
+from modelregistry.display.chart import MOST_POINTS, Point, to_svg, to_vega_lite
 from modelregistry.trend import Measure, Trend
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelregistry import changes
-from modelregistry.checks import Problem, problems_in
-from modelregistry.events import Assigned, Deregistered, Event, Registered, Unassigned
-from modelregistry.history import History, Stages
-from modelregistry.tags import Quarantined
+from modelregistry.log import changes
+from modelregistry.log.checks import Problem, problems_in
+from modelregistry.log.events import Assigned, Deregistered, Event, Registered, Unassigned
+from modelregistry.log.history import History, Stages
+from modelregistry.log.tags import Quarantined
 from modelregistry.testing import make_event
 from tests.strategies import Named, deprecate, promote, stage_wishes, world_with
 

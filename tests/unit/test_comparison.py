@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from modelregistry.comparison import compare
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 from modelregistry.version import ModelVersion
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")

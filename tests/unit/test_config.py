@@ -8,7 +8,7 @@ import pytest
 
 from modelregistry.config import cache_folder, choose_target, parse_gto_settings, parse_settings
 from modelregistry.errors import InvalidSettingsError
-from modelregistry.history import DEFAULT_STAGES, Stages
+from modelregistry.log.history import DEFAULT_STAGES, Stages
 
 
 def test_nothing_written_down_means_the_default_stages() -> None:

@@ -16,10 +16,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from modelregistry.convert import alike, convert
 from modelregistry.errors import ConversionError, InvalidInputError
 from modelregistry.loaders.base import Permit
 from modelregistry.loaders.skops import SkopsLoader
+from modelregistry.loading.convert import alike, convert
 
 RANDOM = np.random.default_rng(1)
 FEATURES, TARGET = RANDOM.normal(size=(60, 3)), np.array(["no", "yes"] * 30)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from modelregistry.cursor import Cursor
 from modelregistry.errors import InvalidInputError
-from modelregistry.events import Annotated, Event
+from modelregistry.log.cursor import Cursor
+from modelregistry.log.events import Annotated, Event
 from modelregistry.testing import make_event
 
 

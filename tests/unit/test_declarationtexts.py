@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modelregistry.declarationtexts import artifact_entry, declare_artifact, read_artifacts
 from modelregistry.errors import InvalidFileError
+from modelregistry.project.declarationtexts import artifact_entry, declare_artifact, read_artifacts
 
 PROJECT = b"""\
 # the project

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from modelregistry.declaredlineage import MOST_BYTES, Input, declared, looked_up
 from modelregistry.errors import InvalidInputError, PathNotFoundError
-from modelregistry.events import DeclaredInput, DeclaredLineage
+from modelregistry.lineage.declared import MOST_BYTES, Input, declared, looked_up
+from modelregistry.log.events import DeclaredInput, DeclaredLineage
 
 SHA256 = "sha256:" + "5" * 64
 MD5 = "md5:" + "5" * 32

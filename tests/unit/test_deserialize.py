@@ -13,12 +13,12 @@ import pytest
 import skops.io
 from sklearn.tree import DecisionTreeClassifier
 
-from modelregistry.deserialize import deserialize
 from modelregistry.errors import UnknownFormatError, UntrustedModelError
 from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier, UntrustedNamesError
 from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.skops import SkopsLoader
-from modelregistry.trust import Ledger, Trust, Vouching
+from modelregistry.loading.deserialize import deserialize
+from modelregistry.trust.trust import Ledger, Trust, Vouching
 
 DIGEST = "sha256:" + "ab" * 32
 LOADERS = (SkopsLoader(), JoblibLoader(), PickleLoader())
@@ -313,7 +313,7 @@ def test_importing_the_choke_point_imports_nothing_heavy() -> None:
     import subprocess
 
     code = (
-        "import sys, modelregistry.deserialize, modelregistry.loaders.pickles, modelregistry.loaders.skops\n"
+        "import sys, modelregistry.loading.deserialize, modelregistry.loaders.pickles, modelregistry.loaders.skops\n"
         "print(sorted({'numpy', 'joblib', 'sklearn', 'skops', 'skops.io'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from modelregistry.documents import ABSENT, Documents, Recent, prune, read_document
 from modelregistry.errors import InvalidFileError
+from modelregistry.project.documents import ABSENT, Documents, Recent, prune, read_document
 
 OID = "a" * 40
 LONG = b"stages:\n" + b"".join(b"  s%d: {cmd: 0x10, x: '1', y: [1.5, true, ~]}\n" % n for n in range(100))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modelregistry.declarationtexts import read_artifacts
-from modelregistry.dvcfiles import (
+from modelregistry.errors import InvalidFileError
+from modelregistry.project.declarationtexts import read_artifacts
+from modelregistry.project.dvcfiles import (
     ListedFile,
     Out,
     Output,
@@ -26,7 +27,6 @@ from modelregistry.dvcfiles import (
     read_plans,
     resolve,
 )
-from modelregistry.errors import InvalidFileError
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 

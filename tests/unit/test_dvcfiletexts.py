@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from modelregistry.dvcfiles import ListedFile, read_dvc_file
-from modelregistry.dvcfiletexts import (
+from modelregistry.errors import InvalidFileError
+from modelregistry.project.dvcfiles import ListedFile, read_dvc_file
+from modelregistry.project.dvcfiletexts import (
     Imported,
     Tracked,
     added_text,
@@ -16,7 +17,6 @@ from modelregistry.dvcfiletexts import (
     suggested_path,
     updated_text,
 )
-from modelregistry.errors import InvalidFileError
 
 FILE = Tracked("0" * 32, 7)
 ORIGIN = Imported("https://example.org/maker", "models/churn.bin", "a" * 40, "main")

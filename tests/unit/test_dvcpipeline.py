@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from modelregistry.dvcfiles import Dep, Out, Step
-from modelregistry.dvcpipeline import (
+from modelregistry.errors import InvalidFileError
+from modelregistry.project.dvcfiles import Dep, Out, Step
+from modelregistry.project.pipeline import (
     Pipeline,
     PlannedOut,
     PlannedStep,
@@ -16,8 +17,7 @@ from modelregistry.dvcpipeline import (
     param_differences,
     read_pipeline,
 )
-from modelregistry.errors import InvalidFileError
-from modelregistry.yamltext import parse, typed
+from modelregistry.project.yamltext import parse, typed
 
 PROJECT = """\
 vars: [{n: 2, flags: {fast: false}}]

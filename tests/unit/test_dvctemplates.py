@@ -13,8 +13,8 @@ from dvc.parsing.interpolate import ParseError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelregistry.dvctemplates import FLAG_STYLES, Context, Templates, vars_files
 from modelregistry.errors import InvalidFileError
+from modelregistry.project.templating import FLAG_STYLES, Context, Templates, vars_files
 
 VALUES: dict[str, Any] = {
     "a": 1, "b": {"c": [10, {"d": "deep"}], "e": True, "f": None}, "text": "it's ${a}", "rate": 1e-05, "list": ["x", 2],

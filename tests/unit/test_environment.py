@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 import pytest
 
-from modelregistry.environment import installed, mismatches, warn_of_mismatch
 from modelregistry.errors import EnvironmentMismatchWarning
+from modelregistry.loading.environment import installed, mismatches, warn_of_mismatch
 
 PYTHON, NUMPY = platform.python_version(), version("numpy")
 

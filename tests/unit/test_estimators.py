@@ -26,7 +26,7 @@ from modelregistry.errors import UnknownFormatError
 from modelregistry.loaders import estimators
 from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.skops import SkopsLoader
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.metadata.signature import Column, ModelSignature
 
 FEATURES, TARGET = np.arange(40.0).reshape(20, 2), np.array([0, 1] * 10)
 FRAME = pd.DataFrame(FEATURES, columns=["age", "income"])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from modelregistry.events import (
+from modelregistry.log.events import (
     KINDS,
     Annotated,
     Assigned,

@@ -18,7 +18,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from modelregistry.errors import MissingBytesError, MissingDependencyError, UnknownFormatError
-from modelregistry.examine import MOST_TRIED, Examined, examine, what_it_needs
 from modelregistry.loaders.base import (
     Description,
     Inspection,
@@ -30,7 +29,8 @@ from modelregistry.loaders.base import (
 )
 from modelregistry.loaders.pickles import JoblibLoader, PickleLoader
 from modelregistry.loaders.skops import SkopsLoader
-from modelregistry.modelsignature import Column, ModelSignature
+from modelregistry.loading.examine import MOST_TRIED, Examined, examine, what_it_needs
+from modelregistry.metadata.signature import Column, ModelSignature
 
 LOADERS = (SkopsLoader(), JoblibLoader(), PickleLoader())
 FEATURES, TARGET = np.arange(40.0).reshape(20, 2), np.array([0, 1] * 10)

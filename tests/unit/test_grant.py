@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from modelregistry.events import Registered
-from modelregistry.grant import Grant, grant
 from modelregistry.loaders.base import Inspection, Tier
-from modelregistry.pins import PinnedDigest, PinnedDigests
+from modelregistry.log.events import Registered
+from modelregistry.trust.grant import Grant, grant
+from modelregistry.trust.pins import PinnedDigest, PinnedDigests
 from modelregistry.version import ModelVersion
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")

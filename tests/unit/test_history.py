@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from modelregistry.checks import problems_in
-from modelregistry.events import (
+from modelregistry.log.checks import problems_in
+from modelregistry.log.events import (
     Annotated,
     Assigned,
     Deprecated,
@@ -18,7 +18,7 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.history import History, Stages
+from modelregistry.log.history import History, Stages
 from modelregistry.testing import make_event
 from tests.strategies import SHARED, START, annotate, world_with
 

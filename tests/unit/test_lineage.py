@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelregistry.errors import InvalidInputError
-from modelregistry.lineage import SCHEMA, CodeChanges, FileChange, Lineage
-from modelregistry.lineagenode import KINDS, Edge, Node, Status, merged
+from modelregistry.lineage.lineage import SCHEMA, CodeChanges, FileChange, Lineage
+from modelregistry.lineage.node import KINDS, Edge, Node, Status, merged
 from tests import lineageschema
 
 HOSTILE = "<script>alert(1)</script>\"'&]]>\x00\x1b[31m\n--> n0; %%"

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelregistry.dvcfiles import Dep
-from modelregistry.lineagefacts import (
+from modelregistry.lineage.facts import (
     closing_edges,
     commit_values,
     kind_in_git,
@@ -18,7 +17,8 @@ from modelregistry.lineagefacts import (
     public_url,
     source_values,
 )
-from modelregistry.lineagenode import Edge
+from modelregistry.lineage.node import Edge
+from modelregistry.project.dvcfiles import Dep
 
 
 @pytest.mark.parametrize("path", ["a.csv", "x/A.PARQUET", "labels.json", "words.txt", "m.pkl", "a.tar.gz"])

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 import modelregistry as mr
 from modelregistry import plugins
 from modelregistry.errors import InvalidInputError, UnknownFormatError
-from modelregistry.loaderchoice import choose, hinted_framework, wanted_loader
 from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier
+from modelregistry.loading.loaderchoice import choose, hinted_framework, wanted_loader
 from modelregistry.plugins import LOADERS, load_class, loaders_for, register_loader
 from tests.formatloading import load
 

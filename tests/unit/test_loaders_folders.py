@@ -18,14 +18,14 @@ from modelregistry.errors import (
     UnknownFormatError,
     UntrustedModelError,
 )
-from modelregistry.loaderchoice import choose
 from modelregistry.loaders.base import Likeness, Tier
 from modelregistry.loaders.keras import KerasLoader
 from modelregistry.loaders.mlflow import MLflowLoader
 from modelregistry.loaders.sentencetransformers import SentenceTransformersLoader
 from modelregistry.loaders.spacy import SpacyLoader
 from modelregistry.loaders.transformers import TransformersLoader
-from modelregistry.modelsignature import Column
+from modelregistry.loading.loaderchoice import choose
+from modelregistry.metadata.signature import Column
 from modelregistry.plugins import loaders_for
 from tests.formatloading import load
 

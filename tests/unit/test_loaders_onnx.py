@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from modelregistry.errors import UnknownFormatError
 from modelregistry.loaders.base import Likeness, Tier
 from modelregistry.loaders.onnx import OnnxLoader
-from modelregistry.modelsignature import Column
+from modelregistry.metadata.signature import Column
 from tests.formatloading import load
 
 LOADER = OnnxLoader()

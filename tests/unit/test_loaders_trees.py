@@ -21,7 +21,7 @@ from modelregistry.loaders import lightgbmtrees, ubjson
 from modelregistry.loaders.base import Likeness, Tier
 from modelregistry.loaders.lightgbm import LightGBMLoader
 from modelregistry.loaders.xgboost import XGBoostLoader
-from modelregistry.modelsignature import Column
+from modelregistry.metadata.signature import Column
 from tests.formatloading import load
 
 RANDOM = np.random.default_rng(0)

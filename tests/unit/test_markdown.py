@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from modelregistry.markdown import block, code, fenced, inline, paragraph, table
+from modelregistry.display.markdown import block, code, fenced, inline, paragraph, table
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 HOSTILE = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelregistry.events import Annotated, Event
-from modelregistry.marks import Marks
+from modelregistry.log.events import Annotated, Event
+from modelregistry.log.marks import Marks
 from modelregistry.testing import make_event
 
 EVENTS = [make_event(Annotated, "churn", "a" * 40, second=second, number=second) for second in range(1, 6)]

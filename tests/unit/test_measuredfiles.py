@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelregistry.dvcpipeline import read_pipeline
-from modelregistry.measuredfiles import Measured, MetricsFile, StepName, measured_files
+from modelregistry.project.measuredfiles import Measured, MetricsFile, StepName, measured_files
+from modelregistry.project.pipeline import read_pipeline
 
 
 def measured(path: str, *, file: str = "dvc.yaml", **documents: Mapping[str, object]) -> Measured:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from modelregistry.errors import InvalidInputError, InvalidSettingsError
-from modelregistry.metadataschema import MOST_BYTES, MetadataSchema, Misfit, check_model, model_misfits
+from modelregistry.metadata.schema import MOST_BYTES, MetadataSchema, Misfit, check_model, model_misfits
 
 
 def schema(document: object) -> MetadataSchema:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelregistry.changes import Writer, annotate, demote, promote, register
 from modelregistry.errors import InvalidNameError, ModelNotFoundError
-from modelregistry.events import Bytes
-from modelregistry.history import History, Stages
-from modelregistry.mlflowfacts import MLflowModel, MLflowRun, MLflowVersion
-from modelregistry.mlflowmetadata import MOST_METADATA, is_from, model_metadata, version_metadata
-from modelregistry.mlflownames import choose_names, spelt, version_name
-from modelregistry.mlflowplan import StagePlan, plan_stages, plan_versions
+from modelregistry.log.changes import Writer, annotate, demote, promote, register
+from modelregistry.log.events import Bytes
+from modelregistry.log.history import History, Stages
+from modelregistry.mlflow.facts import MLflowModel, MLflowRun, MLflowVersion
+from modelregistry.mlflow.metadata import MOST_METADATA, is_from, model_metadata, version_metadata
+from modelregistry.mlflow.names import choose_names, spelt, version_name
+from modelregistry.mlflow.plan import StagePlan, plan_stages, plan_versions
 from modelregistry.names import check_model, check_version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

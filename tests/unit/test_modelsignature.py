@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelregistry.modelsignature import Column, ModelSignature, incompatibilities
+from modelregistry.metadata.signature import Column, ModelSignature, incompatibilities
 
 SIGNATURES = {
     "nothing": ModelSignature(),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelregistry.errors import InvalidInputError, RefusedError, RegistryWarning
-from modelregistry.pins import PinnedDigest, PinnedDigests
+from modelregistry.trust.pins import PinnedDigest, PinnedDigests
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from modelregistry.errors import QueryError
-from modelregistry.matching import MISSING, UNKNOWN, Several, judge
-from modelregistry.query import Field, VersionText, fields_in
-from modelregistry.queryparser import parse, parse_field
-from modelregistry.querytokens import MOST_CHARACTERS
-from modelregistry.searchfields import FIELDS
+from modelregistry.search.fields import FIELDS
+from modelregistry.search.matching import MISSING, UNKNOWN, Several, judge
+from modelregistry.search.parser import parse, parse_field
+from modelregistry.search.query import Field, VersionText, fields_in
+from modelregistry.search.tokens import MOST_CHARACTERS
 
 NAN = float("nan")
 FACTS: dict[str, object] = {

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from modelregistry.receipts import Facts, Receipt, date_back, look
-from modelregistry.store import hash_file
+from modelregistry.content.receipts import Facts, Receipt, date_back, look
+from modelregistry.content.store import hash_file
 
 SECOND = 1_000_000_000
 MINUTES_AGO = 60 * SECOND * 5

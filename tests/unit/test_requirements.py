@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from modelregistry import changes
-from modelregistry.changes import confirm
 from modelregistry.errors import ConflictError, InvalidInputError, InvalidNameError, RefusedError
-from modelregistry.events import Assigned, event_from_json
-from modelregistry.history import History
-from modelregistry.requirements import Requirement, judge, parse_all
-from modelregistry.tags import parse_name, render
+from modelregistry.log import changes
+from modelregistry.log.changes import confirm
+from modelregistry.log.events import Assigned, event_from_json
+from modelregistry.log.history import History
+from modelregistry.log.requirements import Requirement, judge, parse_all
+from modelregistry.log.tags import parse_name, render
 from tests.strategies import SHARED, World, annotate, promote, world_with, writer_for
 
 AUC = "metrics.auc"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from modelregistry.config import read_signers
 from modelregistry.errors import InvalidInputError, InvalidSettingsError
-from modelregistry.events import (
+from modelregistry.log.events import (
     Annotated,
     Assigned,
     Deprecated,
@@ -27,13 +27,13 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.signers import (
+from modelregistry.trust.signers import (
     Requirement,
     Signer,
     Signers,
     actions_of,
 )
-from modelregistry.signertexts import key_id, parse_allowed_signers, parse_policy
+from modelregistry.trust.signertexts import key_id, parse_allowed_signers, parse_policy
 from tests.strategies import logs
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

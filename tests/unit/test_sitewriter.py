@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelregistry.errors import ExportError, InvalidInputError
-from modelregistry.sitewriter import MANIFEST, Site, SiteWriter, file_name
+from modelregistry.site.writer import MANIFEST, Site, SiteWriter, file_name
 
 
 def write(folder: Path, **pages: str) -> Site:

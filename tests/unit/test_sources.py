@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelregistry.errors import InvalidInputError
-from modelregistry.sources import places
+from modelregistry.lineage.sources import places
 
 HERE = ["/data/team", "https://example.com/team/app.git"]
 

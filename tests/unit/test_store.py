@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from modelregistry.content.store import Store, hash_file, verify_file
 from modelregistry.errors import IntegrityError, RegistryError
-from modelregistry.store import Store, hash_file, verify_file
 
 DATA = b"some bytes \0 and more" * 100_000
 SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"

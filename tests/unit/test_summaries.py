@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modelregistry.history import Stages
-from modelregistry.summaries import Summaries, Summary
+from modelregistry.log.history import Stages
+from modelregistry.log.summaries import Summaries, Summary
 
 STAGES = Stages()
 SUMMARY = Summary(True, "v0.2.0", "a" * 40, {"current": ("v0.1.0",), "shadow": ("v0.2.0",)}, deprecated=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from modelregistry.display.tables import Rows
 from modelregistry.errors import MissingDependencyError
-from modelregistry.tables import Rows
 
 COLUMNS = {"name": lambda row: row[0], "value": lambda row: row[1]}
 

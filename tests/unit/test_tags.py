@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from modelregistry.errors import InvalidInputError
-from modelregistry.events import (
+from modelregistry.log.events import (
     Annotated,
     Assigned,
     Deprecated,
@@ -18,7 +18,7 @@ from modelregistry.events import (
     Unassigned,
     Withdrawn,
 )
-from modelregistry.tags import (
+from modelregistry.log.tags import (
     MOST_TRAILER_BYTES,
     Quarantined,
     RawTag,

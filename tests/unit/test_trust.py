@@ -9,8 +9,8 @@ import pytest
 
 from modelregistry.errors import InvalidInputError, RegistryWarning
 from modelregistry.loaders.base import Permit
-from modelregistry.pins import PinnedDigest, PinnedDigests
-from modelregistry.trust import Decision, Ledger, Trust, Vouching
+from modelregistry.trust.pins import PinnedDigest, PinnedDigests
+from modelregistry.trust.trust import Decision, Ledger, Trust, Vouching
 
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
 

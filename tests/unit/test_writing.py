@@ -6,15 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from modelregistry import writing
 from modelregistry.backends.memory import MemoryBackend
-from modelregistry.changes import Change, Writer, annotate
 from modelregistry.errors import ConflictError
-from modelregistry.events import Annotated, Event, Registered
-from modelregistry.gitrepo import Identity
-from modelregistry.history import History, Stages
+from modelregistry.git.repo import Identity
+from modelregistry.log import writing
+from modelregistry.log.changes import Change, Writer, annotate
+from modelregistry.log.events import Annotated, Event, Registered
+from modelregistry.log.history import History, Stages
+from modelregistry.log.writing import Pin, holders_of, stages_of
 from modelregistry.testing import make_event
-from modelregistry.writing import Pin, holders_of, stages_of
 
 BY = Identity("Ann", "ann@example.com", timedelta())
 

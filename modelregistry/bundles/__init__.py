@@ -1,0 +1,1 @@
+"""Versions in one file, to be carried where no network leads."""

@@ -1,0 +1,1 @@
+"""Model cards: what is in them and where it comes from."""

@@ -1,0 +1,1 @@
+"""From a version to its verified bytes on this machine."""

@@ -1,0 +1,1 @@
+"""How versions leave: what lies at a target, and how it is written and checked."""

@@ -1,0 +1,1 @@
+"""Git: called, read, shared and written through these doors, and no other."""

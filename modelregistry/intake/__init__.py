@@ -1,0 +1,1 @@
+"""How models come in: from memory, from elsewhere, from other repositories."""

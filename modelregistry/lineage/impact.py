@@ -1,0 +1,43 @@
+"""Which versions were made from something: what `impact` answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from modelregistry.display.tables import Rows
+from modelregistry.lineage.node import Node
+from modelregistry.names import INACTIVE, WITHDRAWN, version_key
+from modelregistry.version import ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A version in whose lineage it is."""
+
+    version: ModelVersion
+    nodes: tuple[Node, ...]
+    """What was found there."""
+    registry: str
+    """Where the version is registered."""
+
+
+COLUMNS: Mapping[str, Callable[[Affected], object]] = {
+    "version": lambda row: row.version.reference,
+    "state": lambda row: row.version.state,
+    "found": lambda row: [node.name for node in row.nodes],
+    "kind": lambda row: sorted({node.kind for node in row.nodes}),
+    "registered": lambda row: row.version.created_at,
+    "registry": lambda row: row.registry,
+}
+
+
+def ordered(found: Iterable[Affected]) -> Rows[Affected]:
+    """What is in use first: by state, then by model, the newest version first."""
+    rows = sorted(found, key=lambda row: version_key(row.version.version), reverse=True)
+    rows.sort(key=lambda row: (_urgency(row.version), row.version.name))
+    return Rows(rows, COLUMNS)
+
+
+def _urgency(version: ModelVersion) -> int:
+    return {INACTIVE: 1, WITHDRAWN: 2}.get(version.state, 0)

@@ -1,0 +1,119 @@
+"""How a lineage is drawn: what each node says, and what is folded into one box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from modelregistry.display.picture import Arrow, Box, to_mermaid, to_svg
+from modelregistry.lineage.node import Edge, Node, flat
+
+FOLD = 8
+"""Things of one kind, with the same neighbours, that a picture shows one by one."""
+_VALUES = 4
+
+Drawing = tuple[Sequence[Box], Sequence[Arrow]]
+"""What a picture is made from."""
+
+
+def drawing(
+    nodes: Iterable[Node],
+    edges: Sequence[Edge],
+    *,
+    fold: int | None = FOLD,
+    marks: Mapping[str, str] | None = None,
+    before: Mapping[str, Node] | None = None,
+) -> Drawing:
+    """The boxes and arrows of a lineage, with what is much folded.
+
+    Args:
+        nodes: What is in it.
+        edges: The edges.
+        fold: How many of a kind are drawn one by one; None for all.
+        marks: What to say of some, by id.
+        before: What those that changed were, by the id that they have now.
+    """
+    marks, before = marks or {}, before or {}
+    around: dict[str, list[tuple[str, str]]] = {}
+    for edge in edges:
+        around.setdefault(edge.made, []).append(("from", edge.source))
+        around.setdefault(edge.source, []).append(("to", edge.made))
+    groups: dict[object, list[Node]] = {}
+    for node in nodes:
+        alike = (node.kind, node.status, marks.get(node.id), tuple(around.get(node.id, ())))
+        groups.setdefault(alike if node.kind not in ("step", "model", "run") else node.id, []).append(node)
+    boxes: list[Box] = []
+    stands_for: dict[str, str] = {}
+    for group in groups.values():
+        if fold is not None and len(group) > fold:
+            boxes.append(_folded(group, marks.get(group[0].id)))
+            stands_for |= {node.id: group[0].id for node in group}
+        else:
+            boxes += [_box(node, marks.get(node.id), before.get(node.id)) for node in group]
+            stands_for |= {node.id: node.id for node in group}
+    arrows = dict.fromkeys((stands_for[edge.source], stands_for[edge.made]) for edge in edges)
+    return boxes, tuple(arrows)
+
+
+def _box(node: Node, mark: str | None, before: Node | None) -> Box:
+    lines = [f"commit {node.name}" if node.kind == "run" else node.name]
+    if node.kind == "step":
+        lines += _said(node.values.get("cmd"))[:1]
+    elif node.kind == "run":
+        lines += _said(node.values.get("message"))
+        lines += [
+            " ".join([*_said(node.values.get("author")), str(node.values.get("time", ""))[:10]]).strip()
+        ]
+    elif node.kind in ("params", "metrics"):
+        lines += _values(node, before)
+    elif node.digest is not None:
+        lines.append(node.digest[: node.digest.find(":") + 9])
+    if node.version is not None:
+        lines.append(node.version)
+    if node.status != "recorded":
+        lines.append(node.status)
+    facts = [node.kind, node.name, node.repository, node.path, node.digest, node.note]
+    facts += [f"{key} = {_shown(value)}" for key, value in flat(node.values)]
+    tooltip = "\n".join(fact for fact in facts if fact)
+    return Box(node.id, tuple(filter(None, lines)), node.kind, mark, not node.is_recorded, tooltip)
+
+
+def _values(node: Node, before: Node | None) -> list[str]:
+    """The first values; of what changed, those that did, with what they were."""
+    now = dict(flat(node.values))
+    if before is None:
+        return [f"{key} = {_shown(value)}" for key, value in now.items()][:_VALUES]
+    was = dict(flat(before.values))
+    keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    changes = [
+        f"{key} = {_shown(was.get(key, 'nothing'))} → {_shown(now.get(key, 'nothing'))}"
+        for key in keys[:_VALUES]
+    ]
+    return [*changes, *([f"and {len(keys) - _VALUES} more"] if len(keys) > _VALUES else [])]
+
+
+def _folded(nodes: Sequence[Node], mark: str | None) -> Box:
+    kind = nodes[0].kind
+    names = "\n".join(node.name for node in nodes)
+    return Box(
+        nodes[0].id, (f"{len(nodes)} {kind} nodes", nodes[0].name, f"… {nodes[-1].name}"), kind, mark,
+        not nodes[0].is_recorded, names,
+    )  # fmt: skip
+
+
+def _said(value: JsonValue) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)] if value else []
+
+
+def _shown(value: JsonValue) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def bundle(boxes: Sequence[Box], arrows: Sequence[Arrow], *, title: str, text: str) -> dict[str, str]:
+    """What a notebook may show, of which it takes the best it can."""
+    return {
+        "image/svg+xml": to_svg(boxes, arrows, title=title),
+        "text/vnd.mermaid": to_mermaid(boxes, arrows),
+        "text/plain": text,
+    }

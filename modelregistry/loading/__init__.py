@@ -1,0 +1,1 @@
+"""From verified bytes to an object in memory."""

@@ -1,0 +1,152 @@
+"""load_model() and download(): from a reference to the object, or to a copy of its files, in one call."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Hashable
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from modelregistry import config
+from modelregistry.errors import DeprecatedModelWarning
+from modelregistry.loading.loadedmodels import LoadedModels
+from modelregistry.progress import Progress
+from modelregistry.registry import Registry
+from modelregistry.version import ModelVersion, Trust, Verify
+
+_opened: dict[Hashable, Registry] = {}
+_loaded: WeakKeyDictionary[Registry, LoadedModels] = WeakKeyDictionary()
+_lock = threading.RLock()
+_MOST_OPENED = 32
+
+
+def load_model(
+    reference: str,
+    *,
+    version: str | None = None,
+    stage: str | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
+    trust: Trust = None,
+    loader: str | None = None,
+    verify: Verify = "once",
+    offline: bool = False,
+    copy: bool = False,
+    progress: Progress = None,
+) -> object:
+    """The model that a reference names: resolved, its bytes verified, then loaded.
+
+    The reference is resolved at every call. While it names the same version, with the same trust, the same object
+    comes back, in microseconds and to every thread: don't change it, or ask for a copy. The last two versions of each
+    model are kept.
+
+    Args:
+        reference: ``churn#current``, ``churn@v1.2.0``, ``churn`` (the latest version).
+        version: Instead of a version in the reference.
+        stage: Instead of a stage in the reference.
+        registry: A registry, or a path or Git URL of one. Left out: ``$MODELREGISTRY_URL``, else the current folder.
+        trust: Names (``["mypkg.Clipper"]``) or digests (``["sha256:…"]``) to trust, or ``"code"`` for anything.
+        loader: The loader to use, such as ``"skops"``; else the one that recognises the file.
+        verify: ``"once"``: files that look as they did when they were last hashed are not hashed again; ``"always"``:
+            every byte is. What is in memory already was verified when it was loaded.
+        offline: Read a URL's mirror as it is, and only bytes that are on this machine, without the network. A registry
+            that is passed says that itself.
+        copy: Load an object of the caller's own.
+        progress: Who is told while missing bytes are fetched: a callback of fsspec, True for a bar, False for none;
+            left out, there is a bar where somebody looks and it takes long.
+
+    Raises:
+        NotFoundError: No such model, version, or holder of the stage.
+        WithdrawnError: The version was withdrawn.
+        UntrustedModelError: Loading would run code that the caller does not trust; it says which.
+        UnknownFormatError: No loader recognises the file.
+        MissingBytesError: The bytes are nowhere to be had.
+        IntegrityError: They are not the registered bytes.
+        CacheError: They can't be kept.
+        MissingDependencyError: The library of the format is not installed.
+    """
+    opened = _open(registry, offline=offline)
+    found = _get(opened, reference, version=version, stage=stage)
+
+    def load() -> object:
+        return found.load(trust=trust, loader=loader, verify=verify, progress=progress)
+
+    if copy:
+        return load()
+    allowed = trust if trust is None or isinstance(trust, str) else frozenset(trust)
+    key = (found.version, found.rev, found.digest, allowed, loader)
+    return _models_of(opened).get(found.name, key, load)
+
+
+def download(
+    reference: str,
+    to: str | os.PathLike[str],
+    *,
+    version: str | None = None,
+    stage: str | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    verify: Verify = "once",
+    offline: bool = False,
+    progress: Progress = None,
+) -> Path:
+    """Copy the verified file or folder of a model version into a folder: for images and batch jobs.
+
+    It appears there whole or not at all. What is there already, with the same bytes, is left alone.
+
+    Args:
+        reference: As for ``load_model``.
+        to: The folder, made if need be. The file or folder has in it the name that it has in the repository.
+        version: Instead of a version in the reference.
+        stage: Instead of a stage in the reference.
+        registry: As for ``load_model``.
+        overwrite: Replace what is there under that name with other bytes.
+        verify: As for ``load_model``.
+        offline: As for ``load_model``.
+        progress: As for ``load_model``.
+
+    Returns:
+        Where it is now.
+
+    Raises:
+        NotFoundError: No such model, version, or holder of the stage.
+        WithdrawnError: The version was withdrawn.
+        InvalidInputError: Something else is there under that name, or ``to`` is a file.
+        MissingBytesError: The bytes are nowhere to be had.
+        IntegrityError: They are not the registered bytes.
+        CacheError: They can't be kept.
+    """
+    found = _get(_open(registry, offline=offline), reference, version=version, stage=stage)
+    return found.download(to, overwrite=overwrite, verify=verify, progress=progress)
+
+
+def _open(target: Registry | str | os.PathLike[str] | None, *, offline: bool) -> Registry:
+    """The registry; opened once a process, and again where what opening it goes by has changed."""
+    if isinstance(target, Registry):
+        return target
+    key = (os.getcwd(), config.choose_target(target), offline, config.token())
+    known = _opened.get(key)
+    if known is None:
+        with _lock:
+            known = _opened.get(key)
+            if known is None:
+                if len(_opened) >= _MOST_OPENED:
+                    _opened.clear()
+                known = _opened[key] = Registry(target, offline=offline)
+    return known
+
+
+def _get(registry: Registry, reference: str, *, version: str | None, stage: str | None) -> ModelVersion:
+    found = registry.get(reference, version=version, stage=stage)
+    if found.deprecated:
+        warnings.warn(f"model {found.name!r} is deprecated", DeprecatedModelWarning, stacklevel=3)
+    return found
+
+
+def _models_of(registry: Registry) -> LoadedModels:
+    found = _loaded.get(registry)
+    if found is None:
+        with _lock:
+            found = _loaded.setdefault(registry, LoadedModels())
+    return found

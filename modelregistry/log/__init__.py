@@ -1,0 +1,1 @@
+"""The log of a model: its events, what they fold to, and the rules by which more are written."""

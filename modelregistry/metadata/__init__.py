@@ -1,0 +1,1 @@
+"""What is said of a version: checked by schemas, and the blocks that this library understands."""

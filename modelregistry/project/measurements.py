@@ -1,0 +1,98 @@
+"""The metrics and parameters that DVC recorded of versions: read once, and remembered on disk, since a commit never changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from modelregistry.errors import GitError
+from modelregistry.git.folders import Memory
+from modelregistry.git.repo import GitRepo
+from modelregistry.keptfile import hashed, load_values, save_text
+from modelregistry.project.measuring import Answer, Cached, Kind, Reading, Values
+from modelregistry.version import ModelVersion
+
+_AT_ONCE = 500
+_MOST_FAILURES = 100
+_MOST_KEPT = 200_000
+_MOST_KEPT_CHARACTERS = 20_000
+"""Of the values of one version; what is longer is read again."""
+_SCHEMA = 1
+
+
+class Measurements:
+    """Reads what DVC recorded of the versions of one registry.
+
+    Args:
+        repo: Its repository.
+        folder: Where this user keeps what was read.
+        name: What tells the registry from others.
+        cached: Finds bytes in the project's cache, where that is on this machine.
+    """
+
+    def __init__(self, repo: GitRepo, folder: Path, name: str, cached: Cached | None = None) -> None:
+        self._repo = repo
+        self._folder = folder
+        self._name = name
+        self._cached = cached
+        self._memory = Memory()
+
+    def of(self, versions: Sequence[ModelVersion], kind: Kind) -> list[Answer]:
+        """The metrics or parameters of each version."""
+        place = self._folder / f"{hashed(self._name)}-{kind}.json"
+        known = _load(place)
+        new = [version for version in versions if _key(version) not in known]
+        found: dict[str, Answer] = {}
+        if new:
+            with self._repo.reading() as ask:
+                reading = Reading(ask, self._memory, self._cached, kind)
+                batches: list[Sequence[ModelVersion]] = [
+                    new[start : start + _AT_ONCE] for start in range(0, len(new), _AT_ONCE)
+                ]
+                found = dict(_answered(reading, batches))
+            lasting = {key: answer.values for key, answer in found.items() if answer.problem is None}
+            if lasting:
+                _save(place, known | lasting)
+        return [found.get(key := _key(version)) or Answer(known[key]) for version in versions]
+
+
+def _answered(reading: Reading, batches: list[Sequence[ModelVersion]]) -> Iterator[tuple[str, Answer]]:
+    """What was found of each version; a batch that git can't read whole is halved, to find those that it can."""
+    failures = 0
+    while batches:
+        batch = batches.pop()
+        try:
+            answers = reading.of(batch)
+        except GitError as error:
+            failures += 1
+            if len(batch) > 1 and failures < _MOST_FAILURES:
+                half = len(batch) // 2
+                batches += [batch[:half], batch[half:]]
+                continue
+            answers = [Answer({}, str(error))] * len(batch)
+        yield from ((_key(version), answer) for version, answer in zip(batch, answers, strict=True))
+
+
+def _key(version: ModelVersion) -> str:
+    # What a commit says never changes.
+    return f"{version.rev} {version.name}"
+
+
+def _load(place: Path) -> dict[str, Values]:
+    kept = load_values(place)
+    found = kept.get("versions") if kept.get("schema") == _SCHEMA else None
+    return (
+        {key: values for key, values in found.items() if isinstance(values, dict)}
+        if isinstance(found, dict)
+        else {}
+    )
+
+
+def _save(place: Path, known: Mapping[str, Values]) -> None:
+    kept = dict(list(known.items())[-_MOST_KEPT:])
+    texts = {key: json.dumps(values) for key, values in kept.items()}
+    body = ",".join(
+        f"{json.dumps(key)}:{text}" for key, text in texts.items() if len(text) <= _MOST_KEPT_CHARACTERS
+    )
+    save_text(place, f'{{"schema":{_SCHEMA},"versions":{{{body}}}}}')

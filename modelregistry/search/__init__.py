@@ -1,0 +1,1 @@
+"""Searches: their language, and what they find."""

@@ -1,0 +1,158 @@
+"""The fields that a search can ask for, and what each of them is of one version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+from pydantic import JsonValue
+
+from modelregistry.errors import RegistryError
+from modelregistry.lineage.facts import measured
+from modelregistry.lineage.node import flat
+from modelregistry.project.declarations import declaring_file
+from modelregistry.project.declarationtexts import Declaration
+from modelregistry.project.dvcfiles import resolve
+from modelregistry.search.matching import MISSING, UNKNOWN, Origin, Several
+from modelregistry.search.query import Field, FieldKind, VersionText
+from modelregistry.version import ModelVersion
+
+
+class Cost(IntEnum):
+    """What must be read to know a field."""
+
+    LOG = 0
+    DECLARATION = 1
+    """``dvc.yaml`` at the version's commit."""
+    MEASURED = 2
+    """What DVC recorded there."""
+    LINEAGE = 3
+
+
+FIELDS: Mapping[str, FieldKind] = {
+    "name": "text", "version": "version", "latest": "flag", "state": "text", "stage": "texts", "deprecated": "flag",
+    "created_at": "time", "author": "text", "email": "text", "message": "text", "rev": "text", "source_rev": "text",
+    "digest": "texts", "size": "number", "metadata": "tree",
+    "type": "text", "labels": "texts", "description": "text", "path": "text",
+    "metrics": "tree", "params": "tree", "made_from": "origin", "repository": "texts",
+}  # fmt: skip
+COSTS: Mapping[str, Cost] = {
+    **dict.fromkeys(("type", "labels", "description", "path"), Cost.DECLARATION),
+    **dict.fromkeys(("metrics", "params"), Cost.MEASURED),
+    **dict.fromkeys(("made_from", "repository"), Cost.LINEAGE),
+}
+NOTHING_READ: Final = object()
+"""What was not read yet."""
+
+
+@dataclass(slots=True)
+class Row:
+    """What is known of one version."""
+
+    version: ModelVersion
+    email: str = ""
+    is_latest: bool = False
+    declared: Declaration | object | None = NOTHING_READ
+    measured: dict[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    """Metrics and params that were read, by keys with dots."""
+    most: Cost = Cost.LOG
+    """What may be read to answer."""
+    problem: str | None = None
+    """Why something could not be read."""
+
+    def look(self, wanted: Field) -> object:
+        """What a field of the version is."""
+        match wanted.name:
+            case "metadata":
+                return _inside(self.version.metadata, wanted.parts)
+            case "metrics" | "params":
+                return self._measured(wanted)
+            case "type" | "labels" | "description" | "path":
+                return self._declared(wanted.name)
+            case "made_from" | "repository":
+                return self._made(wanted.name) if self.most >= Cost.LINEAGE else UNKNOWN
+        return self._fact(wanted.name)
+
+    def _fact(self, name: str) -> object:
+        """What the log says."""
+        version = self.version
+        match name:
+            case "version":
+                return VersionText(version.version)
+            case "latest":
+                return self.is_latest
+            case "stage":
+                return Several(version.stages)
+            case "email":
+                return self.email
+            case "digest":
+                address = version.registered.address if version.registered is not None else None
+                return Several(filter(None, (version.digest, address)))
+        found = getattr(version, name)
+        return MISSING if found is None else found
+
+    def _declared(self, name: str) -> object:
+        found = self.declared
+        if found is NOTHING_READ:
+            return UNKNOWN
+        if not isinstance(found, Declaration):
+            return MISSING
+        match name:
+            case "labels":
+                return Several(found.labels)
+            case "path":
+                value = resolve(declaring_file(self.version.name), found.path) if not found.problem else None
+            case _:
+                value = getattr(found, name)
+        return MISSING if value is None else value
+
+    def _measured(self, wanted: Field) -> object:
+        """What the log says of it, else what DVC recorded."""
+        known = self._said(wanted.name)
+        key = ".".join(map(str, wanted.parts))
+        if key in known:
+            return known[key]
+        read = self.measured.get(wanted.name)
+        if read is None:
+            return UNKNOWN
+        if not wanted.parts:
+            return {**read, **known}
+        return read.get(key, MISSING)
+
+    def _said(self, kind: str) -> Mapping[str, JsonValue]:
+        """What the metadata says, and what was declared at registration."""
+        said = self.version.metadata.get(kind)
+        declared = self.version.registered.lineage if self.version.registered is not None else None
+        if said is None and declared is None:
+            return {}
+        known: dict[str, JsonValue] = {}
+        if declared is not None:
+            known |= flat(measured(declared.metrics) if kind == "metrics" else declared.params)
+        return known | dict(flat(said)) if isinstance(said, dict) else known
+
+    def _made(self, name: str) -> object:
+        try:
+            lineage = self.version.lineage
+        except RegistryError as error:
+            self.problem = str(error)
+            return MISSING
+        if name == "made_from":
+            return Origin(lambda what: bool(what) and bool(lineage.find(what)))
+        return Several(dict.fromkeys(node.name for node in lineage.of_kind("repository", "source")))
+
+
+def _inside(value: object, parts: tuple[str | int, ...]) -> object:
+    """What is at the end of a path through nested values."""
+    for position, part in enumerate(parts):
+        if isinstance(value, Mapping):
+            rest = ".".join(map(str, parts[position:]))
+            if part not in value and rest in value:
+                return value[rest]
+            value = value.get(part, MISSING)
+        elif isinstance(value, list | tuple) and isinstance(part, int) and -len(value) <= part < len(value):
+            value = value[part]
+        else:
+            return MISSING
+    return value

@@ -1,0 +1,395 @@
+"""What the pages of a site say of a model and its versions, as plain data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+
+from modelregistry.comparison import compare
+from modelregistry.display.markdown import block
+from modelregistry.errors import RegistryError
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.node import flat
+from modelregistry.log.events import Event
+from modelregistry.log.history import History
+from modelregistry.metadata.evaluation import Metric, better, evaluation_in
+from modelregistry.names import version_key
+from modelregistry.project.declarationtexts import Declaration
+from modelregistry.site.writer import file_name
+from modelregistry.trend import Trend, trend
+from modelregistry.version import ModelVersion, metrics_of
+
+_MOST_TRENDS = 4
+_MOST_FILES = 200
+_MOST_NODES = 200
+_MOST_TEXT = 2_000
+_SAID_ELSEWHERE = ("card", "environment", "evaluation", "metrics", "signature", "usage")
+"""Metadata that the page shows in a section of its own."""
+_CARD = {
+    "summary": "What it is", "intended_use": "Intended use", "limits": "Limits", "training_data": "Training data",
+    "evaluation": "Evaluation", "usage": "How to use it", "contact": "Contact", "text": "More",
+}  # fmt: skip
+_VERBS = {
+    "register": "registered", "withdraw": "withdrawn", "deregister": "deregistered", "assign": "put on",
+    "unassign": "taken off", "annotate": "annotated", "deprecate": "deprecated",
+}  # fmt: skip
+Row = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A model and all that is to be read of it."""
+
+    history: History
+    versions: Sequence[ModelVersion]
+    """The greatest first, withdrawn ones too."""
+    declared: Declaration | None
+    """What ``dvc.yaml`` says of it at the commit of its latest version."""
+    measured: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    """What DVC recorded of the versions' metrics, by version."""
+    params: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    prefix: str = ""
+    """Where the pages of its registry lie."""
+    registry: str = ""
+    """What the registry is called, where a site has several."""
+    address: str | None = None
+    """Where it is read from by others."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.history.model
+
+    @property
+    def folder(self) -> str:
+        """Of its pages."""
+        return f"{self.prefix}models/{file_name(self.name)}"
+
+    @property
+    def page(self) -> str:
+        """Its page."""
+        return f"{self.folder}/index.html"
+
+    @property
+    def pages(self) -> Iterator[str]:
+        """All of its pages."""
+        yield self.page
+        for version in self.versions:
+            yield self.page_of(version.version)
+
+    def page_of(self, version: str) -> str:
+        """The page of a version."""
+        return f"{self.folder}/{file_name(version)}.html"
+
+    @property
+    def shown_events(self) -> list[Event]:
+        """What happened to it, the oldest first."""
+        return [event for event in self.history.events if event.echo_of is None]
+
+    @property
+    def top(self) -> str | None:
+        """The version that holds its highest stage, with which the others are compared."""
+        for stage in self.history.stages.order[-1:]:
+            for holder in self.history.holders(stage):
+                return holder
+        return None
+
+    def metrics_of(self, version: ModelVersion) -> dict[str, float]:
+        """What the version reached."""
+        return metrics_of(version, self.measured.get(version.version, {}))
+
+
+@dataclass(slots=True)
+class VersionFacts:
+    """What is read of one version alone."""
+
+    version: ModelVersion
+    lineage: Lineage | None = None
+    declared: Declaration | None = None
+    sections: list[Row] = field(default_factory=list)
+    """Of its card: a title, and Markdown."""
+    missing: tuple[str, ...] = ()
+    signer: str | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def read_version(version: ModelVersion, signer: Callable[[ModelVersion], str | None]) -> VersionFacts:
+    """What there is to be read of a version; what can't be read is told."""
+    found = VersionFacts(version)
+
+    def attempt(read: Callable[[], None]) -> None:
+        try:
+            read()
+        except RegistryError as error:
+            if str(error) not in found.problems:
+                found.problems.append(str(error))
+
+    def lineage() -> None:
+        found.lineage = version.lineage
+
+    def card() -> None:
+        made = version.card
+        text = made.facts.text
+        said = {key: getattr(text, key) or "" for key in _CARD}
+        said["summary"] = said["summary"] or ""
+        found.sections = [(title, block(said[key])) for key, title in _CARD.items() if said[key]]
+        if text.license:
+            found.sections.append(("License", block(text.license)))
+        found.missing = made.missing
+
+    def signature() -> None:
+        found.signer = signer(version)
+
+    for read in (lineage, card, signature):
+        attempt(read)
+    return found
+
+
+# -- pages -------------------------------------------------------------------------------------------------
+
+
+def index_row(model: ModelFacts) -> dict[str, Any]:
+    """A model in the list of all."""
+    history, declared = model.history, model.declared
+    latest = history.latest
+    events = model.shown_events
+    return {
+        "name": model.name, "registry": model.registry, "page": model.page, "latest": latest,
+        "latest_page": model.page_of(latest) if latest else None,
+        "stages": [
+            {"stage": stage, "holders": [{"version": each, "page": model.page_of(each)} for each in holders]}
+            for stage, holders in history.assignments.items()
+        ],
+        "type": (declared.type if declared else None) or "", "labels": [*declared.labels] if declared else [],
+        "description": (declared.description if declared else None) or "",
+        "versions": len(history.served), "deprecated": history.deprecated is not None,
+        "changed": stamp(events[-1]) if events else "", "authors": sorted({event.author for event in events}),
+    }  # fmt: skip
+
+
+def model_page(model: ModelFacts) -> dict[str, Any]:
+    """The page of a model."""
+    versions = [
+        {
+            "version": each.version, "page": f"{file_name(each.version)}.html", "state": each.state,
+            "stages": each.stages, "at": f"{each.created_at:%Y-%m-%d}", "author": each.author,
+            "message": _cut(each.message), "metrics": model.metrics_of(each),
+        }
+        for each in model.versions
+    ]  # fmt: skip
+    trends = [*_trends(model)]
+    stage = next((each for each in model.history.assignments), None)
+    return {
+        **index_row(model), "rows": versions, "trends": trends, "metric_names": [each.metric for each in trends],
+        "events": [event_row(model, event) for event in reversed(model.shown_events)],
+        "snippet": snippet(f"{model.name}#{stage}" if stage else model.name, model.address),
+        "metadata": _other(model.history.metadata()),
+    }  # fmt: skip
+
+
+def version_page(model: ModelFacts, facts: VersionFacts) -> dict[str, Any]:
+    """The page of a version."""
+    version = facts.version
+    top = next((each for each in model.versions if each.version == model.top), None)
+    directions = _directions(model, version)
+    return {
+        "name": model.name, "version": version.version, "reference": version.reference, "state": version.state,
+        "stages": version.stages, "author": version.author, "at": f"{version.created_at:%Y-%m-%d %H:%M} UTC",
+        "message": version.message, "rev": version.rev, "source_rev": version.source_rev, "digest": version.digest,
+        "size": version.size, "deprecated": version.deprecated, "served": version.state != "withdrawn",
+        "metrics": [*_metric_rows(model, version, top, directions)], "top": top.version if top else None,
+        "top_page": f"{file_name(top.version)}.html" if top else None,
+        "params": rows_of(model.params.get(version.version, {})),
+        "metadata": _other(version.metadata),
+        "environment": sorted((version.environment or {}).items()),
+        "files": [*_files(version)], "more_files": max(len(version.registered.files) - _MOST_FILES, 0),
+        "inputs": _columns(version, "inputs"), "outputs": _columns(version, "outputs"), "signer": facts.signer,
+        "sections": facts.sections, "missing": [each.replace("_", " ") for each in facts.missing],
+        "nodes": _nodes(facts.lineage), "problems": facts.problems, "diff": _diff(model, version, top),
+        "snippet": snippet(version.reference, model.address),
+        "events": [
+            event_row(model, event)
+            for event in reversed(model.shown_events)
+            if version.version == version_in(model, event)
+        ],
+    }  # fmt: skip
+
+
+def event_row(model: ModelFacts, event: Event) -> dict[str, Any]:
+    """What happened once."""
+    version, stage = version_in(model, event), getattr(event, "stage", None)
+    there = version in model.history.versions
+    return {
+        "at": stamp(event), "model": model.name, "registry": model.registry, "page": model.page, "kind": event.kind,
+        "verb": _VERBS.get(event.kind, event.kind), "version": version, "stage": stage, "author": event.author,
+        "version_page": model.page_of(version) if version and there else None,
+        "before": model.history.holders_before.get(event.id), "message": _cut(event.message),
+    }  # fmt: skip
+
+
+def version_in(model: ModelFacts, event: Event) -> str | None:
+    """The version that an event is about."""
+    version = getattr(event, "version", None)
+    if version is None and event.kind in ("assign", "unassign"):
+        return model.history.version_of(event)  # type: ignore[arg-type]
+    return version
+
+
+def stamp(event: Event) -> str:
+    """When it happened."""
+    return f"{event.at:%Y-%m-%d %H:%M}"
+
+
+def model_json(model: ModelFacts, facts: Iterable[VersionFacts]) -> dict[str, Any]:
+    """All that is known of a model, for programs."""
+    return {
+        **{key: value for key, value in index_row(model).items() if key not in ("authors", "registry", "latest_page", "stages")},
+        **({"registry": model.registry} if model.registry else {}),
+        "stages": {stage: [*holders] for stage, holders in model.history.assignments.items()},
+        "metadata": finite(model.history.metadata()),
+        "versions": [
+            {
+                "version": each.version.version, "state": each.version.state, "stages": [*each.version.stages],
+                "rev": each.version.rev, "source_rev": each.version.source_rev, "digest": each.version.digest,
+                "size": each.version.size, "created_at": each.version.created_at.isoformat(),
+                "author": each.version.author, "message": each.version.message,
+                "metadata": finite(dict(each.version.metadata)), "metrics": model.metrics_of(each.version),
+                "params": finite(dict(model.params.get(each.version.version, {}))), "signed_by": each.signer,
+                "files": [file.model_dump(mode="json", exclude_none=True) for file in each.version.registered.files],
+                "made_from": [
+                    {"kind": node.kind, "name": node.name, "digest": node.digest, "repository": node.repository}
+                    for node in (each.lineage.nodes if each.lineage is not None else ())
+                    if each.lineage is not None and node is not each.lineage.subject
+                ],
+                "page": model.page_of(each.version.version),
+            }
+            for each in facts
+        ],
+        "events": [
+            {key: value for key, value in event_row(model, event).items() if key not in ("verb", "registry", "page", "version_page")}
+            | {"at": event.at.isoformat(), "message": event.message}
+            for event in model.shown_events
+        ],
+    }  # fmt: skip
+
+
+# -- parts -------------------------------------------------------------------------------------------------
+
+
+def snippet(reference: str, address: str | None) -> str:
+    """How it is loaded."""
+    where = f", registry={json.dumps(address)}" if address else ""
+    return f"import modelregistry as mr\n\nmodel = mr.load_model({json.dumps(reference)}{where})"
+
+
+def rows_of(values: Mapping[str, JsonValue]) -> list[Row]:
+    """Nested values, one row a leaf."""
+    return [(key, shown(value)) for key, value in flat(values)]
+
+
+def _other(metadata: Mapping[str, JsonValue]) -> list[Row]:
+    return rows_of({key: value for key, value in metadata.items() if key not in _SAID_ELSEWHERE})
+
+
+def shown(value: object) -> str:
+    """A value as a reader sees it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return _cut(value)
+    return _cut(json.dumps(finite(value), ensure_ascii=False, default=str))
+
+
+def finite(value: Any) -> Any:
+    """The value as JSON has it, which has no NaN and no infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
+
+
+def _trends(model: ModelFacts) -> Iterator[Trend]:
+    """Of the metrics that most of its versions have."""
+    counts: dict[str, int] = {}
+    for version in model.versions:
+        for name in model.metrics_of(version):
+            counts[name] = counts.get(name, 0) + 1
+    oldest_first = sorted(model.versions, key=lambda each: (each.created_at, version_key(each.version)))
+    for name in sorted(counts, key=lambda name: (-counts[name], name))[:_MOST_TRENDS]:
+        yield trend(model.name, name, [(each, model.metrics_of(each).get(name)) for each in oldest_first])
+
+
+def _directions(model: ModelFacts, version: ModelVersion) -> Mapping[str, Metric]:
+    known = version.evaluation or evaluation_in(model.history.metadata())
+    return known.metrics if known is not None else {}
+
+
+def _metric_rows(
+    model: ModelFacts, version: ModelVersion, top: ModelVersion | None, directions: Mapping[str, Metric]
+) -> Iterator[dict[str, Any]]:
+    base = model.metrics_of(top) if top is not None else {}
+    for name, value in sorted(model.metrics_of(version).items()):
+        known, other = directions.get(name), base.get(name)
+        verdict = better(known.direction, other, value) if known and other is not None else None
+        yield {
+            "name": name, "value": f"{value:.6g}", "base": f"{other:.6g}" if other is not None else "",
+            "direction": known.direction if known else "", "better": verdict,
+        }  # fmt: skip
+
+
+def _files(version: ModelVersion) -> Iterator[dict[str, Any]]:
+    for file in version.registered.files[:_MOST_FILES]:
+        digest = f"sha256:{file.sha256}" if file.sha256 else f"md5:{file.md5}" if file.md5 else ""
+        yield {"path": file.path, "digest": digest, "size": file.size}
+
+
+def _columns(version: ModelVersion, way: str) -> list[Row]:
+    signature = version.signature
+    found = getattr(signature, way) if signature is not None else ()
+    return [
+        (column.name or f"({number})", " ".join(str(part) for part in (column.type, column.shape) if part is not None))
+        for number, column in enumerate(found)
+    ]  # fmt: skip
+
+
+def _nodes(lineage: Lineage | None) -> list[dict[str, Any]]:
+    if lineage is None:
+        return []
+    others = [node for node in lineage.nodes if node is not lineage.subject]
+    return [
+        {
+            "kind": node.kind, "name": node.name, "repository": node.repository or "", "digest": node.digest or "",
+            "status": node.status, "note": node.note or "",
+        }
+        for node in others[:_MOST_NODES]
+    ]  # fmt: skip
+
+
+def _diff(model: ModelFacts, version: ModelVersion, top: ModelVersion | None) -> dict[str, Any] | None:
+    """What is other than in the version that holds the highest stage."""
+    if top is None or top.version == version.version:
+        return None
+    found = compare(top, version, metrics=_directions(model, version))
+    rows = [row for row in found.differences if row.what not in ("version", "created_at", "author", "state")]
+    params = [dict(model.params.get(each.version, {})) for each in (top, version)]
+    lines = [(row.what, _said(row.base), _said(row.candidate)) for row in rows]
+    lines += [
+        (f"params.{key}", _said(params[0].get(key)), _said(params[1].get(key)))
+        for key in sorted({*params[0], *params[1]})
+        if params[0].get(key) != params[1].get(key)
+    ]
+    return {"verdict": found.verdict, "rows": lines}
+
+
+def _said(value: object) -> str:
+    return "" if value is None else shown(value)

@@ -1,0 +1,82 @@
+"""The templates of a site: the one door to Jinja2 and to markdown-it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from modelregistry.errors import MissingDependencyError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_MOST_MARKDOWN = 200_000
+"""Characters of one text that are set as Markdown; what is longer is shown as it is."""
+
+
+class Templates:
+    """Fills in the templates that come with this package; whatever it is given is text, never HTML.
+
+    Raises:
+        MissingDependencyError: Jinja2 or markdown-it is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import jinja2
+            from markdown_it import MarkdownIt
+            from markupsafe import Markup
+        except ImportError as error:
+            raise MissingDependencyError(
+                "a site is made with Jinja2 and markdown-it-py: pip install 'modelregistry[site]'"
+            ) from error
+        self._markup = Markup
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("modelregistry.site", "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+            finalize=_clean,
+        )
+        self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+        self.markdown = lru_cache(maxsize=256)(self._render_markdown)
+        style, script = (_shipped(name) for name in ("site.css", "site.js"))
+        policy = (
+            f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        self._environment.globals.update(style=Markup(style), script=Markup(script), policy=policy)  # noqa: S704 - ours
+
+    def render(self, template: str, **values: Any) -> str:
+        """A page."""
+        page: str = self._environment.get_template(template).render(values)
+        return page
+
+    def _render_markdown(self, text: str) -> Any:
+        """Markdown as HTML: HTML in it is shown and not obeyed, and links lead to pages only."""
+        if len(text) > _MOST_MARKDOWN:
+            return text
+        return self._markup(self._markdown.render(_clean(text)))
+
+
+def picture(svg: str) -> str:
+    """An SVG as an address for ``<img>``: there, no script in it would run, and its style is its own."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode('utf-8', 'replace')).decode()}"
+
+
+def _shipped(name: str) -> str:
+    return files("modelregistry.site").joinpath("templates", name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _clean(value: Any) -> Any:
+    """Text without what no page may hold; the rest as it is."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+    return value

@@ -1,0 +1,160 @@
+"""A static site of a registry: which pages there are, in which order they are read, rendered and written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelregistry.log.history import History
+from modelregistry.names import version_key
+from modelregistry.project.declarationtexts import Declaration
+from modelregistry.project.measuring import Answer, Kind
+from modelregistry.site import pages
+from modelregistry.site.pages import ModelFacts, VersionFacts
+from modelregistry.site.rendering import Templates, picture
+from modelregistry.site.writer import Site, SiteWriter, file_name
+from modelregistry.version import ModelVersion
+
+_EVENTS_A_PAGE = 5_000
+JSON = "catalogue.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A registry that is shown.
+
+    Attributes:
+        reading: Within it, all that is read is read by one git.
+        models: Every model, folded, with all of its versions.
+        bring: Reads what many commits declare of a model at once, before it is asked for one by one.
+        declared: What each commit declares of a model, for (commit, model) pairs.
+        measured: The metrics or parameters of many versions.
+        signer: Who signed a version, as far as the reader's policy knows.
+        address: Where others read the registry from.
+        name: What it is called, where a site shows several.
+    """
+
+    reading: Callable[[], AbstractContextManager[object]]
+    models: Callable[[], Iterable[tuple[History, Sequence[ModelVersion]]]]
+    bring: Callable[[Iterable[tuple[str, str]]], object]
+    declared: Callable[[Sequence[tuple[str, str]]], Sequence[Declaration | None]]
+    measured: Callable[[Sequence[ModelVersion], Kind], Sequence[Answer]]
+    signer: Callable[[ModelVersion], str | None]
+    address: str | None = None
+    name: str = ""
+
+
+def export_site(target: str | os.PathLike[str], sources: Sequence[Source], *, title: str) -> Site:
+    """Write the site of some registries; ``Registry.export_site`` says more."""
+    writer = SiteWriter(target)
+    templates = Templates()
+    prefix = "{}/" if len(sources) > 1 else ""
+    found = [(source, _read(source, prefix.format(file_name(source.name)))) for source in sources]
+    models = [model for _, some in found for model in some]
+    events = sorted(
+        ((event, model) for model in models for event in model.shown_events),
+        key=lambda pair: (pair[0].at, pair[1].registry, pair[1].name, pair[0].order),
+    )
+    audits = _audit_pages(len(events))
+    writer.begin(["index.html", *audits, JSON, *(page for model in models for page in model.pages)])
+    known: list[dict[str, Any]] = []
+    for source, some in found:
+        with source.reading():
+            source.bring((version.rev, version.name) for model in some for version in model.versions)
+            for model in some:
+                facts = [pages.read_version(version, source.signer) for version in model.versions]
+                _write_model(writer, templates, model, facts, title)
+                known.append(pages.model_json(model, facts))
+    for number, name in enumerate(audits):
+        rows = [
+            pages.event_row(model, event)
+            for event, model in reversed(events[number * _EVENTS_A_PAGE : (number + 1) * _EVENTS_A_PAGE])
+        ]
+        first = number * _EVENTS_A_PAGE + 1
+        # Of what came later it says nothing, so that it stays as it is.
+        page = {
+            "rows": rows,
+            "older": audits[:number],
+            "here": name,
+            "first": first,
+            "last": first + len(rows) - 1,
+        }
+        writer.write(name, _render(templates, "audit.html", name, title, page=page))
+    page = {"models": [pages.index_row(model) for model in models], "several": len(sources) > 1}
+    writer.write("index.html", _render(templates, "index.html", "index.html", title, page=page))
+    writer.write(
+        JSON, json.dumps({"schema": 1, "title": title, "models": known}, indent=1, sort_keys=True) + "\n"
+    )
+    return writer.finish()
+
+
+def _read(source: Source, prefix: str) -> list[ModelFacts]:
+    """Every model, with what is read of all versions at once."""
+    models = [
+        ModelFacts(
+            history, sorted(versions, key=lambda each: version_key(each.version), reverse=True), None,
+            prefix=prefix, registry=source.name, address=source.address,
+        )
+        for history, versions in sorted(source.models(), key=lambda pair: pair[0].model)
+        if any(event.echo_of is None for event in history.events)
+    ]  # fmt: skip
+    every = [version for model in models for version in model.versions]
+    latest = [_latest(model) for model in models]
+    pairs = [pair for pair in latest if pair[0]]
+    declared = dict(zip(pairs, source.declared(pairs), strict=True))
+    metrics, params = (
+        {each.reference: answer.values for each, answer in zip(every, source.measured(every, kind), strict=True)}
+        for kind in ("metrics", "params")
+    )  # fmt: skip
+    return [
+        replace(
+            model, declared=declared.get(pair),
+            measured={each.version: metrics[each.reference] for each in model.versions},
+            params={each.version: params[each.reference] for each in model.versions},
+        )
+        for model, pair in zip(models, latest, strict=True)
+    ]  # fmt: skip
+
+
+def _latest(model: ModelFacts) -> tuple[str, str]:
+    """The commit whose ``dvc.yaml`` says what the model is; nothing where it has no version."""
+    latest = model.history.latest or next((each.version for each in model.versions), None)
+    return (model.history.versions[latest].registered.rev if latest else "", model.name)
+
+
+def _write_model(
+    writer: SiteWriter, templates: Templates, model: ModelFacts, facts: Sequence[VersionFacts], title: str
+) -> None:
+    page = pages.model_page(model)
+    drawn = [
+        {"picture": picture(each.to_svg()), "title": each.title, "points": len(each)}
+        for each in page["trends"]
+    ]
+    latest = next((each for each in facts if each.version.version == page["latest"]), None)
+    page |= {"trends": drawn, "sections": _set(templates, latest.sections if latest else [])}
+    writer.write(model.page, _render(templates, "model.html", model.page, title, page=page))
+    for each in facts:
+        shown = pages.version_page(model, each)
+        shown["sections"] = _set(templates, each.sections)
+        shown["picture"] = picture(each.lineage.to_svg()) if each.lineage is not None else None
+        name = model.page_of(each.version.version)
+        writer.write(name, _render(templates, "version.html", name, title, page=shown))
+
+
+def _set(templates: Templates, sections: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
+    return [(name, templates.markdown(text)) for name, text in sections]
+
+
+def _render(templates: Templates, template: str, name: str, title: str, *, page: dict[str, Any]) -> str:
+    """A page, with links that are relative to it: it opens from a disk, too."""
+    return templates.render(template, root="../" * name.count("/"), here=template, title=title, page=page)
+
+
+def _audit_pages(events: int) -> list[str]:
+    """The oldest events come first, so that a full page stays as it is; the newest are where people look."""
+    older = range(1, max(-(-events // _EVENTS_A_PAGE), 1))
+    return [*(f"audit/{number}.html" for number in older), "audit.html"]

@@ -1,0 +1,1 @@
+"""Whom the one who loads believes, and what they allow."""
