@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from modelregistry.errors import GitTimeoutError
 from modelregistry.git.call import LOCAL_SECONDS, GitCall
 
 # Requests of under 100 bytes: a chunk of them always fits into the pipe, so that nobody waits for the other.
 _PIPE_CHUNK = 400
+# Of a folder: mode, space, name, NUL, raw id.
+_ENTRY = rb"([0-7]{5,6}) ([^\0]+)\0(.{%d})"
+_ENTRIES = {
+    width: (re.compile(rb"(?:%b)*+" % (_ENTRY % width), re.DOTALL), re.compile(_ENTRY % width, re.DOTALL))
+    for width in (20, 32)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +32,27 @@ class GitObject:
     data: bytes | None
 
 
+class Files(Protocol):
+    """Where objects may be had without a git that is started for it."""
+
+    def read(self, names: Sequence[str], limit: int, most: float) -> list[GitObject | None] | None:
+        """The objects, as ``ObjectReader.read`` has them; None where git is to be asked."""
+
+    def close(self) -> None:
+        """Nothing more is asked for now."""
+
+
 class ObjectReader:
     """A git that answers as long as it is asked, until it is closed; one that died is started anew.
 
     Args:
         call: Calls git on the repository.
+        files: Has some of the objects without it.
     """
 
-    def __init__(self, call: GitCall) -> None:
+    def __init__(self, call: GitCall, files: Files) -> None:
         self._call = call
+        self._files = files
         self._stack = ExitStack()
         self._talk: tuple[Callable[[bytes], None], IO[bytes]] | None = None
         self._since = 0.0
@@ -44,6 +63,7 @@ class ObjectReader:
         Raises:
             GitError: It did not end well.
         """
+        self._files.close()
         self._talk = None
         # Its time was up while nobody asked it anything, such as when another repository was fetched meanwhile.
         with suppress(GitTimeoutError):
@@ -61,8 +81,9 @@ class ObjectReader:
             GitError: It died, which it does of an object that a partial clone left out.
             GitTimeoutError: It took too long.
         """
-        if not names:
-            return []
+        left = float("inf") if most is None else most
+        if (known := self._files.read(names, limit, left)) is not None:
+            return known
         if self._talk is not None and time.monotonic() - self._since > LOCAL_SECONDS / 2:
             self.close()  # before its time is up, which is that of one question
         if self._talk is None:
@@ -70,7 +91,7 @@ class ObjectReader:
             command = ["cat-file", "--batch-command", "--buffer"]
             self._talk = self._stack.enter_context(self._call.conversation(command, timeout=LOCAL_SECONDS))
         try:
-            return _answers(*self._talk, names, limit, float("inf") if most is None else most)
+            return _answers(*self._talk, names, limit, left)
         except (OSError, ValueError, IndexError) as error:
             self._talk = None
             # The conversation knows what git complained of, and raises that.
@@ -116,12 +137,18 @@ def _head(line: bytes) -> GitObject | None:
 
 
 def entries_of(tree: GitObject) -> Iterator[tuple[str, str, str]]:
-    """Name, mode and object id of what is in one folder (Git's format: mode, space, name, NUL, raw id)."""
-    data, width = tree.data or b"", len(tree.oid) // 2
-    at = 0
-    while at < len(data):
-        space = data.index(b" ", at)
-        end = data.index(b"\0", space)
-        name = data[space + 1 : end].decode("utf-8", "surrogateescape")
-        yield name, data[at:space].decode(), data[end + 1 : end + 1 + width].hex()
-        at = end + 1 + width
+    """Name, mode and object id of what is in one folder.
+
+    Raises:
+        ValueError: It is none.
+    """
+    for mode, name, oid in raw_entries(tree):
+        yield name.decode("utf-8", "surrogateescape"), mode.decode(), oid.hex()
+
+
+def raw_entries(tree: GitObject) -> list[tuple[bytes, bytes, bytes]]:
+    """Mode, name and object id of what is in one folder, as Git writes them; raises as ``entries_of`` does."""
+    data, (whole, entry) = tree.data or b"", _ENTRIES[len(tree.oid) // 2]
+    if whole.fullmatch(data) is None:
+        raise ValueError(f"not a folder of Git's: {tree.oid}")
+    return entry.findall(data)

@@ -27,6 +27,7 @@ from modelregistry.errors import (
     RevisionNotFoundError,
 )
 from modelregistry.git.call import LOCAL_SECONDS, GitCall
+from modelregistry.git.objectfiles import ObjectFiles
 from modelregistry.git.objects import GitObject, ObjectReader, entries_of
 from modelregistry.log.tags import MOST_TAG_BYTES, RawTag
 from modelregistry.urlsecrets import without_secrets
@@ -114,6 +115,7 @@ class GitRepo:
         self.git_dir = git_dir
         self.common_dir = common_dir or git_dir
         self.root = root
+        self._objects = os.path.join(self.common_dir, "objects")
         self._git = GitCall(git_dir, root or git_dir, common_dir=self.common_dir)
         self._tags = os.path.join(self.common_dir, "refs", "tags")
         self._packed = os.path.join(self.common_dir, "packed-refs")
@@ -354,7 +356,7 @@ class GitRepo:
         if (kept := getattr(self._kept, "read", None)) is not None:
             yield kept
             return
-        reader = ObjectReader(self._git)
+        reader = ObjectReader(self._git, ObjectFiles(self._objects))
 
         def read(
             names: Sequence[str], *, limit: int = 1 << 24, most: int | None = None
@@ -412,7 +414,7 @@ class GitRepo:
         return True
 
     def _read_trees(self, names: Sequence[str]) -> list[GitObject | None]:
-        reader = ObjectReader(self._git)
+        reader = ObjectReader(self._git, ObjectFiles(self._objects))
         try:
             return reader.read(names, 1 << 26, None)
         finally:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from modelregistry.errors import InvalidFileError
 from modelregistry.git.folders import Memory, bound
 from modelregistry.keptfile import load_values, save_text
-from modelregistry.project.yamltext import decoded_text, parse, typed
+from modelregistry.project.yamltext import decoded_text, parse_typed
 from modelregistry.trust.privatefile import doubt_of
 
 MOST_BYTES = 8 << 20
@@ -206,7 +206,7 @@ def _format(path: str) -> str:
 
 
 def _read_yaml(data: bytes, path: str) -> object:
-    return typed(parse(data, path))
+    return parse_typed(data, path)
 
 
 def _read_json(data: bytes, path: str) -> object:

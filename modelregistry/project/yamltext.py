@@ -16,10 +16,14 @@ _MAX_BYTES = 8 << 20
 _MAX_DEPTH = 64
 _MAX_ALIASED = 10_000  # nodes that aliases may repeat in all: anchors are fine, bombs made of them are not
 
+_LONG = 300  # digits of a number that stands for more than its text, or a few more
 _NUMERIC = frozenset("-+.0123456789")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_TRUE = frozenset({"true", "True", "TRUE"})
-_FALSE = frozenset({"false", "False", "FALSE"})
+_WORDS = {
+    **dict.fromkeys(_NULL),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 # As the parser of DVC reads them: of YAML 1.2, and with underscores between the digits as in 1.1.
 _INTEGER = re.compile(
     r"[-+]?(0b[01_]{1,300}|0o[0-7_]{1,300}|0x[0-9a-fA-F_]{1,300}|[0-9][0-9_]{0,299})", re.ASCII
@@ -39,15 +43,20 @@ def typed(value: object) -> Any:
         return {str(key): typed(item) for key, item in value.items()}
     if isinstance(value, list):
         return [typed(item) for item in value]
-    if not isinstance(value, Plain):
-        return value
-    if value in _NULL:
-        return None
-    if value in _TRUE or value in _FALSE:
-        return value in _TRUE
-    if value[:1] in _NUMERIC and (_INTEGER.fullmatch(value) or _FLOAT.fullmatch(value)):
-        return _number(value)
-    return str(value)
+    return _meant(value) if isinstance(value, Plain) else value
+
+
+def _meant(text: str) -> int | float | str | bool | None:
+    """What an unquoted scalar stands for."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMERIC:
+        return str(text)
+    if text.isascii() and text.isdigit() and len(text) < _LONG:
+        return int(text)
+    if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
+        return _number(text)
+    return str(text)
 
 
 def _number(text: str) -> int | float | str:
@@ -108,6 +117,18 @@ def parse(text: bytes, path: str) -> object:
     decoded = decoded_text(text, path)
     if (simple := read_block(decoded)) is not None:
         return simple
+    return _composed(decoded, path)
+
+
+def parse_typed(text: bytes, path: str) -> Any:
+    """``typed`` of what ``parse`` has, in one go; raises as that does."""
+    decoded = decoded_text(text, path)
+    if (simple := read_block(decoded, _meant)) is not None:
+        return simple
+    return typed(_composed(decoded, path))
+
+
+def _composed(decoded: str, path: str) -> object:
     try:
         return _Composer(yaml.parse(decoded, Loader=_LOADER), path).document()
     except yaml.YAMLError as error:
