@@ -1,6 +1,10 @@
 """How the pages are built: Sphinx, MyST Markdown, furo; no network."""
 
+import os
+import shutil
 import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from docutils.nodes import Element, TextElement
@@ -11,13 +15,27 @@ import modelregistry
 
 project = "modelregistry"
 version = release = modelregistry.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"modelregistry {release}"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 exclude_patterns = ["changelog/*", "examples/*", "_build", "_made"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # pages may link to each other's headings, as on a Git host
+
+nb_execution_mode = "force"  # a notebook is kept without what its cells give
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_execution_timeout = 120  # seconds a cell
+nb_merge_streams = True
+suppress_warnings = ["mystnb.unknown_mime_type"]  # what JupyterLab draws, and a page passes over for the SVG
+
+# The pages that show what the library makes of a project, and what is open until the build is done.
+SHOWING = {"index", "tutorial/tour", "how-to/ask-where-a-model-came-from"}
+EXAMPLE_URL = "https://git.example.com/clinic/models.git"
+AROUND = ExitStack()
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -45,20 +63,44 @@ def to_the_public_name(
     return domain.resolve_xref(env, page, app.builder, "obj", f"modelregistry.{name}", node, content)
 
 
-def draw_pictures(app: Sphinx) -> None:
-    """The pictures of lineages are made by the code that the pages describe, whenever that is newer."""
-    docs = Path(app.srcdir)
-    made = docs / "_made"
-    pictures = [made / "lineage.svg", made / "difference.svg"]
-    sources = [*docs.parent.glob("modelregistry/**/*.py"), *docs.glob("examples/**/*")]
-    newest = max(path.stat().st_mtime for path in sources)
-    if not all(picture.exists() and picture.stat().st_mtime > newest for picture in pictures):
-        sys.path.insert(0, str(docs / "examples"))
-        from picture import draw
+def show(app: Sphinx, _: BuildEnvironment, docnames: list[str]) -> None:
+    """What pages that are read show is made anew, by the code that they describe."""
+    if not SHOWING & set(docnames):
+        return
+    sys.path[:0] = [str(app.srcdir), str(app.srcdir / "examples")]
+    from gallery import apart, draw, fill
+    from trained import train
 
-        draw(made)
+    place = AROUND.enter_context(tempfile.TemporaryDirectory(prefix="modelregistry-docs-"))
+    AROUND.enter_context(apart(Path(place)))
+    train(Path(place, "tour"))
+    shutil.copytree(Path(place, "tour"), Path(place, "shown"), symlinks=True)
+    os.environ["TOUR"] = f"{place}/tour"  # where the notebook goes on
+    registry = fill(Path(place, "shown"))
+    draw(registry, Path(app.srcdir, "_made"))
+    registry.export_site(Path(app.outdir, "catalogue"), title="Models of the clinic", url=EXAMPLE_URL)
+
+
+def outdated(app: Sphinx, *_: object) -> list[str]:
+    """Pages show something else, it may be, when the code is newer than what they show."""
+    top = Path(app.srcdir).parent
+    sources = [
+        *top.glob("modelregistry/**/*.py"),
+        *top.glob("modelregistry/site/templates/*"),
+        *top.glob("docs/examples/**/*"),
+    ]
+    shown = top / "docs" / "_made" / "trend.svg"
+    newest = max(path.stat().st_mtime for path in sources)
+    return [] if shown.exists() and shown.stat().st_mtime > newest else sorted(SHOWING)
+
+
+def leave(*_: object) -> None:
+    """The project of the tour was needed while pages were read."""
+    AROUND.close()
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("builder-inited", draw_pictures)
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-before-read-docs", show)
+    app.connect("build-finished", leave)
     app.connect("missing-reference", to_the_public_name)
