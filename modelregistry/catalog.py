@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from modelregistry.display.tables import Rows
+from modelregistry.display.fields import short
+from modelregistry.display.shown import Shown
+from modelregistry.display.tables import MOST_ROWS, Rows, more_than
+from modelregistry.display.view import Table, View
 from modelregistry.errors import InvalidInputError
 from modelregistry.names import version_key
 from modelregistry.registry import Registry
@@ -36,8 +39,8 @@ class Wishes(TypedDict, total=False):
     until: When
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+@dataclass(frozen=True, slots=True, repr=False)
+class Hit(Shown):
     """A version that was found, and where."""
 
     registry: str
@@ -70,7 +73,7 @@ class Hits(Rows[Hit]):
         return lines
 
 
-class Catalog:
+class Catalog(Shown):
     """Several registries, read as one.
 
     Args:
@@ -98,7 +101,11 @@ class Catalog:
             raise InvalidInputError("a catalog of no registry: name at least one")
 
     def __repr__(self) -> str:
-        return f"Catalog({[*self._registries]})"
+        return f"Catalog({short(', '.join(map(repr, self._registries)))})"
+
+    def _view(self) -> View:
+        rows = [(name, without_secrets(os.fspath(each.target))) for name, each in self._registries.items()]
+        return View("Catalogue", blocks=[Table(("registry", "at"), rows[:MOST_ROWS], more_than(rows))])
 
     @property
     def registries(self) -> Mapping[str, Registry]:

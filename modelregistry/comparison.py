@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from modelregistry.display.tables import Rows
+from modelregistry.display.fields import dressed
+from modelregistry.display.shown import Shown
+from modelregistry.display.tables import Rows, Tabular
+from modelregistry.display.view import Badge, Look, Note, Table, View
 from modelregistry.log.history import History
 from modelregistry.metadata.evaluation import Metric, better
 from modelregistry.metadata.signature import Column, ModelSignature, incompatibilities
 from modelregistry.version import ModelVersion, metrics_of
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Difference(Shown):
     """One line of a comparison: what is compared, and what each of the two says; None where it says nothing."""
 
     what: str
@@ -31,7 +33,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison:
+class Comparison(Tabular):
     """What ``compare`` answers: a version, the candidate that is held against it, and a line for each fact of theirs.
 
     Its text and its notebook view are the verdict and a table.
@@ -62,10 +64,27 @@ class Comparison:
         return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS)
 
     def __repr__(self) -> str:
+        told = f"{self.base.reference!r}, {self.candidate.reference!r}, {len(self.differences)} differences"
+        return f"Comparison({told}: {self.verdict.partition(':')[0]})"
+
+    def __str__(self) -> str:
         return f"{self.verdict}\n\n{self.rows}"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.verdict)}</p>{self.rows._repr_html_()}"
+    def _view(self) -> View:
+        answer = self.verdict.partition(" ")[0].rstrip(":")
+        look: Look = {"incompatible": "bad", "nobody": "warn"}.get(answer, "good")  # type: ignore[assignment]
+        columns = ("", self.base.reference, self.candidate.reference, "")
+        lines = [
+            (row.what, dressed(row.what, row.base), dressed(row.what, row.candidate), _judged(row))
+            for row in self.rows
+        ]
+        return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines)])
+
+
+def _judged(row: Difference) -> Badge | None:
+    if row.better is not None:
+        return Badge("better", "good") if row.better else Badge("worse", "bad")
+    return Badge("differs") if row.differs else None
 
 
 COMPARISON_COLUMNS: Mapping[str, Callable[[Difference], object]] = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import InvalidInputError, InvalidNameError, InvalidReferenceError
 
 # The alphabets of GTO 1.10 (gto/constants.py), so that whatever GTO reads, we read.
@@ -142,8 +143,8 @@ def bumped(version: str, bump: Bump) -> str:
     return f"v{getattr(release, f'bump_{bump}')()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+@dataclass(frozen=True, slots=True, repr=False)
+class Reference(Shown):
     """A string that names a version of a model, taken apart.
 
     Exactly one of ``version`` and ``stage`` is set; neither means the latest version.

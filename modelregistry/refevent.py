@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import InvalidInputError, InvalidReferenceError, VersionNotFoundError
 from modelregistry.git.remote import bring_promised, choose_remote
 from modelregistry.git.repo import GitRepo
@@ -26,8 +27,8 @@ _WORDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class RefEvent:
+@dataclass(frozen=True, slots=True, repr=False)
+class RefEvent(Shown):
     """One event of a registry, as the tag that keeps it tells: what ``event_from_ref`` gives."""
 
     event: str

@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from modelregistry.display import chart
-from modelregistry.display.tables import Rows
+from modelregistry.display.shown import Shown
+from modelregistry.display.tables import Rows, Tabular
+from modelregistry.display.view import Note, View
 from modelregistry.search.search import is_number
 from modelregistry.version import ModelVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+@dataclass(frozen=True, slots=True, repr=False)
+class Measure(Shown):
     """The metric of one version."""
 
     version: str
@@ -51,7 +53,7 @@ def trend(model: str, metric: str, values: Iterable[tuple[ModelVersion, object]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Trend:
+class Trend(Tabular):
     """What ``trend`` answers: a metric across the versions of a model, the oldest first.
 
     Its text is a table; a notebook draws it, with Vega-Lite where it can, else as SVG.
@@ -93,18 +95,6 @@ class Trend:
             filter(None, (self.title, "", str(self.rows), f"({self.note})" if self.note else ""))
         )
 
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """One dictionary a version."""
-        return self.rows.to_dicts()
-
-    def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame`` of the same.
-
-        Raises:
-            MissingDependencyError: pandas is not installed.
-        """
-        return self.rows.to_pandas()
-
     def to_vega_lite(self) -> dict[str, Any]:
         """A specification of Vega-Lite 5, with the data in it."""
         return chart.to_vega_lite(self._drawn(), title=self.title, note=self.note, axis=self.metric)
@@ -121,6 +111,12 @@ class Trend:
             )
             for point in self.points
         ]  # fmt: skip
+
+    def _view(self) -> View:
+        notes = [Note(self.note)] if self.note else []
+        return View(self.title, blocks=[self.rows._table(), *notes])
+
+    _repr_html_ = None  # type: ignore[assignment]  # notebooks would take it before the drawing
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from pydantic import JsonValue
 
+from modelregistry.display.shown import Shown
 from modelregistry.log.events import FileDigest, Registered
 from modelregistry.metadata.signature import ModelSignature
 from modelregistry.progress import Progress
@@ -18,6 +19,7 @@ from modelregistry.project.declarationtexts import Declaration
 
 if TYPE_CHECKING:  # few ask for it
     from modelregistry.cards.card import ModelCard
+    from modelregistry.display.view import View
     from modelregistry.exports.manifest import Exported
     from modelregistry.lineage.lineage import Lineage
     from modelregistry.lineage.reproduced import Reproduction
@@ -89,8 +91,8 @@ class Reader(Protocol):
         """Its bill of materials."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
+@dataclass(frozen=True, slots=True, repr=False)
+class ModelVersion(Shown):
     """One version of a model, as it was when it was read.
 
     It is a frozen value: ``head`` names the position of the model's log at which it was true. Two are equal when
@@ -131,6 +133,15 @@ class ModelVersion:
 
     def __repr__(self) -> str:
         return f"ModelVersion({self.name!r}, {self.version!r}, state={self.state!r}, rev={self.rev[:10]!r})"
+
+    def _view(self) -> View:
+        from modelregistry.display.cards import version_card
+
+        return version_card(
+            self.reference, self.stages or (self.state,), deprecated=self.deprecated, message=self.message,
+            author=self.author, created_at=self.created_at, rev=self.rev, digest=self.digest, size=self.size,
+            metrics=metrics_of(self, {}), metadata=self.metadata,
+        )  # fmt: skip
 
     @property
     def reference(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Self
 
+from modelregistry.display.shown import shown
 from modelregistry.errors import ConflictError, InvalidInputError, RefusedError
 from modelregistry.log.events import Event
 from modelregistry.log.tags import Quarantined, first_number, is_signed
@@ -79,6 +80,7 @@ class Outline(NamedTuple):
     """Those that decide who holds what, with the fields that do; others may be missing."""
 
 
+@shown
 class Synced(NamedTuple):
     """What bringing a log and its copy here together did."""
 

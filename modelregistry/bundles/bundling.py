@@ -13,6 +13,7 @@ from modelregistry.bundles import file as bundlefile
 from modelregistry.bundles.check import BRANCHES, DVC, HISTORY, TAGS, check
 from modelregistry.bundles.file import Source
 from modelregistry.config import read_settings
+from modelregistry.display.shown import shown
 from modelregistry.errors import InvalidInputError, RefusedError
 from modelregistry.git.history import write_history
 from modelregistry.git.repo import GitRepo
@@ -25,6 +26,7 @@ _MAIN = "main"
 _GIT = "git"
 
 
+@shown
 class Bundled(NamedTuple):
     """What went into a bundle."""
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from modelregistry.bundles.check import TAGS, Checked, lay_out
 from modelregistry.bundles.file import BundleFile
+from modelregistry.display.shown import shown
 from modelregistry.errors import ConflictError, GitError, InvalidInputError, RefusedError, RegistryError
 from modelregistry.git.history import adopt, create_in_order, create_unseen
 from modelregistry.git.repo import GitRepo
@@ -23,6 +24,7 @@ from modelregistry.project.dvcfiles import CARRIED
 _SHOWN = 5
 
 
+@shown
 class Unbundled(NamedTuple):
     """What a bundle brought."""
 

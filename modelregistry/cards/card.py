@@ -14,6 +14,8 @@ from pydantic import JsonValue
 
 from modelregistry.cards.text import PARTS, CardText
 from modelregistry.display.markdown import block, code, fenced, inline, paragraph, table
+from modelregistry.display.shown import Shown
+from modelregistry.display.view import Listing, Note, View
 from modelregistry.metadata.evaluation import Metric
 from modelregistry.metadata.signature import Column, ModelSignature
 
@@ -33,8 +35,8 @@ _WORDS: Mapping[str, str] = {
 _MOST_ROWS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+@dataclass(frozen=True, slots=True, repr=False)
+class Source(Shown):
     """One thing that the model was made from."""
 
     name: str
@@ -42,8 +44,8 @@ class Source:
     repository: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardFacts:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CardFacts(Shown):
     """What is known of a version."""
 
     name: str
@@ -76,7 +78,7 @@ class CardFacts:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ModelCard:
+class ModelCard(Shown):
     """A model card: its text is Markdown, with the front matter of the cards of Hugging Face."""
 
     facts: CardFacts = field(hash=False)
@@ -161,6 +163,14 @@ class ModelCard:
 
     def __repr__(self) -> str:
         return f"ModelCard({self.reference!r}, missing={self.missing!r})"
+
+    def _view(self) -> View:
+        missing = [Note(f"Nobody said: {', '.join(self.missing)}", "warn")] if self.missing else []
+        return View(
+            f"Card of {self.reference}", blocks=[*missing, Listing("Markdown", self._repr_markdown_())]
+        )
+
+    _repr_html_ = None  # type: ignore[assignment]  # a notebook sets the Markdown better
 
     def _repr_markdown_(self) -> str:
         page = self.to_markdown()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.yamltext import parse, typed
 
@@ -33,7 +34,7 @@ _TITLES: Mapping[str, str] = {
 """The headings of a card that are the fields of one."""
 
 
-class CardText(BaseModel):
+class CardText(Shown, BaseModel):
     """What a team says of a model or a version: ``metadata["card"]``, or ``meta: {card: …}`` in ``dvc.yaml``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)

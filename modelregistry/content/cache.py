@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from modelregistry.content.store import Store, verify_file
+from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
 from modelregistry.errors import IntegrityError, InvalidInputError
 from modelregistry.project import documents
@@ -26,8 +27,8 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?)B?")
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+@dataclass(frozen=True, slots=True, repr=False)
+class Cached(Shown):
     """One artifact in the store, or one file that has no name in it (yet, or any more)."""
 
     digest: str
@@ -47,8 +48,8 @@ class Cached:
     """The stages that they hold, as references."""
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+@dataclass(frozen=True, slots=True, repr=False)
+class Damaged(Shown):
     """A file of the store that was not what its name says, and where it is now."""
 
     digest: str
@@ -88,7 +89,7 @@ _Links = dict[tuple[int, int], tuple[int, int, int]]
 """By device and inode: how many names a file has, how many of them in the store, and its size."""
 
 
-class Cache:
+class Cache(Shown):
     """The store of this user, which all registries share, as one registry sees it.
 
     Args:

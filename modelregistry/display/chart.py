@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from modelregistry.display.colours import LINE, TEXT, fill, page, stroke
+
 MOST_POINTS = 500
 """That are drawn, the last ones."""
 _WIDTH, _HEIGHT = 720, 300
@@ -17,14 +19,14 @@ _LABEL_WIDTH = 64
 _LONGEST = 60
 _TICKS = 4
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-_LIGHT = (
-    ".axis{stroke:#cbd5e1}", ".line{fill:none;stroke:#0f766e;stroke-width:2}", ".dot{fill:#0f766e}", ".held{fill:#be123c}",
-    "text{fill:#0f172a}", ".small{font-size:11px;opacity:.75}", ".stage{fill:#be123c;font-weight:600}",
+_LINE, _HELD = ("#0f766e", "#5eead4"), ("#be123c", "#fda4af")
+_RULES = (
+    f".axis{{{stroke(LINE)}}}", f".line{{fill:none;{stroke(_LINE)};stroke-width:2}}",
+    f".dot{{{fill(_LINE)}}}", f".held{{{fill(_HELD)}}}", f"text{{{fill(TEXT)}}}", ".small{font-size:11px;opacity:.75}",
+    f".stage{{{fill(_HELD)};font-weight:600}}",
 )  # fmt: skip
-_DARK = (
-    ".axis{stroke:#475569}", ".line{stroke:#5eead4}", ".dot{fill:#5eead4}", ".held{fill:#fda4af}", "text{fill:#f8fafc}",
-    ".stage{fill:#fda4af}",
-)  # fmt: skip
+_STYLE = page("trend") + "".join(f".trend {rule}" for rule in _RULES)
+"""For this picture only, wherever it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def to_svg(points: Sequence[Point], *, title: str, note: str = "") -> str:
     )
     parts = [
         head,
-        f"<title>{_text(title)}</title><style>{_style()}</style>",
+        f"<title>{_text(title)}</title><style>{_STYLE}</style>",
         f'<text x="{_LEFT}" y="20" font-size="14" font-weight="600">{_text(_short(title))}</text>',
         f'<text class="small" x="{_LEFT}" y="38">{_text(_short(_noted(points, note), 100))}</text>',
     ]
@@ -78,7 +80,7 @@ def to_vega_lite(points: Sequence[Point], *, title: str, note: str = "", axis: s
     y = {"field": "value", "type": "quantitative", "title": axis or None, "scale": {"zero": False}}
     tooltip = [{"field": "label", "title": "version"}, {"field": "value", "title": axis or "value"}]
     tooltip += [{"field": column, "title": name} for name, column in columns.items()]
-    held = {"condition": {"test": "datum.marks !== null", "value": "#be123c"}, "value": "#0f766e"}
+    held = {"condition": {"test": "datum.marks !== null", "value": _HELD[0]}, "value": _LINE[0]}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "title": {"text": title, "subtitle": _noted(points, note)},
@@ -87,14 +89,14 @@ def to_vega_lite(points: Sequence[Point], *, title: str, note: str = "", axis: s
         "data": {"values": values},
         "encoding": {"x": x, "y": y},
         "layer": [
-            {"mark": {"type": "line", "color": "#0f766e"}},
+            {"mark": {"type": "line", "color": _LINE[0]}},
             {
                 "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
                 "encoding": {"color": held, "tooltip": tooltip},
             },
             {
                 "transform": [{"filter": "datum.marks !== null"}],
-                "mark": {"type": "text", "dy": -12, "fontWeight": "bold", "color": "#be123c"},
+                "mark": {"type": "text", "dy": -12, "fontWeight": "bold", "color": _HELD[0]},
                 "encoding": {"text": {"field": "marks"}},
             },
         ],
@@ -149,12 +151,6 @@ class _Plot:
                 yield (
                     f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 20}">{label}</text>'
                 )
-
-
-def _style() -> str:
-    """The rules, which are for this picture only, wherever it stands."""
-    light, dark = ("".join(f".trend {rule}" for rule in rules) for rules in (_LIGHT, _DARK))
-    return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
 def _ticks(low: float, high: float) -> list[float]:

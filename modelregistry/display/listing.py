@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
 from modelregistry.log.checks import Problem
 from modelregistry.log.events import Event
@@ -15,8 +16,8 @@ from modelregistry.project.declarationtexts import Declaration
 from modelregistry.version import ModelVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+@dataclass(frozen=True, slots=True, repr=False)
+class Model(Shown):
     """One line of ``models()``."""
 
     name: str

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from modelregistry.display.colours import TEXT, fill, page, stroke
+
 _WIDEST = 34
 """Characters of a line that a box shows; all of it is in the tooltip."""
 _CHARACTER, _SMALL, _LINE, _PAD = 7.2, 6.3, 16, 8
@@ -32,6 +34,7 @@ _COLOURS = {
     "repository": ("#c2410c", "#ffedd5", "#fdba74", "#7c2d12"),
     "run": ("#475569", "#f8fafc", "#cbd5e1", "#1e293b"),
 }
+_ARROW = ("#94a3b8", "#64748b")
 _MARKS = {
     "added": ("#15803d", "#4ade80"),
     "removed": ("#b91c1c", "#f87171"),
@@ -102,24 +105,19 @@ def _drawn(box: Box, x: float, y: float, width: float, height: float) -> str:
 
 
 def _style(looks: set[str]) -> str:
-    light = [
-        ".e{fill:none;stroke:#94a3b8;stroke-width:1.2}",
-        ".n text{fill:#0f172a}",
+    rules = [
+        f".e{{fill:none;{stroke(_ARROW)};stroke-width:1.2}}",
+        f".n text{{{fill(TEXT)}}}",
         ".n .s{font-size:10.5px;opacity:.75}",
     ]
-    dark = [".e{stroke:#64748b}", ".n text{fill:#f8fafc}"]
     for look in sorted(looks):
-        stroke, fill, dark_stroke, dark_fill = _COLOURS.get(look, _COLOURS["artifact"])
-        light.append(f".{look} rect{{stroke:{stroke};fill:{fill}}}")
-        dark.append(f".{look} rect{{stroke:{dark_stroke};fill:{dark_fill}}}")
-    light.append(".doubt rect{stroke-dasharray:4 3}")
-    for mark, (stroke, dark_stroke) in _MARKS.items():
-        light.append(f".{mark} rect{{stroke:{stroke};stroke-width:2.5}}")
-        dark.append(f".{mark} rect{{stroke:{dark_stroke}}}")
-    light.append(".removed{opacity:.6}")
+        light, light_page, dark, dark_page = _COLOURS.get(look, _COLOURS["artifact"])
+        rules.append(f".{look} rect{{{stroke((light, dark))};{fill((light_page, dark_page))}}}")
+    rules.append(".doubt rect{stroke-dasharray:4 3}")
+    rules += [f".{mark} rect{{{stroke(colours)};stroke-width:2.5}}" for mark, colours in _MARKS.items()]
+    rules.append(".removed{opacity:.6}")
     # A picture may stand in a page, whose own things are left alone.
-    own, other = ("".join(f".lineage {rule}" for rule in rules) for rules in (light, dark))
-    return f"{own}@media (prefers-color-scheme:dark){{{other}}}"
+    return page("lineage") + "".join(f".lineage {rule}" for rule in rules)
 
 
 class _Layout:
@@ -294,9 +292,9 @@ def to_mermaid(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> str:
         lines.append(f'  {names[box.id]}{start}"{label}"{end}:::{box.mark or box.look}')
     lines += [f"  {names[one]} --> {names[other]}" for one, other in arrows]
     used = {box.mark or box.look for box in boxes}
-    for look, (stroke, fill, _, _) in _COLOURS.items():
+    for look, (border, area, _, _) in _COLOURS.items():
         if look in used:
-            lines.append(f"  classDef {look} stroke:{stroke},fill:{fill},color:#0f172a")
+            lines.append(f"  classDef {look} stroke:{border},fill:{area},color:#0f172a")
     lines += [
         f"  classDef {mark} stroke:{stroke},stroke-width:3px"
         for mark, (stroke, _) in _MARKS.items()

@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from modelregistry.errors import MissingDependencyError
+from modelregistry.display.shown import Shown
+
+if TYPE_CHECKING:
+    from modelregistry.display.view import Table, View
 
 Row = TypeVar("Row")
-_MOST_ROWS = 60
+MOST_ROWS = 60
+"""That a table shows."""
+_NAMED = 3
 
 
-class Rows(Sequence[Row], Generic[Row]):
+class Tabular(Shown):
+    """What has a table: in ``rows``."""
+
+    __slots__ = ()
+
+    @property
+    def rows(self) -> Rows[Any]:
+        """The table."""
+        raise NotImplementedError
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One dictionary a row, by column."""
+        return self.rows.to_dicts()
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` of the same columns.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return self.rows.to_pandas()
+
+    def to_polars(self) -> Any:
+        """A ``polars.DataFrame`` of the same columns; mixed and nested values are text in it.
+
+        Raises:
+            MissingDependencyError: polars is not installed.
+        """
+        return self.rows.to_polars()
+
+
+class Rows(Shown, Sequence[Row], Generic[Row]):
     """An immutable sequence of rows.
 
-    Its text and its notebook view are tables; ``to_dicts()`` and ``to_pandas()`` give the same columns as values.
+    Its text and its notebook view are tables; ``to_dicts()``, ``to_pandas()`` and ``to_polars()`` give the same columns
+    as values.
     """
 
     def __init__(self, rows: Iterable[Row], columns: Mapping[str, Callable[[Row], Any]]) -> None:
@@ -47,28 +83,20 @@ class Rows(Sequence[Row], Generic[Row]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return repr(list(self._rows))
+        from modelregistry.display.fields import short
+        from modelregistry.display.words import count
+
+        name = type(self).__name__
+        if not self._rows:
+            return f"{name}(0 rows)"
+        named = [*map(_name, self._rows[:_NAMED]), *(["…"] if len(self._rows) > _NAMED else [])]
+        kind = type(self._rows[0]).__name__
+        return f"{name}({count(len(self._rows), 'row')} of {kind}: {short(', '.join(named))})"
 
     def __str__(self) -> str:
-        if not self._rows:
-            return "(nothing)"
-        cells = [list(self._columns), *(self._texts(row) for row in self._rows[:_MOST_ROWS])]
-        widths = [max(len(row[position]) for row in cells) for position in range(len(self._columns))]
-        lines = [
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
-        return "\n".join(lines + self._left_out())
+        from modelregistry.display.terminal import text
 
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(title)}</th>" for title in self._columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in self._texts(row)) + "</tr>"
-            for row in self._rows[:_MOST_ROWS]
-        )
-        rest = "".join(f"<p>{line}</p>" for line in self._left_out())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+        return text(self._view())
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dictionary a row, by column."""
@@ -80,30 +108,54 @@ class Rows(Sequence[Row], Generic[Row]):
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingDependencyError(
-                "to_pandas() needs pandas: pip install 'modelregistry[pandas]'"
-            ) from error
-        return pandas.DataFrame(self.to_dicts(), columns=list(self._columns))
+        from modelregistry.display.dataframes import to_pandas
 
-    def _texts(self, row: Row) -> list[str]:
-        return [_text(value(row)) for value in self._columns.values()]
+        return to_pandas(self._values())
+
+    def to_polars(self) -> Any:
+        """A ``polars.DataFrame`` of the same columns; mixed and nested values are text in it.
+
+        Raises:
+            MissingDependencyError: polars is not installed.
+        """
+        from modelregistry.display.dataframes import to_polars
+
+        return to_polars(self._values())
+
+    def _values(self) -> dict[str, list[Any]]:
+        return {title: [value(row) for row in self._rows] for title, value in self._columns.items()}
+
+    def _view(self) -> View:
+        from modelregistry.display.view import View
+
+        return View(blocks=[self._table()])
+
+    def _table(self) -> Table:
+        """What is shown of it."""
+        from modelregistry.display.fields import dressed
+        from modelregistry.display.view import Table
+
+        shown = [
+            [dressed(title, value(row)) for title, value in self._columns.items()]
+            for row in self._rows[:MOST_ROWS]
+        ]
+        return Table(tuple(self._columns), shown, self._left_out())
 
     def _left_out(self) -> list[str]:
-        more = len(self._rows) - _MOST_ROWS
-        return [f"… and {more} more"] if more > 0 else []
+        return more_than(self._rows)
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
-    if isinstance(value, (tuple, list)):
-        return ", ".join(_text(item) for item in value)
-    text = f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else str(value)
-    return " ".join(text.split())
+def more_than(rows: Sequence[object]) -> list[str]:
+    """What a table leaves out of so many rows."""
+    more = len(rows) - MOST_ROWS
+    return [f"… and {more:,} more"] if more > 0 else []
+
+
+def _name(row: object) -> str:
+    """What a row is called, where it is one of those that are called something."""
+    from modelregistry.display.words import clean
+
+    for attribute in ("reference", "name", "what", "path"):
+        if isinstance(name := getattr(row, attribute, None), str):
+            return clean(name)
+    return repr(row)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import InvalidFileError
 
 SCHEMA = 1
@@ -21,7 +22,7 @@ Identity = tuple[str, str | None, str, str, str]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
-class _Frozen(BaseModel):
+class _Frozen(Shown, BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True, serialize_by_alias=True
     )
@@ -119,8 +120,8 @@ class ExportManifest(_Frozen):
             raise _invalid(place, error) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+@dataclass(frozen=True, slots=True, repr=False)
+class Exported(Shown):
     """What an export left at its target."""
 
     target: str

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import JsonValue
 
 from modelregistry.content.content import ContentReader
+from modelregistry.display.shown import Shown
 from modelregistry.errors import (
     InvalidInputError,
     InvalidNameError,
@@ -34,8 +35,8 @@ from modelregistry.urlsecrets import has_secrets
 from modelregistry.version import ModelVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+@dataclass(frozen=True, slots=True, repr=False)
+class Import(Shown):
     """One model to bring in from the repository that makes it.
 
     Attributes:
@@ -57,8 +58,8 @@ class Import:
     metadata: Mapping[str, JsonValue] | None = field(default=None, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ImportUpdate:
+@dataclass(frozen=True, slots=True, repr=False)
+class ImportUpdate(Shown):
     """What became of a look at where a model comes from.
 
     Attributes:

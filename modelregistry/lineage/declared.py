@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import InvalidInputError, InvalidReferenceError
 from modelregistry.log.events import DeclaredInput, DeclaredLineage
 from modelregistry.names import Reference
@@ -27,8 +28,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _KINDS = ("path", "url", "version")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Input(Shown):
     """One thing that a version was made from, for ``register(…, inputs=[…])``.
 
     It is one of a path, a URL and a version; or a digest alone. Text is understood as the one that it looks like:

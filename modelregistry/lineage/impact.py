@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
 from modelregistry.lineage.node import Node
 from modelregistry.names import INACTIVE, WITHDRAWN, version_key
 from modelregistry.version import ModelVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
+@dataclass(frozen=True, slots=True, repr=False)
+class Affected(Shown):
     """A version in whose lineage it is."""
 
     version: ModelVersion

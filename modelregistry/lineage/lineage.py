@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -10,8 +10,11 @@ from typing import Any, Literal, Protocol
 from pydantic import JsonValue
 
 from modelregistry.display import picture
+from modelregistry.display.shown import Shown
+from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
+from modelregistry.display.view import Note, Picture, Table, View
 from modelregistry.errors import InvalidInputError
-from modelregistry.lineage.node import DECLARED, KINDS, Edge, Kind, Node, flat, merged
+from modelregistry.lineage.node import DECLARED, KINDS, NODE_COLUMNS, Edge, Kind, Node, flat, merged
 from modelregistry.lineage.picture import FOLD, Drawing, bundle, drawing
 
 SCHEMA = 1
@@ -21,8 +24,8 @@ _FACTS = tuple(each.name for each in fields(Node))
 _MADE_OF_BYTES = frozenset({"model", "dataset", "artifact", "code", "metrics", "plots"})
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+@dataclass(frozen=True, slots=True, repr=False)
+class FileChange(Shown):
     """What Git says changed in one file: lines, or None where it holds no text."""
 
     path: str
@@ -30,13 +33,22 @@ class FileChange:
     removed: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CodeChanges:
+@dataclass(frozen=True, slots=True, repr=False)
+class CodeChanges(Shown):
     """What Git says changed between two commits."""
 
     files: tuple[FileChange, ...] = ()
     commits: tuple[str, ...] = ()
     """Those of the second that the first has not, newest first: the id, a space, the subject."""
+
+
+_DIFF_COLUMNS: Mapping[str, Callable[[tuple[str, Node, Node]], object]] = {
+    "change": lambda row: row[0],
+    "kind": lambda row: row[2].kind,
+    "name": lambda row: row[2].name,
+    "before": lambda row: row[1].digest if row[0] != "added" else None,
+    "after": lambda row: row[2].digest if row[0] != "removed" else None,
+}
 
 
 class Compare(Protocol):
@@ -46,7 +58,7 @@ class Compare(Protocol):
         """What changed at these paths from one commit to the other."""
 
 
-class Lineage:
+class Lineage(Tabular):
     """A model version and everything that is known to have made it: a frozen graph.
 
     Args:
@@ -169,6 +181,11 @@ class Lineage:
         """What nothing here is known to have made."""
         return tuple(node for node in self if not self._sources.get(node.id))
 
+    @property
+    def rows(self) -> Rows[Node]:
+        """Everything, as a table."""
+        return Rows(self, NODE_COLUMNS)
+
     def values(self, kind: Literal["params", "metrics"]) -> Mapping[str, JsonValue]:
         """The parameters or metrics of the project itself, by keys with dots; what other versions declare is left out.
 
@@ -280,10 +297,13 @@ class Lineage:
     def __str__(self) -> str:
         return picture.to_text(*drawing(self, self.edges))
 
+    def _view(self) -> View:
+        notes = [Note(note, "warn") for note in self.notes]
+        return View(f"Lineage of {self.subject.name}", blocks=[*notes, Picture(self.to_svg(), str(self))])
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         boxes, arrows = drawing(self, self.edges)
-        title = f"lineage of {self.subject.name}"
-        return bundle(boxes, arrows, title=title, text=repr(self))
+        return bundle(boxes, arrows, title=f"lineage of {self.subject.name}", text=str(self))
 
     # -- JSON ----------------------------------------------------------------------------------------------
 
@@ -319,8 +339,8 @@ class Lineage:
             raise InvalidInputError(f"no lineage: {error!r}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class ValueChange:
+@dataclass(frozen=True, slots=True, repr=False)
+class ValueChange(Shown):
     """One parameter or metric, before and after; None where it was, or is, not there."""
 
     file: str
@@ -329,8 +349,8 @@ class ValueChange:
     after: JsonValue
 
 
-@dataclass(frozen=True)
-class LineageDiff:
+@dataclass(frozen=True, repr=False)
+class LineageDiff(Tabular):
     """What is different between two lineages."""
 
     before: Lineage = field(repr=False)
@@ -404,8 +424,28 @@ class LineageDiff:
         """A diagram of both in the language of Graphviz."""
         return picture.to_dot(*self._drawing(fold))
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
+        return f"<lineage {self._title}: {counts}>"
+
     def __str__(self) -> str:
         return picture.to_text(*self._drawing(FOLD)) if self else "no difference"
+
+    @property
+    def rows(self) -> Rows[tuple[str, Node, Node]]:
+        """What was added, removed and changed, as a table."""
+        marked = [("added", node, node) for node in self.added] + [
+            ("removed", node, node) for node in self.removed
+        ]
+        return Rows([*marked, *(("changed", *pair) for pair in self.changed)], _DIFF_COLUMNS)
+
+    def _view(self) -> View:
+        title = f"Lineage {self._title}"
+        if not self:
+            return View(title, blocks=[Note("no difference")])
+        values = [(each.file, each.key, each.before, each.after) for each in (*self.params, *self.metrics)]
+        table = Table(("file", "value", "before", "after"), values[:MOST_ROWS], more_than(values))
+        return View(title, blocks=[Picture(self.to_svg(), str(self)), *([table] if values else [])])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         boxes, arrows = self._drawing(FOLD)

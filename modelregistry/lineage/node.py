@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from pydantic import JsonValue
+
+from modelregistry.display.shown import Shown
 
 Kind = Literal[
     "model",
@@ -32,8 +34,8 @@ DECLARED = "/declared"
 """What stands in the id of declared values where others have a path, which never begins so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+@dataclass(frozen=True, slots=True, repr=False)
+class Node(Shown):
     """One thing that a model was made from, or the model."""
 
     id: str
@@ -76,12 +78,22 @@ class Node:
         return (self.digest, self.values, self.version) == (other.digest, other.values, other.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+@dataclass(frozen=True, slots=True, repr=False)
+class Edge(Shown):
     """``made`` was made from ``source``."""
 
     made: str
     source: str
+
+
+NODE_COLUMNS: Mapping[str, Callable[[Node], object]] = {
+    "kind": lambda row: row.kind,
+    "name": lambda row: row.name,
+    "digest": lambda row: row.digest,
+    "version": lambda row: row.version,
+    "status": lambda row: row.status,
+    "note": lambda row: row.note,
+}
 
 
 def flat(values: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:

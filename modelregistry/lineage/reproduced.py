@@ -9,15 +9,17 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from modelregistry.display.tables import Rows
+from modelregistry.display.shown import Shown
+from modelregistry.display.tables import Rows, Tabular
+from modelregistry.display.view import Listing, Look, Note, View
 from modelregistry.errors import InvalidInputError
 from modelregistry.lineage.node import Node, flat
 
 Verdict = Literal["identical", "within tolerance", "different", "missing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+@dataclass(frozen=True, slots=True, repr=False)
+class Compared(Shown):
     """One output of the pipeline: as recorded, and as made again."""
 
     path: str
@@ -31,8 +33,8 @@ class Compared:
     """Of metrics: which values differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
+@dataclass(frozen=True, slots=True, repr=False)
+class Reproduction(Tabular):
     """What came of making a version again."""
 
     reference: str
@@ -51,15 +53,32 @@ class Reproduction:
         """Whether every output is identical, or within the tolerance."""
         return all(output.verdict in ("identical", "within tolerance") for output in self.outputs)
 
+    @property
+    def rows(self) -> Rows[Compared]:
+        """The verdicts."""
+        return self.outputs
+
+    def __repr__(self) -> str:
+        return f"Reproduction({self._said!r}, {len(self.outputs)} outputs, seconds={self.seconds:.1f})"
+
     def __str__(self) -> str:
-        said = (
+        return f"{self._said}\n{self.outputs}"
+
+    def _view(self) -> View:
+        log = [Listing("What the pipeline printed last", self.log, folded=True)] if self.log else []
+        look: Look = "good" if self else "bad"
+        return View("Reproduction", blocks=[Note(self._said, look), self.outputs._table(), *log])
+
+    @property
+    def _said(self) -> str:
+        how = (
             "was made again, bit for bit"
             if self.identical
             else "was made again"
             if self
             else "was not made again"
         )
-        return f"{self.reference} {said}\n{self.outputs}"
+        return f"{self.reference} {how}"
 
 
 COLUMNS: Mapping[str, Callable[[Compared], object]] = {

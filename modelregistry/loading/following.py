@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from modelregistry.display.shown import Shown, shown
 from modelregistry.errors import InvalidInputError
 from modelregistry.registry import Registry
 from modelregistry.version import ModelVersion, Trust, Verify
@@ -17,6 +18,7 @@ from modelregistry.version import ModelVersion, Trust, Verify
 _log = logging.getLogger("modelregistry")
 
 
+@shown
 class Serving(NamedTuple):
     """A model and the version it is."""
 
@@ -24,7 +26,7 @@ class Serving(NamedTuple):
     model: object
 
 
-class Followed:
+class Followed(Shown):
     """What ``follow`` gives: the model of the version that holds the stage, as it was when last looked.
 
     ``model`` and ``version`` change at once when another version was loaded whole; ``serving`` has both of one moment.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from modelregistry.display.shown import Shown
 from modelregistry.log.events import Assigned, Deregistered, Event, Registered, Unassigned, Withdrawn
 from modelregistry.log.history import History, dated_back, forgotten_by_gto, missing_echoes, revived_for_gto
 from modelregistry.log.tags import Quarantined
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+@dataclass(frozen=True, slots=True, repr=False)
+class Problem(Shown):
     """One thing that is odd, and what to do about it."""
 
     model: str

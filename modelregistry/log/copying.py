@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelregistry.backends.base import Backend, Entry, Log
+from modelregistry.display.shown import shown
 from modelregistry.errors import ConflictError, RegistryError
 from modelregistry.keptfile import hashed, load_values, save_text
 
@@ -15,6 +16,7 @@ _FEW = 20
 """Logs that are sooner read one by one than all at once."""
 
 
+@shown
 class Copied(NamedTuple):
     """What a copy came to."""
 

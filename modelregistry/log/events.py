@@ -13,11 +13,13 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from modelregistry.display.shown import Shown
+
 SCHEMA = 1
 """The version of the fields below that this library writes and the newest it understands."""
 
 
-class Fact(BaseModel):
+class Fact(Shown, BaseModel):
     """A frozen record that keeps what it does not know."""
 
     # Built on first use: a read meets two or three of the kinds.

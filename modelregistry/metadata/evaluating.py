@@ -18,7 +18,9 @@ from pydantic import JsonValue
 from modelregistry.childprocess import run
 from modelregistry.content.identity import whole_digest
 from modelregistry.content.store import hash_file
-from modelregistry.display.tables import Rows
+from modelregistry.display.fields import short
+from modelregistry.display.tables import Rows, Tabular
+from modelregistry.display.view import Badge, Code, Facts, Note, View
 from modelregistry.errors import InvalidInputError, RefusedError, UntrustedModelError
 from modelregistry.loading.deserialize import escaped
 from modelregistry.loading.environment import PYTHON, installed
@@ -38,7 +40,7 @@ _COLUMNS: Mapping[str, Callable[[tuple[str, object]], object]] = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Evaluated:
+class Evaluated(Tabular):
     """What ``Registry.evaluate`` measured."""
 
     reference: str
@@ -68,10 +70,22 @@ class Evaluated:
         return Rows(figures(self.metrics), _COLUMNS)
 
     def __repr__(self) -> str:
-        return f"Evaluated({self.reference!r}, metrics={dict(self.metrics)!r}, seconds={self.seconds:.1f})"
+        return short(
+            f"Evaluated({self.reference!r}, seconds={self.seconds:.1f}, metrics={dict(figures(self.metrics))!r})"
+        )
 
-    def _repr_html_(self) -> str:
-        return self.rows._repr_html_()
+    def _view(self) -> View:
+        badges = [] if self.recorded else [Badge("dry run", "warn")]
+        unmet = [Note(f"worse than its threshold: {', '.join(self.unmet)}", "bad")] if self.unmet else []
+        facts = Facts(
+            [
+                ("on", self.data),
+                ("digest", Code(self.digest)),
+                ("command", Code(shlex.join(self.command))),
+                ("seconds", round(self.seconds, 1)),
+            ]
+        )
+        return View(f"{self.reference} was measured", badges, [*unmet, self.rows._table(), facts])
 
     def to_metadata(self) -> dict[str, JsonValue]:
         """The entries that are recorded."""

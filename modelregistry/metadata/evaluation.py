@@ -8,13 +8,15 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
+from modelregistry.display.shown import Shown
+
 Direction = Literal["higher", "lower"]
 PLACEHOLDERS = ("{model}", "{data}", "{output}")
 _MOST_DEPTH = 16
 _MOST = 1e300
 
 
-class Metric(BaseModel):
+class Metric(Shown, BaseModel):
     """What is known of a metric."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -31,7 +33,7 @@ class Metric(BaseModel):
         return value >= self.threshold if self.direction == "higher" else value <= self.threshold
 
 
-class Evaluation(BaseModel):
+class Evaluation(Shown, BaseModel):
     """How a model is measured: what ``metadata["evaluation"]`` holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -8,9 +8,11 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from modelregistry.display.shown import Shown
 
-@dataclass(frozen=True, slots=True)
-class Column:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Column(Shown):
     """One input or output."""
 
     name: str | None = None
@@ -22,8 +24,8 @@ class Column:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSignature:
+@dataclass(frozen=True, slots=True, repr=False)
+class ModelSignature(Shown):
     """The inputs and outputs of a model."""
 
     inputs: tuple[Column, ...] = ()

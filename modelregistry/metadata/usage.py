@@ -10,6 +10,7 @@ from typing import cast
 
 from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
+from modelregistry.display.shown import Shown
 from modelregistry.metadata.signature import Column, ModelSignature
 from modelregistry.names import check_path
 
@@ -19,7 +20,7 @@ _MOST_ROWS = 100
 _NUMBERS = ("int", "uint", "float")
 
 
-class Usage(BaseModel):
+class Usage(Shown, BaseModel):
     """How a model is used: what ``metadata["usage"]`` holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
+from modelregistry.display.view import Badge, View
 
 Action = Literal["rename", "register", "promote", "annotate", "present", "skip", "lose"]
 """What is done: ``present`` was done by an earlier call, ``skip`` is left as it is, ``lose`` has no place here."""
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationStep:
+@dataclass(frozen=True, slots=True, repr=False)
+class MigrationStep(Shown):
     """One thing that a migration did, would do, or did not do."""
 
     source: str
@@ -43,6 +45,10 @@ class Migration(Rows[MigrationStep]):
     def __init__(self, steps: Iterable[MigrationStep], *, dry_run: bool) -> None:
         super().__init__(steps, _COLUMNS)
         self.dry_run = dry_run
+
+    def _view(self) -> View:
+        badges = [Badge("dry run", "warn")] if self.dry_run else []
+        return View("Migration" if badges else "", badges, [self._table()])
 
     @property
     def made(self) -> Rows[MigrationStep]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import ExportError, InvalidInputError
 
 MANIFEST = "modelregistry-site.json"
@@ -21,8 +22,8 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|index|audit)(\..*)?")
 """What Windows keeps for itself, and the pages that have these names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+@dataclass(frozen=True, slots=True, repr=False)
+class Site(Shown):
     """What ``export_site`` did."""
 
     path: Path

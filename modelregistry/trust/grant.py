@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from modelregistry.display.tables import Rows
+from modelregistry.display.tables import Rows, Tabular
+from modelregistry.display.view import Badge, Facts, View
 from modelregistry.loaders.base import Inspection, Tier
 from modelregistry.loading.deserialize import escaped
 from modelregistry.trust.pins import PinnedDigest, PinnedDigests
@@ -26,7 +27,7 @@ _COLUMNS: Mapping[str, Callable[[tuple[str, object]], object]] = {
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Grant:
+class Grant(Tabular):
     """What ``Registry.trust`` gave, or would give: its text and its notebook view show all of it."""
 
     reference: str
@@ -66,10 +67,14 @@ class Grant:
         return Rows(self._lines(), _COLUMNS)
 
     def __repr__(self) -> str:
+        return f"Grant({self.reference!r}, {self.digest!r}, granted={self.granted}, tier={self.tier!r})"
+
+    def __str__(self) -> str:
         return str(self.rows)
 
-    def _repr_html_(self) -> str:
-        return self.rows._repr_html_()
+    def _view(self) -> View:
+        badge = Badge("trusted", "good") if self.granted else Badge("only shown", "warn")
+        return View(f"Trust in {self.reference}", [badge], [Facts([*self._lines()])])
 
     def _lines(self) -> Iterator[tuple[str, object]]:
         yield "version", self.reference

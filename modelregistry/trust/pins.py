@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from modelregistry.display.shown import Shown
 from modelregistry.errors import InvalidInputError, RefusedError
 from modelregistry.trust.privatefile import PrivateFile, home_folder
 
@@ -18,8 +19,8 @@ _MOST_NAMES, _WIDEST = 1000, 200
 """Names that a line of the file has at most, and their characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedDigest:
+@dataclass(frozen=True, slots=True, repr=False)
+class PinnedDigest(Shown):
     """What was said of some bytes, and what was seen of them then."""
 
     digest: str

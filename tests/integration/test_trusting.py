@@ -264,7 +264,7 @@ def test_a_signer_is_shown_where_the_policy_knows_the_signature(
     assert found.signer == "bob@example.com"
     assert found.key is not None
     assert found.key.startswith("SHA256:")
-    assert "bob@example.com with the key SHA256:" in repr(found)
+    assert "bob@example.com with the key SHA256:" in str(found)
     assert Registry(signed).trust("odd@v0.1.1", dry_run=True).signer is None
 
 

@@ -74,8 +74,8 @@ def test_the_table_has_a_line_for_each_fact_of_theirs() -> None:
 
 def test_its_text_is_the_verdict_and_a_table_and_its_page_is_escaped() -> None:
     found = compare(OLD, NEW)
-    assert repr(found).startswith(found.verdict + "\n\nwhat ")
-    assert "python: 3.13.1" in repr(found)
+    assert str(found).startswith(found.verdict + "\n\nwhat ")
+    assert "python: 3.13.1" in str(found)
     page = found._repr_html_()
     assert "&lt;income&gt;" in page
     assert "<income>" not in page

@@ -37,7 +37,7 @@ def test_the_first_grant_shows_all_that_is_known_and_pins_the_digest(pins: Pinne
     found = grant(version_of(A, "v1.0.0"), NAMED, None, pins, dry_run=False)
     assert pins.trusted(A) is True
     assert (found.digest, found.granted, found.tier, found.names) == (A, True, "named", NAMED[1].names)
-    text = repr(found)
+    text = str(found)
     for part in (
         "churn@v1.0.0", A, "Ann <ann@example.com>, as the event says", "nobody that your policy knows", "tier 'named'",
         "mypkg.Clipper", "mypkg.New", "no version of this model", 'registry.distrust("churn@v1.0.0")',
@@ -50,7 +50,7 @@ def test_the_first_grant_shows_all_that_is_known_and_pins_the_digest(pins: Pinne
 def test_a_dry_run_shows_it_and_writes_nothing(pins: PinnedDigests) -> None:
     found = grant(version_of(A, "v1.0.0"), NAMED, None, pins, dry_run=True)
     assert not found.granted
-    assert "this only shows it" in repr(found)
+    assert "this only shows it" in str(found)
     assert not pins.path.exists()
 
 
@@ -83,7 +83,7 @@ def test_to_trust_the_same_bytes_again_writes_nothing(pins: PinnedDigests) -> No
     before = pins.path.read_bytes()
     again = grant(version_of(A, "v1.0.0"), NAMED, None, pins, dry_run=False)
     assert again.granted
-    assert "these very bytes" in repr(again)
+    assert "these very bytes" in str(again)
     assert pins.path.read_bytes() == before
     pins.add(PinnedDigest(A, False))
     grant(version_of(A, "v1.0.0"), NAMED, None, pins, dry_run=False)
@@ -101,11 +101,11 @@ def test_a_hostile_name_can_not_write_to_the_terminal_nor_into_a_page(pins: Pinn
     names = ("<script>", "\x1b[2J\n", *(f"n{number:03}" for number in range(100)))
     hostile = ("joblib", Inspection(Tier.NAMED, names))
     found = grant(version_of(A, "v1.0.0", author="\x1b[2J<b>"), hostile, None, pins, dry_run=True)
-    for text in (repr(found), found._repr_html_()):
+    for text in (str(found), found._repr_html_()):
         assert "\x1b" not in text
     assert "<script>" not in found._repr_html_()
     assert "<b>" not in found._repr_html_()
-    assert "and 62 more" in repr(found)
+    assert "and 62 more" in str(found)
     assert len(found.names) == 102
 
 

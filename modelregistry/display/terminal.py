@@ -1,0 +1,74 @@
+"""Draws what is shown as plain text, for any terminal and any log."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from modelregistry.display.view import Block, Facts, Listing, Note, Picture, Size, Table, View
+from modelregistry.display.words import ago, clean, lines, text_of
+
+
+def text(view: View) -> str:
+    """The object as lines of text."""
+    head = "  ".join([clean(view.title), *(f"[{clean(badge.text)}]" for badge in view.badges)]).strip()
+    return "\n\n".join(filter(None, [head, *("\n".join(_block(block)) for block in view.blocks)]))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterable[str]:
+    """The lines of a table."""
+    if not rows:
+        return ["(nothing)"]
+    cells = [[clean(each) for each in columns], *([text_of(value) for value in row] for row in rows)]
+    widths = [max(_width(row[position]) for row in cells) for position in range(len(columns))]
+    found = [
+        "  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+    found.insert(1, "  ".join("-" * width for width in widths))
+    return found
+
+
+def fact(value: object) -> str:
+    """What a fact is, with what a table has no place for."""
+    told = text_of(value)
+    match value:
+        case datetime():
+            return f"{told} ({when})" if (when := ago(value)) else told
+        case Size(size=size) if size >= 1000:
+            return f"{told} ({size:,} bytes)"
+    return told
+
+
+def _block(block: Block) -> Iterable[str]:
+    match block:
+        case Facts(lines=facts):
+            known = [(clean(what), fact(value)) for what, value in facts if value is not None]
+            width = max((_width(what) for what, _ in known), default=0)
+            return [f"{_padded(what, width)}  {value}".rstrip() for what, value in known]
+        case Table(columns, rows, left_out):
+            return [*table(columns, rows), *left_out]
+        case Note(text=told):
+            return [lines(told)]
+        case Listing(title=title, text=told):
+            return [f"{title}:", *(f"  {line}" for line in lines(told).split("\n"))]
+        case Picture(text=told):
+            return [lines(told)]
+
+
+def _width(cell: str) -> int:
+    """How many places of a terminal it takes."""
+    if cell.isascii():
+        return len(cell)
+    return sum(_places(letter) for letter in cell)
+
+
+def _places(letter: str) -> int:
+    if unicodedata.combining(letter) or unicodedata.category(letter) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _width(cell))
