@@ -58,6 +58,9 @@ class Reader(Protocol):
     def card(self, version: ModelVersion) -> ModelCard:
         """What is known of it, as a page."""
 
+    def glance(self, version: ModelVersion) -> Mapping[str, object]:
+        """The metrics that were recorded of it, as far as a quick look on this machine tells; it never raises."""
+
     def reproduce(
         self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
     ) -> Reproduction:
@@ -140,7 +143,7 @@ class ModelVersion(Shown):
         return version_card(
             self.reference, self.stages or (self.state,), deprecated=self.deprecated, message=self.message,
             author=self.author, created_at=self.created_at, rev=self.rev, digest=self.digest, size=self.size,
-            metrics=metrics_of(self, {}), metadata=self.metadata,
+            metrics=metrics_of(self, self._reader.glance(self) if self._reader is not None else {}), metadata=self.metadata,
         )  # fmt: skip
 
     @property

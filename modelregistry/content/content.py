@@ -308,6 +308,12 @@ class ContentReader:
         """The metrics or parameters that DVC recorded of each version, all read at once."""
         return self._measurements.of(versions, kind)
 
+    def glance(self, version: ModelVersion) -> Mapping[str, object]:
+        """The metrics that DVC recorded of a version, as far as a quick look on this machine tells."""
+        with suppress(RegistryError, OSError):
+            return self._measurements.at_hand(version, "metrics")
+        return {}
+
     def reproduce(
         self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
     ) -> Reproduction:

@@ -88,25 +88,32 @@ def registry_card(
     place: str,
     models: Sequence[tuple[str, str | None, Mapping[str, tuple[str, ...]], bool]],
     *,
-    total: int,
-    facts: Iterable[tuple[str, object]],
+    total: int | None,
+    facts: Iterable[tuple[str, object]] = (),
+    note: str = "",
 ) -> View:
     """A registry: where it is, and its first models with the holders of their stages.
 
     Args:
         place: Its address, without secrets.
         models: The first ones: their names, latest versions, stages with their holders, and whether they are deprecated.
-        total: How many there are.
+        total: How many there are; None where nobody looked.
         facts: What else is known of it.
+        note: What is to be said of it.
     """
-    lines: list[tuple[str, object]] = [("at", Code(place)), *facts, ("models", f"{total:,}")]
-    left_out = f"… and {count(total - len(models), 'more model')}: models() lists all"
-    rows = [
-        (name, latest, (*_held(stages), *([Badge("deprecated", "warn")] if deprecated else [])))
-        for name, latest, stages, deprecated in models
-    ]
-    table = Table(("model", "latest", "stages"), rows, [left_out] if total > len(models) else [])
-    return View("Model registry", blocks=[Facts(lines), table])
+    lines: list[tuple[str, object]] = [("at", Code(place)), *facts]
+    if total is not None:
+        lines.append(("models", f"{total:,}"))
+    blocks: list[Block] = [Facts(lines), *([Note(note, "warn")] if note else [])]
+    if models and total is not None:
+        rows = [
+            (name, latest, (*_held(stages), *([Badge("deprecated", "warn")] if deprecated else [])))
+            for name, latest, stages, deprecated in models
+        ]
+        more = total - len(models)
+        left_out = [f"… and {count(more, 'more model')}: models() lists all"] if more > 0 else []
+        blocks.append(Table(("model", "latest", "stages"), rows, left_out))
+    return View("Model registry", blocks=blocks)
 
 
 def _held(stages: Mapping[str, tuple[str, ...]]) -> Iterable[Badge]:

@@ -362,7 +362,7 @@ class GitRepo:
             names: Sequence[str], *, limit: int = 1 << 24, most: int | None = None
         ) -> list[GitObject | None]:
             found = self._read_promised(reader, names, limit, most)
-            if self.bring_commits is not None and None in found:
+            if self.bring_commits is not None and None in found and self._may_fetch:
                 lost = [name for name, each in zip(names, found, strict=True) if each is None]
                 missing = self._missing_commits(reader, lost)
                 if missing:
@@ -376,6 +376,20 @@ class GitRepo:
         finally:
             self._kept.read = None
             reader.close()
+
+    @contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """Fetch nothing for this thread while the body runs: what was left out of this clone is missing then."""
+        before = getattr(self._kept, "at_hand", False)
+        self._kept.at_hand = True
+        try:
+            yield
+        finally:
+            self._kept.at_hand = before
+
+    @property
+    def _may_fetch(self) -> bool:
+        return not getattr(self._kept, "at_hand", False)
 
     def _missing_commits(self, reader: ObjectReader, names: Sequence[str]) -> list[str]:
         """The commits that ``names`` begin with and that are not here."""
@@ -395,7 +409,7 @@ class GitRepo:
 
     def _bring(self, error: GitError, names: Sequence[str]) -> bool:
         """Fetch what ``names`` stand for, if it was left out of this clone and git said so; whether that was done."""
-        if self.bring is None or "from promisor remote" not in error.stderr:
+        if self.bring is None or not self._may_fetch or "from promisor remote" not in error.stderr:
             return False
         oids = [name for name in names if _OID.fullmatch(name)]
         folders: dict[str, list[str]] = {}

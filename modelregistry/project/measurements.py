@@ -38,9 +38,21 @@ class Measurements:
         self._cached = cached
         self._memory = Memory()
 
+    def at_hand(self, version: ModelVersion, kind: Kind) -> Values:
+        """The metrics or parameters of one version, as far as a quick look on this machine tells."""
+        known = _load(self._place(kind)).get(_key(version))
+        if known is not None:
+            return known
+        with self._repo.at_hand(), self._repo.reading() as ask:
+            (answer,) = Reading(ask, self._memory, self._cached, kind, at_hand=True).of([version])
+        return answer.values
+
+    def _place(self, kind: Kind) -> Path:
+        return self._folder / f"{hashed(self._name)}-{kind}.json"
+
     def of(self, versions: Sequence[ModelVersion], kind: Kind) -> list[Answer]:
         """The metrics or parameters of each version."""
-        place = self._folder / f"{hashed(self._name)}-{kind}.json"
+        place = self._place(kind)
         known = _load(place)
         new = [version for version in versions if _key(version) not in known]
         found: dict[str, Answer] = {}

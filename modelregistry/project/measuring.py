@@ -65,10 +65,21 @@ class _View:
 
 
 class Reading:
-    """Reads versions batch by batch, and each batch step by step: a step knows which files the next one needs."""
+    """Reads versions batch by batch, and each batch step by step: a step knows which files the next one needs.
 
-    def __init__(self, ask: Read, memory: Memory, cached: Cached | None, kind: Kind) -> None:
+    Args:
+        ask: Reads objects of Git.
+        memory: Folders that were read.
+        cached: Finds bytes in the project's cache.
+        kind: What is read.
+        at_hand: Leave alone the versions of which only the whole lineage tells, which may be in other repositories.
+    """
+
+    def __init__(
+        self, ask: Read, memory: Memory, cached: Cached | None, kind: Kind, *, at_hand: bool = False
+    ) -> None:
         self._ask = ask
+        self._at_hand = at_hand
         self._memory = memory
         self._cached = cached
         self._kind = kind
@@ -216,6 +227,8 @@ class Reading:
         )
 
     def _answer(self, view: _View, plan: Measured) -> Answer:
+        if not plan.is_whole and self._at_hand:
+            return Answer({}, "only its whole lineage tells")
         if not plan.is_whole:
             return _from_lineage(view.version, self._kind)
         found: list[tuple[str, Values]] = []

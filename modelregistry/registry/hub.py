@@ -16,6 +16,7 @@ from modelregistry import config
 from modelregistry.backends.base import Backend, Log
 from modelregistry.content.content import ContentReader
 from modelregistry.content.store import Store
+from modelregistry.display.shown import Shown
 from modelregistry.errors import (
     InvalidInputError,
     MissingBytesError,
@@ -42,6 +43,7 @@ from modelregistry.version import ModelVersion
 if TYPE_CHECKING:
     from modelregistry.cards.sources import Surroundings
     from modelregistry.content.cache import Cache
+    from modelregistry.display.view import View
     from modelregistry.git.mirror import GitMirror
     from modelregistry.log.changes import Change
     from modelregistry.log.verified import VerifiedBackend
@@ -63,7 +65,7 @@ class Folded:
     versions: dict[str, ModelVersion] = field(default_factory=dict)
 
 
-class Hub:
+class Hub(Shown):
     """What every verb stands on: its repository, its log, the fold of a model, and one way to write."""
 
     def __init__(
@@ -148,6 +150,14 @@ class Hub:
 
     def __repr__(self) -> str:
         return f"Registry({without_secrets(self.target)!r})"
+
+    def _view(self) -> View:
+        from modelregistry.registry.portrait import portrait
+
+        return portrait(
+            without_secrets(os.fspath(self.target)), self._log, self._fold if self._verified is None else None,
+            at_hand=self._repo.at_hand, synced_at=self.synced_at,
+        )  # fmt: skip
 
     def _open_log(self, backend: Backend | str | None) -> Backend:
         """Where the log is kept: in the repository's tags, or elsewhere."""
@@ -236,6 +246,10 @@ class Hub:
     def _read(self, model: str, as_of: datetime | None = None) -> Folded:
         """The model, folded: from memory where nothing changed since."""
         self._refresh()
+        return self._fold(model, as_of)
+
+    def _fold(self, model: str, as_of: datetime | None = None) -> Folded:
+        """The same, as the log is on this machine."""
         token = self._backend.watch(model)
         known = self._folded.get(model)
         if known is not None and token is not None and known.token == token:
