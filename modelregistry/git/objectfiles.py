@@ -127,7 +127,9 @@ class ObjectFiles:
 
     def _loose(self, oid: str) -> tuple[str, bytes]:
         with open(os.path.join(self._folder, oid[:2], oid[2:]), "rb", buffering=0) as file:
-            packed = file.read(_FEW_BYTES)  # at once, as most are; to make room for more costs more than to read it
+            packed = file.read(
+                _FEW_BYTES
+            )  # at once, as most are; to make room for more costs more than to read it
             if len(packed) == _FEW_BYTES:
                 packed += file.read(_MOST_BYTES)
         head, _, data = _unpacked(packed, _MOST_BYTES).partition(b"\0")
@@ -170,7 +172,10 @@ class _Pack:
             rows = _at(self._index, 0, len(_INDEX) + _ROW)
             if not rows.startswith(_INDEX) or len(rows) != len(_INDEX) + _ROW:
                 raise _AskGitError
-            self._counts = (0, *(int.from_bytes(rows[at : at + 4]) for at in range(len(_INDEX), len(rows), 4)))
+            self._counts = (
+                0,
+                *(int.from_bytes(rows[at : at + 4]) for at in range(len(_INDEX), len(rows), 4)),
+            )
         begin, end = self._counts[oid[0]], self._counts[oid[0] + 1]
         names = self._names.get(oid[0])
         start = len(_INDEX) + _ROW
