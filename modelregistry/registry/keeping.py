@@ -17,7 +17,7 @@ from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError, InvalidSettingsError, RefusedError, RegistryError
 from modelregistry.log.checks import Problem, problems_in
 from modelregistry.log.history import History, gto_differs
-from modelregistry.names import Reference
+from modelregistry.log.meaning import meant
 from modelregistry.plugins import GIT, loaders_for, open_backend
 from modelregistry.progress import Progress
 from modelregistry.registry.hub import Folded
@@ -147,7 +147,7 @@ class KeepingVerbs(IntakeVerbs):
         self._keep_what_offline_needs()
         return synced
 
-    def trust(self, reference: str, *, dry_run: bool = False) -> Grant:
+    def trust(self, reference: str | ModelVersion, *, dry_run: bool = False) -> Grant:
         """Let the very bytes of a version run code whenever this user loads them, from now on.
 
         What comes back shows who registered and signed it, what the bytes ask for, and what is new since the version of
@@ -155,7 +155,7 @@ class KeepingVerbs(IntakeVerbs):
         this user may write, never into the registry.
 
         Args:
-            reference: The version, as ``get`` takes it.
+            reference: The version, as ``get`` takes or gives it.
             dry_run: Only show it.
 
         Raises:
@@ -180,13 +180,13 @@ class KeepingVerbs(IntakeVerbs):
         signature = self._verified.signature(version.registered) if self._verified else None
         return grant(version, needed, signature, PinnedDigests(), dry_run=dry_run)
 
-    def distrust(self, reference: str) -> None:
+    def distrust(self, reference: str | ModelVersion) -> None:
         """Take that back: the bytes run no code from now on, whoever signed or made them, but by ``trust=`` of a call.
 
         What a process has loaded already stays in its memory.
 
         Args:
-            reference: The version, which may be withdrawn, as ``get`` takes it; or a digest (``"sha256:…"``).
+            reference: The version, which may be withdrawn, as ``get`` takes or gives it; or a digest (``"sha256:…"``).
 
         Raises:
             NotFoundError: No such model, version, or holder of the stage.
@@ -195,11 +195,13 @@ class KeepingVerbs(IntakeVerbs):
         """
         PinnedDigests().add(PinnedDigest(self._digest_of(reference), trusted=False))
 
-    def _digest_of(self, reference: str) -> str:
-        if reference.startswith("sha256:"):
+    def _digest_of(self, reference: str | ModelVersion) -> str:
+        if isinstance(reference, str) and reference.startswith("sha256:"):
             return reference
-        wanted = Reference.parse(reference)
-        record = self._read(wanted.model).history.versions.get(wanted.version or "")
+        wanted = meant(reference)
+        history = self._read(wanted.model).history
+        wanted.check(history)
+        record = history.versions.get(wanted.reference.version or "")
         digest = record.registered.digest if record is not None else self.get(reference).digest
         if digest is None:
             raise RefusedError(
@@ -289,8 +291,12 @@ class KeepingVerbs(IntakeVerbs):
         """
         from modelregistry.bundles.bundling import bundle
 
-        wanted = [references] if isinstance(references, str) else references
-        versions = [each if isinstance(each, ModelVersion) else self.get(each) for each in wanted]
+        wanted = [references] if isinstance(references, str | ModelVersion) else references
+        if not isinstance(wanted, Iterable):
+            raise InvalidInputError(
+                f"references={wanted!r} is no list of versions: ['churn#current'], for one"
+            )
+        versions = [self.get(each) for each in wanted]
         models = sorted({version.name for version in versions})
         if waiting := [event.source for event in self._backend.pending() if event.model in models]:
             raise RefusedError(

@@ -22,15 +22,16 @@ from modelregistry.display.listing import (
     unregistered_row,
 )
 from modelregistry.display.tables import Rows
-from modelregistry.errors import InvalidInputError, InvalidReferenceError, RegistryError, RegistryWarning
+from modelregistry.errors import InvalidInputError, RegistryError, RegistryWarning
 from modelregistry.git.remote import GitRemote
 from modelregistry.git.repo import is_url
 from modelregistry.log.choice import check_there, choose
 from modelregistry.log.cursor import Cursor
 from modelregistry.log.events import Event
 from modelregistry.log.history import History
+from modelregistry.log.meaning import meant
 from modelregistry.log.summaries import Summaries, Summary, summarize
-from modelregistry.names import INACTIVE, WITHDRAWN, Reference, check_model, version_key
+from modelregistry.names import INACTIVE, WITHDRAWN, check_model, version_key
 from modelregistry.registry.hub import Folded, Hub
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
@@ -57,9 +58,9 @@ class ReadingVerbs(Hub):
 
     def get(
         self,
-        reference: str,
+        reference: str | ModelVersion,
         *,
-        version: str | None = None,
+        version: str | ModelVersion | None = None,
         stage: str | None = None,
         as_of: datetime | None = None,
     ) -> ModelVersion:
@@ -67,29 +68,26 @@ class ReadingVerbs(Hub):
 
         Args:
             reference: ``churn`` or ``churn@latest`` (the greatest version that is not withdrawn, a pre-release only
-                when there is nothing else), ``churn@v1.2.0``, ``churn#current``, ``models:/churn@current``.
+                when there is nothing else), ``churn@v1.2.0``, ``churn#current``, ``models:/churn@current``. Or a version
+                that was read earlier: it is read anew.
             version: Instead of a version in the reference.
             stage: Instead of a stage in the reference.
             as_of: As the log stood at that moment (with a time zone).
 
         Raises:
-            InvalidReferenceError: The reference names no version.
+            InvalidReferenceError: The reference names no version, or more than one.
+            InvalidInputError: A version of another registry, or a moment without a time zone.
             ModelNotFoundError: No such model.
             VersionNotFoundError: No such version.
             WithdrawnError: The version was withdrawn.
             StageEmptyError: No version holds the stage.
             SeveralHoldersError: A shared stage has several holders.
         """
-        wanted = Reference.parse(reference)
-        if version is not None or stage is not None:
-            if wanted.version or wanted.stage or (version is not None and stage is not None):
-                raise InvalidReferenceError(
-                    f"{reference!r} with version={version!r}, stage={stage!r} names more than one version"
-                )
-            text = f"{wanted.model}#{stage}" if stage is not None else f"{wanted.model}@{version}"
-            wanted = Reference.parse(text)
+        wanted = meant(reference, version=version, stage=stage)
+        if wanted.given is not None:
+            wanted.check(self._read(wanted.model).history)
         folded = self._read(wanted.model, as_of)
-        return self._version(folded, choose(folded.history, wanted, self._hint))
+        return self._version(folded, choose(folded.history, wanted.reference, self._hint))
 
     def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
         """Two versions side by side, and whether the second can stand in where the first is called.
@@ -101,20 +99,27 @@ class ReadingVerbs(Hub):
             candidate: Another one.
 
         Raises:
+            InvalidReferenceError: No version is named.
+            InvalidInputError: A version of another registry.
             NotFoundError: No such model, version, or holder of the stage.
             WithdrawnError: A version was withdrawn.
         """
         from modelregistry.comparison import compare
         from modelregistry.metadata.evaluation import evaluation_in
 
-        one, other = (
-            each if isinstance(each, ModelVersion) else self.get(each) for each in (base, candidate)
-        )
+        one, other = (self._here(each) for each in (base, candidate))
         known = evaluation_in(self._metadata_of(other.name))
         return compare(
             one, other, metrics=known.metrics if known is not None else None,
             recorded=lambda version: self._content.measured([version], "metrics")[0].values,
         )  # fmt: skip
+
+    def _here(self, version: str | ModelVersion) -> ModelVersion:
+        """A version by its reference; one that was read from this registry as it was read."""
+        if not isinstance(version, ModelVersion):
+            return self.get(version)
+        meant(version).check(self._read(version.name).history)
+        return version
 
     def search(
         self,
@@ -263,6 +268,10 @@ class ReadingVerbs(Hub):
         Args:
             type: Only artifacts whose ``type`` in ``dvc.yaml`` is this, or that have none; None for all.
             deprecated: Deprecated models too.
+
+        Raises:
+            InvalidFileError: ``dvc.yaml`` can't be read.
+            InvalidSettingsError: The team's settings can't be read.
         """
         self._refresh()
         # One git lists the tags while another reads the declarations.
@@ -284,17 +293,20 @@ class ReadingVerbs(Hub):
         chosen = [row for row in rows if type is None or row.type in (type, None)]
         return Rows(sorted(chosen, key=lambda row: row.name), MODEL_COLUMNS)
 
-    def model(self, name: str) -> Model:
+    def model(self, model: str) -> Model:
         """One model: its line of ``models()``, and its ``metadata``.
+
+        Args:
+            model: Its name.
 
         Raises:
             ModelNotFoundError: No such model.
         """
-        history = self._read(check_model(name)).history
+        history = self._read(check_model(model)).history
         check_there(history, self._hint)
         found = summarize(history)
-        declared = self._declarations.many_at([(found.rev, name)])[0] if found.rev is not None else None
-        return model_row(name, found, declared, self._metadata_of)
+        declared = self._declarations.many_at([(found.rev, model)])[0] if found.rev is not None else None
+        return model_row(model, found, declared, self._metadata_of)
 
     def _metadata_of(self, model: str) -> Mapping[str, JsonValue]:
         return self._read(model).history.metadata()

@@ -17,7 +17,8 @@ from modelregistry.content.identity import manifest_text
 from modelregistry.errors import InvalidInputError, RegistryWarning
 from modelregistry.log.events import Bytes, Event
 from modelregistry.log.history import ANY, Expected, History
-from modelregistry.names import LATEST, Bump, Reference, check_model
+from modelregistry.log.meaning import Meant, holder_meant, meant_to_change
+from modelregistry.names import Bump, Reference, check_model
 from modelregistry.plugins import loaders_for
 from modelregistry.registry.reading import ReadingVerbs
 from modelregistry.trust.trust import Ledger
@@ -189,12 +190,12 @@ class WritingVerbs(ReadingVerbs):
 
     def promote(
         self,
-        model: str,
-        version: str,
-        stage: str,
+        model: str | ModelVersion,
+        version: str | ModelVersion | None = None,
+        stage: str | None = None,
         *,
         message: str = "",
-        expected: Expected = ANY,
+        expected: Expected | ModelVersion = ANY,
         require: Mapping[str, str] | None = None,
         keep: bool = False,
         dry_run: bool = False,
@@ -205,7 +206,8 @@ class WritingVerbs(ReadingVerbs):
         by their signatures, is promoted with a warning.
 
         Args:
-            model: Its name.
+            model: Its name. Or what names a version by itself, and ``version`` is left out: a version that was read
+                (``promote(v, stage="current")``), ``"churn@v1.3.0"``, ``"churn#shadow"`` (who holds that stage).
             version: The version, such as ``"v1.3.0"``; or ``"latest"``.
             stage: The stage.
             message: Why, for people.
@@ -222,21 +224,25 @@ class WritingVerbs(ReadingVerbs):
             VersionNotFoundError: No such version.
             WithdrawnError: It was withdrawn.
             InvalidNameError: A stage that the team has not.
+            InvalidReferenceError: No version is named, or two.
             ConflictError: Somebody else holds the stage, or a figure moved while this was being written.
             RefusedError: A figure is not what is required, or not known.
-            InvalidInputError: ``require`` is not understood.
+            InvalidInputError: ``require`` is not understood, no stage is named, or a version is of another registry.
         """
         from modelregistry.comparison import unfit
         from modelregistry.log import changes
         from modelregistry.log.requirements import parse_all
 
+        wanted = self._wanted(model, version)
+        if stage is None:
+            raise InvalidInputError(f"promote {wanted.reference} to which stage? stage='current', for one")
         requirements = parse_all(require)
         doubt: str | None = None
 
         @cache
         def recorded(name: str) -> Mapping[str, float]:
             """What a version reached by its pipeline, or as its registration declared, which never changes."""
-            folded = self._read(model)
+            folded = self._read(wanted.model)
             if name not in folded.history.versions:
                 return {}
             known = self._version(folded, name)
@@ -245,20 +251,15 @@ class WritingVerbs(ReadingVerbs):
 
         def decide(history: History, writer: Writer) -> Change:
             nonlocal doubt
+            found = wanted.find(history)
             change = changes.promote(
-                history,
-                writer,
-                _latest(history, version),
-                stage,
-                expected=expected,
-                require=requirements,
-                recorded=recorded,
-                keep=keep,
-            )
-            doubt = unfit(history, change.version or version, stage) if change.events else None
+                history, writer, found, stage, expected=holder_meant(wanted.model, expected, history),
+                require=requirements, recorded=recorded, keep=keep,
+            )  # fmt: skip
+            doubt = unfit(history, found, stage) if change.events else None
             return change
 
-        promoted = self._changed(model, decide, message=message, dry_run=dry_run)
+        promoted = self._changed(wanted.model, decide, message=message, dry_run=dry_run, pin=wanted.pin)
         if doubt is not None:
             warnings.warn(doubt, RegistryWarning, stacklevel=2)
         return promoted
@@ -294,12 +295,25 @@ class WritingVerbs(ReadingVerbs):
         )
 
     def demote(
-        self, model: str, stage: str, *, version: str | None = None, message: str = "", dry_run: bool = False
+        self,
+        model: str,
+        stage: str,
+        *,
+        version: str | ModelVersion | None = None,
+        message: str = "",
+        dry_run: bool = False,
     ) -> ModelVersion:
         """Empty the stage; of a shared one, take ``version`` off it. The version that left comes back.
 
         GTO sees the stage empty; ``dvc artifacts get`` and ``dvc.api.artifacts_show`` go on naming the last holder,
         which no tag can prevent.
+
+        Args:
+            model: Its name.
+            stage: The stage.
+            version: The one that is to leave it.
+            message: Why, for people.
+            dry_run: Write nothing; the version comes back as it would be.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -310,9 +324,12 @@ class WritingVerbs(ReadingVerbs):
         from modelregistry.log import changes
         from modelregistry.log.writing import holders_of
 
+        wanted = self._wanted(model, version) if version is not None else None
         return self._changed(
             model,
-            lambda history, writer: changes.demote(history, writer, stage, version=version),
+            lambda history, writer: changes.demote(
+                history, writer, stage, version=wanted.find(history) if wanted is not None else None
+            ),
             message=message,
             dry_run=dry_run,
             pin=holders_of(stage),
@@ -320,10 +337,10 @@ class WritingVerbs(ReadingVerbs):
 
     def withdraw(
         self,
-        model: str,
-        version: str,
+        model: str | ModelVersion,
+        version: str | ModelVersion | None = None,
         *,
-        then: Expected | None = None,
+        then: Expected | ModelVersion | None = None,
         message: str = "",
         dry_run: bool = False,
     ) -> ModelVersion:
@@ -332,8 +349,8 @@ class WritingVerbs(ReadingVerbs):
         GTO sees it deregistered; DVC goes on serving it when asked for it by version, which no tag can prevent.
 
         Args:
-            model: Its name.
-            version: The version.
+            model: Its name; or what names a version by itself, as ``promote`` takes it.
+            version: The version; or ``"latest"``.
             then: Who takes over the stages it holds, first: a version, or ``EMPTY`` for nobody.
             message: Why, for people.
             dry_run: Write nothing; the version comes back as it would be.
@@ -341,25 +358,32 @@ class WritingVerbs(ReadingVerbs):
         Raises:
             ModelNotFoundError: No such model.
             VersionNotFoundError: No such version.
+            InvalidReferenceError: No version is named, or two.
+            InvalidInputError: A version is of another registry.
             RefusedError: It holds a stage and ``then`` is not given.
             ConflictError: A stage that it holds moved while this was being written.
         """
         from modelregistry.log import changes
         from modelregistry.log.writing import stages_of
 
-        return self._changed(
-            model,
-            lambda history, writer: changes.withdraw(history, writer, version, then=then),
-            message=message,
-            dry_run=dry_run,
-            pin=stages_of(version),
-        )
+        wanted = self._wanted(model, version)
+
+        def decide(history: History, writer: Writer) -> Change:
+            successor = holder_meant(wanted.model, then, history) if then is not None else None
+            return changes.withdraw(history, writer, wanted.find(history), then=successor)
+
+        def pin(history: History) -> Sequence[str] | None:
+            found = wanted.find(history)
+            held = stages_of(found)(history)
+            return held if wanted.is_fixed or held is None else [found, *held]
+
+        return self._changed(wanted.model, decide, message=message, dry_run=dry_run, pin=pin)
 
     def annotate(
         self,
-        model: str,
-        version: str | None,
-        metadata: Mapping[str, JsonValue],
+        model: str | ModelVersion,
+        version: str | ModelVersion | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
         *,
         schema: Schema | None = None,
         message: str = "",
@@ -368,8 +392,8 @@ class WritingVerbs(ReadingVerbs):
         """Attach metadata after the fact, with history and without a commit; all the metadata comes back.
 
         Args:
-            model: Its name.
-            version: The version; None for the model as a whole.
+            model: Its name; or what names a version by itself, as ``promote`` takes it.
+            version: The version, or ``"latest"``; None, with a bare name, for the model as a whole.
             metadata: What JSON can hold; a None takes a key away. With what is there it must fit the team's schema, if
                 there is one, and ``usage``, ``evaluation`` and ``card`` are typed.
             schema: A pydantic model that it must fit as well.
@@ -379,7 +403,8 @@ class WritingVerbs(ReadingVerbs):
         Raises:
             ModelNotFoundError: No such model.
             VersionNotFoundError: No such version.
-            InvalidInputError: Metadata that JSON can't hold, or that does not fit.
+            InvalidReferenceError: Two versions are named.
+            InvalidInputError: Metadata that JSON can't hold, or that does not fit, or a version of another registry.
             PathNotFoundError: The version's commit has no such ``usage.example``.
             MissingBytesError: The bytes of the example are nowhere to be had.
             InvalidSettingsError: The team's schema can't be used.
@@ -388,26 +413,32 @@ class WritingVerbs(ReadingVerbs):
         from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
+        wanted = meant_to_change(model, version, whole=True)
+        name = wanted.model if wanted is not None else check_model(str(model))
+        said = changes.check_metadata({} if metadata is None else metadata)
         self._refresh()
-        wanted = MetadataCheck.of(self._repo, schema)
+        fitting = MetadataCheck.of(self._repo, schema)
 
         def decide(history: History, writer: Writer) -> Change:
-            change = changes.annotate(history, writer, metadata, version=version)
+            found = wanted.find(history) if wanted is not None else None
+            change = changes.annotate(history, writer, said, version=found)
             if change.events:
-                rev = history.versions[version].registered.rev if version is not None else None
-                wanted.refuse(
-                    model if version is None else f"{model}@{version}", metadata,
-                    before=history.metadata(version), version=version is not None,
+                rev = history.versions[found].registered.rev if found is not None else None
+                fitting.refuse(
+                    name if found is None else f"{name}@{found}", said,
+                    before=history.metadata(found), version=found is not None,
                     bring=partial(self._content.beside, rev) if rev is not None else None,
                 )  # fmt: skip
             return change
 
-        folded, _ = self._change(model, decide, message=message, dry_run=dry_run)
-        return folded.history.metadata(version)
+        folded, change = self._change(
+            name, decide, message=message, dry_run=dry_run, pin=wanted.pin if wanted is not None else None
+        )
+        return folded.history.metadata(change.version)
 
     def evaluate(
         self,
-        reference: str,
+        reference: str | ModelVersion,
         *,
         data: str | os.PathLike[str],
         command: Sequence[str] | None = None,
@@ -424,7 +455,7 @@ class WritingVerbs(ReadingVerbs):
         data's digest, the command as it is given here, the environment, the seconds.
 
         Args:
-            reference: The version, as ``get`` takes it.
+            reference: The version, as ``get`` takes or gives it.
             data: What to measure it on: a file or folder.
             command: A program and its arguments, run in the current folder; no shell reads them. Left out: that of the
                 ``evaluation`` block of the version, else of the model, run in a copy of the version's commit.
@@ -492,6 +523,12 @@ class WritingVerbs(ReadingVerbs):
 
         self._change(model, changes.deprecate, message=message, dry_run=dry_run)
 
+    def _wanted(self, model: object, version: object) -> Meant:
+        """The version that a verb is to change, as the caller names it."""
+        wanted = meant_to_change(model, version)
+        assert wanted is not None  # it is asked for no model as a whole
+        return wanted
+
     def _changed(
         self, model: str, decide: Decide, *, message: str, dry_run: bool, pin: Pin | None = None
     ) -> ModelVersion:
@@ -540,7 +577,3 @@ class WritingVerbs(ReadingVerbs):
         if long:
             content = Bytes(content.digest, content.address, content.size, manifest=MANIFEST)
         return commit, content
-
-
-def _latest(history: History, version: str) -> str:
-    return history.latest or version if version == LATEST else version
