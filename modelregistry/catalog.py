@@ -14,6 +14,7 @@ from modelregistry.display.tables import MOST_ROWS, Rows, more_than
 from modelregistry.display.view import Table, View
 from modelregistry.errors import InvalidInputError
 from modelregistry.names import version_key
+from modelregistry.progress import Progress
 from modelregistry.registry import Registry
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
@@ -152,24 +153,28 @@ class Catalog(Shown):
             hits.sort(key=lambda hit, order=order: order(hit.values)[0])  # type: ignore[misc]
         return Hits(hits[:limit], total=total, unread=unread)
 
-    def impact(self, what: str) -> Rows[Affected]:
+    def impact(self, what: str | ModelVersion, *, progress: Progress = None) -> Rows[Affected]:
         """Every version of all registries that was made from something, those that hold a stage first.
 
         Args:
             what: As ``Registry.impact`` takes it.
+            progress: As ``Registry.impact`` takes it.
 
         Raises:
             InvalidInputError: ``what`` is empty.
         """
         first, *others = self._registries.values()
-        return first.impact(what, registries=others)
+        return first.impact(what, registries=others, progress=progress)
 
-    def export_site(self, target: str | os.PathLike[str], *, title: str = "Model registries") -> Site:
+    def export_site(
+        self, target: str | os.PathLike[str], *, title: str = "Model registries", progress: Progress = None
+    ) -> Site:
         """Write one static site of all registries, as ``Registry.export_site`` does of one.
 
         Args:
             target: A folder: empty, new, or one that ``export_site`` wrote.
             title: What the site is called.
+            progress: As ``Registry.export_site`` takes it.
 
         Raises:
             InvalidInputError: The folder holds what no export put there.
@@ -179,7 +184,7 @@ class Catalog(Shown):
         from modelregistry.site.site import export_site
 
         sources = [registry._as_source(None, name) for name, registry in self._registries.items()]
-        return export_site(target, sources, title=title)
+        return export_site(target, sources, title=title, progress=progress)
 
 
 def _open(place: str | os.PathLike[str] | Registry) -> Registry:

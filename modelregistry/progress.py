@@ -1,19 +1,18 @@
-"""What `progress=` may be, and who is told: an fsspec callback, a bar, or nobody."""
+"""What `progress=` may be, and who is told: a function, an fsspec callback, a bar, or nobody."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from modelregistry.display.progressview import shown
 from modelregistry.errors import InvalidInputError
 
+Item = TypeVar("Item")
 Report = Callable[[int, int | None], None]
-"""Called with (bytes done, bytes in all or None) while bytes move."""
-
-_PATIENCE = 1.0
-"""Seconds before a bar that nobody asked for shows: what is done sooner needs none."""
+"""Called with what is done and what there is in all, or None: bytes, or what else is counted."""
 
 
 @runtime_checkable
@@ -27,9 +26,10 @@ class Callback(Protocol):
         """Bytes done."""
 
 
-Progress = Callback | bool | None
-"""What ``progress=`` takes: a callback of fsspec; True for a bar, False for none; None for a bar where somebody looks
-(a terminal, a notebook) and it takes longer than a second."""
+Progress = Callback | Callable[[int, int | None], object] | bool | None
+"""What ``progress=`` takes: a function that is called with what is done and what there is in all (or None where nobody
+knows); a callback of fsspec; True for a bar, False for none; None for a bar where somebody looks (a terminal, a notebook)
+and it takes longer than a second. In a log True gives a line now and then, and None nothing."""
 
 
 def check_progress(progress: object) -> None:
@@ -38,22 +38,35 @@ def check_progress(progress: object) -> None:
     Raises:
         InvalidInputError: It is no callback.
     """
-    if not isinstance(progress, bool | None | Callback):
+    is_told = isinstance(progress, Callback) or callable(progress)
+    if isinstance(progress, type) or not (progress is None or isinstance(progress, bool) or is_told):
         raise InvalidInputError(
-            f"progress={progress!r} is neither True, False, None nor a callback of fsspec "
-            "(fsspec.callbacks.TqdmCallback(), for one)"
+            f"progress={progress!r} is neither True, False, None, a function of what is done and what there is in all, nor a "
+            "callback of fsspec (fsspec.callbacks.TqdmCallback(), for one)"
         )
 
 
 @contextmanager
-def reported(progress: Progress, what: str) -> Iterator[Report]:
-    """What to call while the bytes of ``what`` move."""
+def reported(progress: Progress, what: str, unit: str = "B") -> Iterator[Report]:
+    """What to call while ``what`` goes on, with how many of ``unit`` (bytes, else a word) are done and there in all."""
     if progress is False:
         yield lambda _done, _total: None
     elif progress is True or progress is None:
-        yield from _bar(what, asked=progress is True)
-    else:
+        with shown(what, unit, asked=progress is True) as report:
+            yield report
+    elif isinstance(progress, Callback):
         yield _telling(progress)
+    else:
+        yield _calling(progress)
+
+
+def counted(items: Sequence[Item], progress: Progress, what: str, unit: str) -> Iterator[Item]:
+    """The items, one by one, while it is told how many are done."""
+    with reported(progress, what, unit) as report:
+        for done, item in enumerate(items):
+            report(done, len(items))
+            yield item
+        report(len(items), len(items))
 
 
 class Together:
@@ -99,6 +112,13 @@ class _Part:
         self._whole.tell(self._number, value)
 
 
+def _calling(function: Callable[[int, int | None], object]) -> Report:
+    def report(done: int, total: int | None) -> None:
+        function(done, total)
+
+    return report
+
+
 def _telling(callback: Callback) -> Report:
     known: list[int | None] = [None]
 
@@ -109,20 +129,3 @@ def _telling(callback: Callback) -> Report:
         callback.absolute_update(done)
 
     return report
-
-
-def _bar(what: str, *, asked: bool) -> Iterator[Report]:
-    from tqdm.auto import tqdm
-
-    # disable=None: not where standard error is no terminal; a notebook's bar does not ask.
-    bar: Any = tqdm(
-        desc=what, unit="B", unit_scale=True, unit_divisor=1024, leave=False,
-        disable=False if asked else None, delay=0 if asked else _PATIENCE,
-    )  # fmt: skip
-
-    def report(done: int, total: int | None) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    with bar:
-        yield report

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 from pydantic import JsonValue
 
 from modelregistry.display.shown import Shown
+from modelregistry.givenpath import given_path
 from modelregistry.log.events import FileDigest, Registered
 from modelregistry.metadata.signature import ModelSignature
 from modelregistry.progress import Progress
@@ -44,7 +45,9 @@ class Reader(Protocol):
     def local_path(self, version: ModelVersion, *, verify: Verify, progress: Progress) -> Path:
         """A verified file or folder on this machine."""
 
-    def open(self, version: ModelVersion, path: str | None, *, verify: Verify) -> BinaryIO:
+    def open(
+        self, version: ModelVersion, path: str | None, *, verify: Verify, progress: Progress
+    ) -> BinaryIO:
         """One verified file, opened for reading."""
 
     def download(
@@ -62,7 +65,12 @@ class Reader(Protocol):
         """The metrics that were recorded of it, as far as a quick look on this machine tells; it never raises."""
 
     def reproduce(
-        self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
+        self,
+        version: ModelVersion,
+        *,
+        tolerance: float | Mapping[str, float],
+        timeout: float | None,
+        progress: Progress,
     ) -> Reproduction:
         """What comes of running its pipeline again."""
 
@@ -72,7 +80,15 @@ class Reader(Protocol):
         """The object."""
 
     def convert(
-        self, version: ModelVersion, *, to: str, into: Path, trust: Trust, loader: str | None, sample: object
+        self,
+        version: ModelVersion,
+        to: Path,
+        *,
+        format: str,  # noqa: A002
+        trust: Trust,
+        loader: str | None,
+        example: object,
+        progress: Progress,
     ) -> Path:
         """A file with the same model in another format."""
 
@@ -244,7 +260,11 @@ class ModelVersion(Shown):
         return {**self.lineage.values("metrics"), **metrics_of(self, {})}
 
     def reproduce(
-        self, *, tolerance: float | Mapping[str, float] = 0.0, timeout: float | None = None
+        self,
+        *,
+        tolerance: float | Mapping[str, float] = 0.0,
+        timeout: float | None = None,
+        progress: Progress = None,
     ) -> Reproduction:
         """Make it again, and compare: ``dvc repro`` in a temporary copy of its commit, with the inputs fetched.
 
@@ -255,6 +275,7 @@ class ModelVersion(Shown):
             tolerance: How far a metric may be from what was recorded: for all, or by key (``{"auc": 0.01}``; a key with
                 dots, or its end). Everything else must be the same bit for bit.
             timeout: Seconds after which the pipeline is ended.
+            progress: As for ``local_path``; told of the inputs that are fetched, and of the pipeline.
 
         Returns:
             A verdict for each output of the steps that made it; true if all are the same, or within the tolerance.
@@ -265,7 +286,7 @@ class ModelVersion(Shown):
             MissingBytesError: An input is nowhere to be had.
             IntegrityError: An input is not what was recorded.
         """
-        return self._reader.reproduce(self, tolerance=tolerance, timeout=timeout)
+        return self._reader.reproduce(self, tolerance=tolerance, timeout=timeout, progress=progress)
 
     def files(self) -> tuple[FileDigest, ...]:
         """Its files: path inside the artifact, sha256 (where recorded), size in bytes. Fetches nothing.
@@ -282,8 +303,9 @@ class ModelVersion(Shown):
         Args:
             verify: ``"once"``: files that look as they did when they were last hashed are not hashed again;
                 ``"always"``: every byte is, by this call.
-            progress: Who is told while missing bytes are fetched: a callback of fsspec, True for a bar, False for
-                none; left out, there is a bar where somebody looks and it takes long.
+            progress: Who is told while missing bytes are fetched: a function of what is done and what there is in all,
+                a callback of fsspec, True for a bar, False for none. Left out, there is a bar where somebody looks (a
+                terminal, a notebook) and it takes longer than a second.
 
         Raises:
             MissingBytesError: The bytes are nowhere to be had.
@@ -293,19 +315,22 @@ class ModelVersion(Shown):
         """
         return self._reader.local_path(self, verify=verify, progress=progress)
 
-    def open(self, path: str | None = None, *, verify: Verify = "once") -> BinaryIO:
+    def open(
+        self, path: str | None = None, *, verify: Verify = "once", progress: Progress = None
+    ) -> BinaryIO:
         """One of its files, verified, opened for reading; of a folder, only that file is fetched.
 
         Args:
             path: Inside the artifact; may be left out when the version is one file.
             verify: As for ``local_path``.
+            progress: As for ``local_path``.
 
         Raises:
             PathNotFoundError: No such file in it.
             MissingBytesError: Its bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        return self._reader.open(self, path, verify=verify)
+        return self._reader.open(self, path, verify=verify, progress=progress)
 
     def download(
         self,
@@ -329,7 +354,9 @@ class ModelVersion(Shown):
             IntegrityError: They are not the registered bytes; they were set aside.
             CacheError: They can't be kept.
         """
-        return self._reader.download(self, Path(to), overwrite=overwrite, verify=verify, progress=progress)
+        return self._reader.download(
+            self, given_path(to, "to"), overwrite=overwrite, verify=verify, progress=progress
+        )
 
     def load(
         self,
@@ -358,12 +385,13 @@ class ModelVersion(Shown):
 
     def convert(
         self,
+        to: str | os.PathLike[str],
         *,
-        to: str,
-        into: str | os.PathLike[str],
+        format: str,  # noqa: A002 - the word for it
         trust: Trust = None,
         loader: str | None = None,
-        sample: object = None,
+        example: object = None,
+        progress: Progress = None,
     ) -> Path:
         """Write the model in another format, which others can load with less trust; returns the file.
 
@@ -371,22 +399,31 @@ class ModelVersion(Shown):
         one that has the name already is replaced.
 
         Args:
-            to: ``"skops"`` (scikit-learn) or ``"onnx"`` (scikit-learn, by ``skl2onnx``).
-            into: The folder to write to.
+            to: The folder to write to.
+            format: ``"skops"`` (scikit-learn) or ``"onnx"`` (scikit-learn, by ``skl2onnx``).
             trust: As ``load`` takes it: the model is loaded first.
             loader: As ``load`` takes it.
-            sample: Some rows of input: what was written must answer to them as the model does. ``"onnx"`` takes the
+            example: Some rows of input: what was written must answer to them as the model does. ``"onnx"`` takes the
                 types of its inputs from them, else all of them for 32-bit floats.
+            progress: As for ``local_path``.
 
         Raises:
             ConversionError: The model can't be written so, or answers otherwise then; nothing was left behind.
-            InvalidInputError: No such format.
+            InvalidInputError: No such format, or no such folder.
             UntrustedModelError: Loading would run code that the caller does not trust; it says which.
             MissingDependencyError: The library of a format is not installed.
             MissingBytesError: The bytes are nowhere to be had.
             IntegrityError: They are not the registered bytes.
         """
-        return self._reader.convert(self, to=to, into=Path(into), trust=trust, loader=loader, sample=sample)
+        return self._reader.convert(
+            self,
+            given_path(to, "to"),
+            format=format,
+            trust=trust,
+            loader=loader,
+            example=example,
+            progress=progress,
+        )
 
     def export(
         self,
@@ -446,14 +483,17 @@ class ModelVersion(Shown):
         """
         return self._reader.cyclonedx(self)
 
-    def verify(self) -> None:
+    def verify(self, *, progress: Progress = None) -> None:
         """Check every byte on this machine against what was registered; fetches what is missing.
+
+        Args:
+            progress: As for ``local_path``.
 
         Raises:
             IntegrityError: They are not the registered bytes.
             MissingBytesError: They are nowhere to be had.
         """
-        self._reader.local_path(self, verify="always", progress=None)
+        self._reader.local_path(self, verify="always", progress=progress)
 
     def __fspath__(self) -> str:
         return os.fspath(self.local_path())

@@ -14,7 +14,7 @@ class TritonExporter(Exporter):
     def arrange(self, source: Source, scratch: Path) -> Arrangement:
         if source.is_directory or source.loader != "onnx":
             raise ExportError(
-                f"{source.version.reference} is no ONNX file: v.convert(to='onnx', …) makes one"
+                f"{source.version.reference} is no ONNX file: v.convert('models', format='onnx') makes one"
             )
         model = source.version.name.replace("/", "-")
         settings = f'name: "{model}"\nbackend: "onnxruntime"\n'

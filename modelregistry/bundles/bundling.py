@@ -19,6 +19,7 @@ from modelregistry.git.history import write_history
 from modelregistry.git.repo import GitRepo
 from modelregistry.log.events import Event
 from modelregistry.log.tags import render, tag_name, tag_prefix
+from modelregistry.progress import Progress, reported
 from modelregistry.version import ModelVersion
 
 _TRACKED = "refs/remotes/origin/"
@@ -51,6 +52,7 @@ def bundle(
     in_tags: bool,
     objects: Callable[[ModelVersion], Mapping[str, Path | bytes]],
     overwrite: bool,
+    progress: Progress = None,
 ) -> Bundled:
     """Write the bundle; it is there whole, and was read back, or not at all.
 
@@ -62,6 +64,7 @@ def bundle(
         in_tags: Whether the logs are kept in the repository's tags; else tags are made of them.
         objects: Brings what of a version is not in Git.
         overwrite: Replace a file that is there.
+        progress: Who is told while the file is written.
 
     Raises:
         RefusedError: This clone has not all that belongs into it.
@@ -107,14 +110,11 @@ def bundle(
             sources.append(Source(f"{DVC}/{name}", each))
         names = sorted({version.reference for version in versions})
         registry = next((event.registry for event in events if event.registry is not None), None)
-        size = bundlefile.write(
-            file,
-            sources,
-            registry=registry,
-            branch=branch,
-            versions=names,
-            check=lambda written: check(written, place),
-        )
+        with reported(progress, f"writing {file.name!r}") as report:
+            size = bundlefile.write(
+                file, sources, registry=registry, branch=branch, versions=names,
+                check=lambda written: check(written, place), report=report,
+            )  # fmt: skip
     left = tuple(each.name for log in logs for each in log.quarantined)
     return Bundled(file, size, tuple(names), len(events), left)
 

@@ -17,6 +17,7 @@ from modelregistry.git.history import read_history
 from modelregistry.git.repo import GitRepo
 from modelregistry.log.events import Event, Registered
 from modelregistry.log.tags import RawTag, parse
+from modelregistry.progress import Report
 from modelregistry.project.dvcfiles import object_path
 
 HISTORY = "history.bundle"
@@ -60,7 +61,9 @@ def check(file: Path, folder: Path) -> None:
         lay_out(source, Path(place), None)
 
 
-def lay_out(source: BundleFile, folder: Path, there: Path | None) -> Checked:
+def lay_out(
+    source: BundleFile, folder: Path, there: Path | None, report: Report = lambda _done, _total: None
+) -> Checked:
     """Everything of the bundle, checked, in ``folder``; objects that are ``there`` already are not laid out again.
 
     Raises:
@@ -73,7 +76,7 @@ def lay_out(source: BundleFile, folder: Path, there: Path | None) -> Checked:
         raise InvalidFileError(
             f"the bundle does not begin with {HISTORY!r}; nothing was written", path=HISTORY
         )
-    for member, chunks in source.members():
+    for member, chunks in source.members(report):
         if member.path == HISTORY:
             _copy(chunks, history)
         else:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
 from modelregistry.errors import IntegrityError, InvalidFileError, InvalidInputError, RegistryError
+from modelregistry.progress import Report
 
 FORMAT = 1
 """What this library writes, and the newest that it reads."""
@@ -72,6 +73,7 @@ def write(
     branch: str | None,
     versions: Sequence[str],
     check: Callable[[Path], object],
+    report: Report = lambda _done, _total: None,
 ) -> int:
     """Make the file: the same bytes for the same sources, there whole or not at all; returns its size.
 
@@ -82,6 +84,7 @@ def write(
         branch: As ``Manifest`` has it.
         versions: As ``Manifest`` has it.
         check: Called with the file before it gets its name.
+        report: Told of the bytes of the sources that are written.
 
     Raises:
         IntegrityError: A source changed meanwhile.
@@ -100,8 +103,10 @@ def write(
     try:
         with open(temporary, "xb") as file:
             file.write(_header(first) + text + _padding(len(text)))
+            done, total = 0, sum(member.size for member in members)
             for source, member in zip(sources, members, strict=True):
-                _append(file, source.file, member)
+                for size in _append(file, source.file, member):
+                    report(done := done + size, total)
             file.write(_END)
             file.flush()
             os.fsync(file.fileno())
@@ -148,19 +153,26 @@ class BundleFile:
         with file:
             yield cls(file, os.fspath(path))
 
-    def members(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
+    def members(
+        self, report: Report = lambda _done, _total: None
+    ) -> Iterator[tuple[Member, Iterator[bytes]]]:
         """Each member and its bytes, which are to be read before the next one is asked for.
 
         The last of the bytes comes before the digest is compared: nothing of them may be used until the iteration has
         ended.
 
+        Args:
+            report: Told of the bytes that were read.
+
         Raises:
             IntegrityError: Bytes were changed.
             InvalidFileError: It is no bundle, or not a whole one.
         """
+        done, total = 0, sum(member.size for member in self.manifest.files)
         for member in self.manifest.files:
             self._expect(_header(member), f"the header of {member.path!r}")
             yield member, self._bytes(member)
+            report(done := done + member.size, total)
             self._expect(_padding(member.size), f"what follows {member.path!r}")
         self._expect(_END, "its end")
         if self._file.read(1):
@@ -260,13 +272,15 @@ def _manifest_name(text: bytes) -> str:
     return f"manifest-{hashlib.sha256(text).hexdigest()}.json"
 
 
-def _append(target: IO[bytes], file: Path, member: Member) -> None:
+def _append(target: IO[bytes], file: Path, member: Member) -> Iterator[int]:
+    """Write a member, giving the sizes of its pieces."""
     target.write(_header(member))
     found = hashlib.sha256()
     with open(file, "rb") as source:
         while chunk := source.read(_CHUNK):
             found.update(chunk)
             target.write(chunk)
+            yield len(chunk)
     if found.hexdigest() != member.sha256:
         raise IntegrityError(
             f"{os.fspath(file)!r} changed while it was bundled: bundle again",

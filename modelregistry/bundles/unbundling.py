@@ -19,6 +19,7 @@ from modelregistry.git.history import adopt, create_in_order, create_unseen
 from modelregistry.git.repo import GitRepo
 from modelregistry.log.events import Event
 from modelregistry.log.tags import parse
+from modelregistry.progress import Progress, check_progress, reported
 from modelregistry.project.dvcfiles import CARRIED
 
 _SHOWN = 5
@@ -36,7 +37,7 @@ class Unbundled(NamedTuple):
     """The events that were not here before, by their tags, oldest first."""
 
 
-def unbundle(file: Path, to: Path, *, dry_run: bool = False) -> Unbundled:
+def unbundle(file: Path, to: Path, *, progress: Progress = None, dry_run: bool = False) -> Unbundled:
     """Make the bare repository ``to`` of a bundle, or bring one that is there up to date.
 
     Raises:
@@ -46,12 +47,14 @@ def unbundle(file: Path, to: Path, *, dry_run: bool = False) -> Unbundled:
         RefusedError: The bundle is of another registry, or ``to`` is no bare repository.
         InvalidInputError: The bundle can't be read, or the repository can't be written.
     """
+    check_progress(progress)
     to = to.absolute()
     try:
         with BundleFile.open(file) as source, _alone(to) as folder:
             target = _target(to)
             known = _known(target)
-            checked = lay_out(source, folder, to / CARRIED)
+            with reported(progress, f"checking {file.name!r}") as report:
+                checked = lay_out(source, folder, to / CARRIED, report)
             new = [
                 event for event in checked.events if checked.oid(event) != known.get(f"{TAGS}{event.source}")
             ]

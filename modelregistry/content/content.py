@@ -32,7 +32,7 @@ from modelregistry.loading.environment import warn_of_mismatch
 from modelregistry.loading.loaderchoice import hinted_framework, wanted_loader
 from modelregistry.log.events import Bytes, FileDigest, Registered
 from modelregistry.plugins import import_library, loaders_for
-from modelregistry.progress import Progress, check_progress
+from modelregistry.progress import Progress, check_progress, reported
 from modelregistry.project.declarations import Declarations, declaring_file
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.trust.trust import Trust as TrustValue
@@ -144,7 +144,14 @@ class ContentReader:
     # -- registration --------------------------------------------------------------------------------------
 
     def describe(
-        self, rev: str, path: str, *, allow_missing: bool, published: bool = False, push: bool = False
+        self,
+        rev: str,
+        path: str,
+        *,
+        allow_missing: bool,
+        published: bool = False,
+        push: bool = False,
+        progress: Progress = None,
     ) -> tuple[Bytes, Content]:
         """What a registration records of the bytes of ``path`` at ``rev``, each file hashed and checked.
 
@@ -154,6 +161,7 @@ class ContentReader:
             allow_missing: Take bytes that are nowhere to be had as DVC's md5 alone.
             published: Others will learn of it at once, so the bytes must be where they can fetch them.
             push: Put them there.
+            progress: Who is told while bytes move.
 
         Raises:
             PathNotFoundError: The commit does not have it.
@@ -176,26 +184,32 @@ class ContentReader:
             )
         if published and not allow_missing:
             if push:
-                storage.push(content)
+                self._push(content, progress)
             self._check_shared(
                 content, "register with push_data=True (push=False keeps the registration in this clone)"
             )
-        found = self._delivery.bring(storage, content, content.entries, {}, reference=path)
+        found = self._delivery.bring(storage, content, content.entries, {}, reference=path, progress=progress)
         files = described(content.entries, found)
         digest = whole_digest(files, is_directory=content.is_directory)
         with suppress(CacheError):  # the next to load it need not hash it again
             self._delivery.name(content, digest, found)
         return Bytes(digest, content.address, sum(file.size or 0 for file in files), files), content
 
-    def push(self, rev: str, path: str) -> None:
+    def push(self, rev: str, path: str, *, progress: Progress = None) -> None:
         """Have the bytes of ``path`` at ``rev``, which are on this machine, where others can fetch them.
 
         Raises:
             PathNotFoundError: The commit does not have it.
             MissingBytesError: That can't be done.
         """
-        content = self._locate(rev, path)
-        self._storages[content.storage].push(content)
+        self._push(self._locate(rev, path), progress)
+
+    def _push(self, content: Content, progress: Progress) -> None:
+        size = content.size or 0
+        with reported(progress, f"pushing {content.path!r}") as report:
+            report(0, size)
+            self._storages[content.storage].push(content)
+            report(size, size)
 
     def size_of(self, rev: str, path: str) -> int | None:
         """Bytes of ``path`` at ``rev``, where its storage records them; raises as ``obtain`` does."""
@@ -315,21 +329,28 @@ class ContentReader:
         return {}
 
     def reproduce(
-        self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
+        self,
+        version: ModelVersion,
+        *,
+        tolerance: float | Mapping[str, float],
+        timeout: float | None,
+        progress: Progress,
     ) -> Reproduction:
         """What comes of running its pipeline again."""
         from modelregistry.lineage.reproduction import reproduce
 
+        check_progress(progress)
+
         def bring(path: str, folder: Path) -> None:
-            place = self.beside(version.rev, path)
+            place = self.beside(version.rev, path, progress=progress)
             copy_out(place, folder, posixpath.basename(path), {}, overwrite=False)
 
         return reproduce(
             self._repo, self.lineage(version), rev=version.source_rev, reference=version.reference, bring=bring,
-            tolerance=tolerance, timeout=timeout,
+            tolerance=tolerance, timeout=timeout, progress=progress,
         )  # fmt: skip
 
-    def beside(self, rev: str, path: str) -> Path:
+    def beside(self, rev: str, path: str, *, progress: Progress = None) -> Path:
         """The verified bytes of anything else that a commit has at a path.
 
         Raises:
@@ -339,7 +360,7 @@ class ContentReader:
         """
         content = self._locate(rev, path)
         storage = self._storages[content.storage]
-        return self._delivery.deliver(storage, content, {}, digest=None, reference=path)[0]
+        return self._delivery.deliver(storage, content, {}, digest=None, reference=path, progress=progress)[0]
 
     def card(self, version: ModelVersion) -> ModelCard:
         """What is known of it, as a page."""
@@ -376,14 +397,21 @@ class ContentReader:
         """The verified file or folder on this machine."""
         return self._verified(version, None, verify, progress)[0]
 
-    def open(self, version: ModelVersion, path: str | None, *, verify: Verify = "once") -> BinaryIO:
+    def open(
+        self,
+        version: ModelVersion,
+        path: str | None,
+        *,
+        verify: Verify = "once",
+        progress: Progress = None,
+    ) -> BinaryIO:
         """One verified file, opened for reading."""
         if path is None:
             files = self.files(version)
             if len(files) != 1:
                 raise PathNotFoundError(f"{version.reference} has {len(files)} files: say which, open('…')")
             path = files[0].path
-        found, _ = self._verified(version, path, verify, None)
+        found, _ = self._verified(version, path, verify, progress)
         return open(found, "rb")
 
     def objects(self, version: ModelVersion, *, progress: Progress = None) -> Mapping[str, Path | bytes]:
@@ -436,14 +464,22 @@ class ContentReader:
             )  # fmt: skip
 
     def convert(
-        self, version: ModelVersion, *, to: str, into: Path, trust: Trust, loader: str | None, sample: object
+        self,
+        version: ModelVersion,
+        to: Path,
+        *,
+        format: str,  # noqa: A002
+        trust: Trust,
+        loader: str | None,
+        example: object,
+        progress: Progress,
     ) -> Path:
         """The same model in another format."""
         from modelregistry.loading.convert import check_wish, convert
 
-        check_wish(to, into)
-        model = self.load(version, trust=trust, loader=loader)
-        return convert(model, posixpath.basename(version.path), to=to, into=into, sample=sample)
+        check_wish(format, to)
+        model = self.load(version, trust=trust, loader=loader, progress=progress)
+        return convert(model, posixpath.basename(version.path), to, format=format, example=example)
 
     def export(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
+from modelregistry.errors import InvalidInputError
 from modelregistry.lineage.node import Node
 from modelregistry.names import INACTIVE, WITHDRAWN, version_key
 from modelregistry.version import ModelVersion
@@ -21,6 +22,24 @@ class Affected(Shown):
     """What was found there."""
     registry: str
     """Where the version is registered."""
+
+
+def sought(what: object) -> tuple[str, ...]:
+    """What a lineage is searched for, any of it.
+
+    Raises:
+        InvalidInputError: It is no text and no version, or says nothing.
+    """
+    if isinstance(what, ModelVersion):
+        known = what.registered
+        return tuple(filter(None, (what.digest, known.address if known is not None else None))) or (
+            what.reference,
+        )
+    if not isinstance(what, str) or not what:
+        raise InvalidInputError(
+            f"impact of what? {what!r} says nothing: pass a digest, a path, a URL, a reference or a version"
+        )
+    return (what,)
 
 
 COLUMNS: Mapping[str, Callable[[Affected], object]] = {

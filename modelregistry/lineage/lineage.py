@@ -230,6 +230,10 @@ class Lineage(Tabular):
         nodes = self.nodes if found else ()
         return tuple(nodes[position] for position in sorted(found))
 
+    def find_any(self, what: Iterable[str]) -> tuple[Node, ...]:
+        """The nodes that are any of this, each once."""
+        return tuple({node.id: node for each in what for node in self.find(each)}.values())
+
     @cached_property
     def _terms(self) -> tuple[Mapping[str, Sequence[int]], Mapping[str, Sequence[int]]]:
         """The positions of nodes: by all that they are found by themselves, and by the path of what may hold more."""

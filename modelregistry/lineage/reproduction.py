@@ -21,6 +21,7 @@ from modelregistry.lineage.facts import measured
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Node
 from modelregistry.lineage.reproduced import COLUMNS, Reproduction, check_tolerance, compare
+from modelregistry.progress import Progress, reported
 from modelregistry.project.documents import read_document
 from modelregistry.project.dvcfiles import lock_outputs
 
@@ -34,6 +35,7 @@ def reproduce(
     bring: Callable[[str, Path], object],
     tolerance: float | Mapping[str, float] = 0.0,
     timeout: float | None = None,
+    progress: Progress = None,
 ) -> Reproduction:
     """Make a version again with ``dvc repro``, in a temporary copy of its commit.
 
@@ -45,6 +47,7 @@ def reproduce(
         bring: Puts the verified bytes of a path of the commit into a folder.
         tolerance: How far a metric may be from what was recorded: for all, or by the end of its key.
         timeout: Seconds after which the pipeline is ended.
+        progress: Who is told while the pipeline runs.
 
     Raises:
         RefusedError: No step of a pipeline made it, or one of them failed.
@@ -66,7 +69,10 @@ def reproduce(
         for node in filter(lineage.is_own, lineage.datasets):
             if node.path is not None and not node.declared and not (tree / node.path).exists():
                 bring(node.path, (tree / node.path).parent)
-        log = _run(tree, Path(folder), last, reference=reference, timeout=timeout)
+        with reported(progress, f"making {reference} again", "steps") as report:
+            report(0, len(steps))
+            log = _run(tree, Path(folder), last, reference=reference, timeout=timeout)
+            report(len(steps), len(steps))
         made = _made(tree)
         outputs = [
             compare(node, made.get(str(node.path)), lambda path: _values(tree, path), tolerance)

@@ -15,38 +15,38 @@ from modelregistry.plugins import LOADERS, load_class
 
 _Answer = TypeVar("_Answer")
 _TOLERANCES = {"skops": 1e-9, "onnx": 1e-4}
-"""The formats, and how far an answer may be off in parts of itself: ONNX counts in 32 bits unless the sample has 64."""
+"""The formats, and how far an answer may be off in parts of itself: ONNX counts in 32 bits unless the example has 64."""
 _SHOWN = 3
 
 
-def convert(model: object, name: str, *, to: str, into: Path, sample: object = None) -> Path:
-    """Write the model in the format ``to``; returns the file.
+def convert(model: object, name: str, to: Path, *, format: str, example: object = None) -> Path:  # noqa: A002
+    """Write the model in that format; returns the file.
 
     Args:
         model: What was loaded.
         name: What its file or folder is called in the repository.
-        to: The format.
-        into: The folder to write to.
-        sample: Some rows of input, an array or a data frame; None for no comparison.
+        to: The folder to write to.
+        format: The format.
+        example: Some rows of input, an array or a data frame; None for no comparison.
 
     Raises:
         ConversionError: It can't be written so, or answers otherwise then; nothing was left behind.
         InvalidInputError: No such format, or no such folder.
         MissingDependencyError: The library of the format is not installed.
     """
-    check_wish(to, into)
-    write = _write_onnx if to == "onnx" else _write_skops
-    target = into / f"{PurePosixPath(name).stem}.{to}"
-    scratch = into / f".{secrets.token_hex(8)}.{to}"
-    what = f"{type(model).__name__} as {to!r}"
+    check_wish(format, to)
+    write = _write_onnx if format == "onnx" else _write_skops
+    target = to / f"{PurePosixPath(name).stem}.{format}"
+    scratch = to / f".{secrets.token_hex(8)}.{format}"
+    what = f"{type(model).__name__} as {format!r}"
     try:
-        _attempt(what, lambda: write(model, scratch, sample))
+        _attempt(what, lambda: write(model, scratch, example))
         # What this process has just written can do no more than the object it was written from.
-        again = _attempt(what, lambda: load_class(LOADERS[to])().load(scratch, Permit(code=True)))
-        if sample is not None:
-            wanted = _attempt(what, lambda: ask(model, sample))
-            given = _attempt(what, lambda: ask(again, sample))
-            if not alike(wanted, given, _TOLERANCES[to]):
+        again = _attempt(what, lambda: load_class(LOADERS[format])().load(scratch, Permit(code=True)))
+        if example is not None:
+            wanted = _attempt(what, lambda: ask(model, example))
+            given = _attempt(what, lambda: ask(again, example))
+            if not alike(wanted, given, _TOLERANCES[format]):
                 raise ConversionError(
                     f"{what} answers otherwise than the model: {given[:_SHOWN]!r} and not {wanted[:_SHOWN]!r}, to begin with"
                 )
@@ -56,16 +56,18 @@ def convert(model: object, name: str, *, to: str, into: Path, sample: object = N
     return target
 
 
-def check_wish(to: str, into: Path) -> None:
+def check_wish(format: str, to: Path) -> None:  # noqa: A002
     """Refuse what can't be, before the model is loaded.
 
     Raises:
         InvalidInputError: No such format, or no such folder.
     """
-    if to not in _TOLERANCES:
-        raise InvalidInputError(f"to={to!r}: a model is converted to {' or '.join(map(repr, _TOLERANCES))}")
-    if not into.is_dir():
-        raise InvalidInputError(f"into={os.fspath(into)!r} is no folder")
+    if not isinstance(format, str) or format not in _TOLERANCES:
+        raise InvalidInputError(
+            f"format={format!r}: a model is converted to {' or '.join(map(repr, _TOLERANCES))}"
+        )
+    if not to.is_dir():
+        raise InvalidInputError(f"to={os.fspath(to)!r} is no folder")
 
 
 def _attempt(what: str, attempt: Callable[[], _Answer]) -> _Answer:
@@ -78,12 +80,12 @@ def _attempt(what: str, attempt: Callable[[], _Answer]) -> _Answer:
         raise ConversionError(f"{what} does not work: {reason!r}") from error
 
 
-def _write_skops(model: object, path: Path, sample: object) -> None:
-    del sample
+def _write_skops(model: object, path: Path, example: object) -> None:
+    del example
     load_class(LOADERS["skops"])().save(model, path)
 
 
-def _write_onnx(model: Any, path: Path, sample: Any) -> None:
+def _write_onnx(model: Any, path: Path, example: Any) -> None:
     try:
         import skl2onnx
         from skl2onnx.common.data_types import FloatTensorType
@@ -92,35 +94,35 @@ def _write_onnx(model: Any, path: Path, sample: Any) -> None:
             "ONNX is written by skl2onnx: pip install 'modelregistry[convert]'"
         ) from error
     types = None
-    if sample is None:
+    if example is None:
         count = getattr(model, "n_features_in_", None)
         if count is None:
             raise ConversionError(
-                f"{type(model).__name__} does not say how many features it takes: pass a sample="
+                f"{type(model).__name__} does not say how many features it takes: pass an example="
             )
         types = [("X", FloatTensorType([None, int(count)]))]
     options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
     try:
-        graph = skl2onnx.to_onnx(model, sample, initial_types=types, options=options)
+        graph = skl2onnx.to_onnx(model, example, initial_types=types, options=options)
     except Exception:
-        if not hasattr(sample, "columns"):
+        if not hasattr(example, "columns"):
             raise
         # An input for each column is what a model takes that picks columns; the others take one array.
-        graph = skl2onnx.to_onnx(model, sample.to_numpy(), options=options)
+        graph = skl2onnx.to_onnx(model, example.to_numpy(), options=options)
     path.write_bytes(graph.SerializeToString())
 
 
-def ask(model: Any, sample: Any) -> list[Any]:
-    """What a model answers to the sample, as one list."""
+def ask(model: Any, example: Any) -> list[Any]:
+    """What a model answers to the example, as one list."""
     if hasattr(model, "get_inputs"):  # a session of ONNX Runtime
         names = [each.name for each in model.get_inputs()]
-        if hasattr(sample, "columns") and {*names} <= {*sample.columns}:
-            feed = {name: sample[[name]].to_numpy() for name in names}
+        if hasattr(example, "columns") and {*names} <= {*example.columns}:
+            feed = {name: example[[name]].to_numpy() for name in names}
         else:
-            feed = {names[0]: sample.to_numpy() if hasattr(sample, "columns") else sample}
+            feed = {names[0]: example.to_numpy() if hasattr(example, "columns") else example}
         answer = model.run(None, feed)[0]
     else:
-        answer = model.predict(sample) if hasattr(model, "predict") else model.transform(sample)
+        answer = model.predict(example) if hasattr(model, "predict") else model.transform(example)
     for dense in ("toarray", "to_numpy"):
         if hasattr(answer, dense):
             answer = getattr(answer, dense)()

@@ -22,10 +22,12 @@ from modelregistry.display.fields import short
 from modelregistry.display.tables import Rows, Tabular
 from modelregistry.display.view import Badge, Code, Facts, Note, View
 from modelregistry.errors import InvalidInputError, RefusedError, UntrustedModelError
+from modelregistry.givenpath import given_path
 from modelregistry.loading.deserialize import escaped
 from modelregistry.loading.environment import PYTHON, installed
 from modelregistry.log.events import FileDigest
 from modelregistry.metadata.evaluation import PLACEHOLDERS, Evaluation, figures, is_number
+from modelregistry.progress import Progress
 from modelregistry.trust.trust import Trust
 from modelregistry.version import ModelVersion
 from modelregistry.version import Trust as TrustArgument
@@ -170,6 +172,7 @@ def evaluate(
     check_out: Callable[[Path, Path], None] | None,
     timeout: float | None,
     recorded: bool,
+    progress: Progress = None,
 ) -> Evaluated:
     """Run the command and read what it measured.
 
@@ -182,6 +185,7 @@ def evaluate(
             runs where the caller is.
         timeout: Seconds after which it is ended.
         recorded: Whether what comes of it is to be recorded.
+        progress: Who is told while missing bytes are fetched.
 
     Raises:
         RefusedError: The command failed, took too long, or wrote no metrics that are numbers.
@@ -189,9 +193,9 @@ def evaluate(
     """
     if not isinstance(data, str | os.PathLike):
         raise InvalidInputError(f"data={data!r}: it must be the path of a file or a folder")
-    place = Path(data).absolute()
+    place = given_path(data, "data").absolute()
     digest = _digest(place)
-    model = version.local_path()
+    model = version.local_path(progress=progress)
     with tempfile.TemporaryDirectory(prefix="modelregistry-", ignore_cleanup_errors=True) as folder:
         where, output = Path.cwd(), Path(folder, "metrics.json")
         if check_out is not None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -26,6 +26,7 @@ from modelregistry.mlflow.metadata import ORIGIN, model_metadata, version_metada
 from modelregistry.mlflow.migration import Action, Migration, MigrationStep
 from modelregistry.mlflow.names import check_labels, choose_names, version_name
 from modelregistry.mlflow.plan import Plan, plan_stages, plan_versions
+from modelregistry.progress import Progress, counted
 from modelregistry.project.declarations import Declarations, declaring_file, short_name
 from modelregistry.project.dvcfiles import read_dvc_file
 
@@ -46,6 +47,7 @@ class Verbs(Protocol):
         message: str,
         metadata: Mapping[str, JsonValue],
         push_data: bool,
+        progress: Literal[False],
     ) -> object:
         """Register what a commit has."""
 
@@ -102,10 +104,17 @@ class Wishes:
     into: str = "models"
     move_stages: bool = False
     message: str = ""
+    push_data: bool = True
 
 
 def import_mlflow(
-    uri: str | os.PathLike[str], here: Here, wishes: Wishes, *, tracking_uri: str | None, dry_run: bool
+    uri: str | os.PathLike[str],
+    here: Here,
+    wishes: Wishes,
+    *,
+    tracking_uri: str | None,
+    progress: Progress,
+    dry_run: bool,
 ) -> Migration:
     """Bring what is new there; what was brought before, or moved here since, is left as it is.
 
@@ -115,13 +124,16 @@ def import_mlflow(
     check_labels(wishes.stages, here.stages)
     with open_mlflow(uri, tracking_uri=tracking_uri) as there:
         models = there.models(wishes.models)
-        return _Move(there, here, wishes, dry_run=dry_run).run(models)
+        return _Move(there, here, wishes, progress=progress, dry_run=dry_run).run(models)
 
 
 class _Move:
     """One migration, as far as it is."""
 
-    def __init__(self, there: MLflowRegistry, here: Here, wishes: Wishes, *, dry_run: bool) -> None:
+    def __init__(
+        self, there: MLflowRegistry, here: Here, wishes: Wishes, *, progress: Progress, dry_run: bool
+    ) -> None:
+        self._progress = progress
         self._there = there
         self._here = here
         self._wishes = wishes
@@ -138,7 +150,8 @@ class _Move:
         here = {plan.target: {*plan.here} for plan in plans}
         new = [(plan, version) for plan in plans for version in plan.new]
         # As they came to be, so that the history of the commits tells it too.
-        for plan, version in sorted(new, key=lambda pair: _age(pair[1])):
+        in_order = sorted(new, key=lambda pair: _age(pair[1]))
+        for plan, version in counted(in_order, self._progress, "importing from MLflow", "versions"):
             if self._bring(plan, version):
                 here[plan.target].add(version_name(version.number))
         for plan in plans:
@@ -248,7 +261,7 @@ class _Move:
         with _told() as told:
             self._here.verbs.register(
                 plan.target, path=path, rev=commit, version=version_name(version.number), message=message,
-                metadata=metadata, push_data=True,
+                metadata=metadata, push_data=self._wishes.push_data, progress=False,
             )  # fmt: skip
         return "; ".join(told)
 

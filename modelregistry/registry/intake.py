@@ -54,6 +54,7 @@ class IntakeVerbs(WritingVerbs):
         schema: Schema | None = None,
         example: object = None,
         push_data: bool = True,
+        progress: Progress = None,
         dry_run: bool = False,
     ) -> ModelVersion:
         """Save a model from memory in a safe format, and register it: from a training script, say.
@@ -81,6 +82,7 @@ class IntakeVerbs(WritingVerbs):
             schema: A pydantic model that it must fit as well.
             example: Some rows of input: what was written is asked the same as the model, and must answer alike.
             push_data: Push the bytes to the DVC remote, where the registration is published at once.
+            progress: Who is told while they are pushed, as of ``ModelVersion.local_path``.
             dry_run: Write nothing; the version comes back as it would be.
 
         Raises:
@@ -101,6 +103,7 @@ class IntakeVerbs(WritingVerbs):
         from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
+        check_progress(progress)
         check_model(model)
         said = changes.check_metadata(metadata or {})
         wanted = MetadataCheck.of(self._repo, schema)
@@ -128,7 +131,7 @@ class IntakeVerbs(WritingVerbs):
         with standing(model, commit, saved.path):
             return self.register(
                 model, path=saved.path, rev=commit, version=version, bump=bump, message=message, metadata=said,
-                schema=schema, push_data=push_data,
+                schema=schema, push_data=push_data, progress=progress,
             )  # fmt: skip
 
     def import_model(
@@ -274,15 +277,15 @@ class IntakeVerbs(WritingVerbs):
         def admit(received: Received, source: str) -> ModelVersion:
             return self._admit_received(
                 [with_metadata(received, metadata)], head, f"Update {model} from {source}", version=version, bump=bump, message=message,
-                push_data=push_data, dry_run=dry_run,
+                push_data=push_data, progress=progress, dry_run=dry_run,
             )[0]  # fmt: skip
 
         def known(path: str, facts: Mapping[str, JsonValue]) -> tuple[bool, ModelVersion]:
             """Whether it is new that the version of what is here is registered, and that version."""
             found = self._version_with(model, head, path)
             return found is None, found or self.register(
-                model, rev=head, version=version, bump=bump, message=message, push_data=push_data, dry_run=dry_run,
-                metadata={**facts, **(metadata or {})},
+                model, rev=head, version=version, bump=bump, message=message, push_data=push_data,
+                progress=progress, dry_run=dry_run, metadata={**facts, **(metadata or {})},
             )  # fmt: skip
 
         url = self._tracker.url_of(head, check_model(model))
@@ -320,7 +323,6 @@ class IntakeVerbs(WritingVerbs):
         path: str | None = None,
         checksum: str | None = None,
         license: str | None = None,  # noqa: A002 - the word of model cards
-        licence: str | None = None,
         origin: str | None = None,
         inputs: Inputs = (),
         description: str | None = None,
@@ -350,7 +352,6 @@ class IntakeVerbs(WritingVerbs):
                 ``models/<name>`` with the ending that it has there.
             checksum: What to expect: ``"sha256:…"`` (of a folder, that of its manifest, as ``digest`` has it) or ``"md5:…"``.
             license: Under which terms it may be used: ``"apache-2.0"``.
-            licence: The same.
             origin: Where it comes from, for people, where the source does not say.
             inputs: What it was made from, as far as that is known; as ``register`` takes it.
             description: For ``dvc.yaml``.
@@ -384,17 +385,15 @@ class IntakeVerbs(WritingVerbs):
         check_progress(progress)
         check_words(metadata, version, own=["license"])
         said = declared(inputs, (), {}, {})
-        if license is not None and licence not in (None, license):
-            raise InvalidInputError(f"license={license!r} and licence={licence!r} are not the same")
         wanted = Tracking(
-            os.fspath(source) if isinstance(source, os.PathLike) else source, name, path=path, checksum=checksum, origin=origin, license=license or licence,
+            os.fspath(source) if isinstance(source, os.PathLike) else source, name, path=path, checksum=checksum, origin=origin, license=license,
             description=description, labels=labels, version_aware=version_aware,
             storage_options=storage_options or {},
         )  # fmt: skip
         with self._tracker.received(wanted, progress=progress) as (head, received):
             return self._admit_received(
                 [with_metadata(received, metadata)], head, f"Track {name}", version=version, bump=bump,
-                message=message, push_data=push_data, dry_run=dry_run, inputs=said.inputs,
+                message=message, push_data=push_data, progress=progress, dry_run=dry_run, inputs=said.inputs,
             )[0]  # fmt: skip
 
     def import_mlflow(
@@ -408,14 +407,15 @@ class IntakeVerbs(WritingVerbs):
         tracking_uri: str | None = None,
         move_stages: bool = False,
         message: str = "",
+        push_data: bool = True,
+        progress: Progress = None,
         dry_run: bool = False,
     ) -> Migration:
         """Bring a whole MLflow registry here, or what is new in it since the last call. Nothing is changed over there.
 
         Version 3 is ``v3.0.0``: a commit of its own, dated and authored as over there, with the files in DVC's cache and
         ``dvc.yaml`` and the ``.dvc`` file changed; then a registration, whose metadata has the metrics and params of the
-        run, the tags, and where it came from (``mlflow``). Then the stages. Where the log is shared, the bytes are pushed
-        to the DVC remote. Look at it with ``dry_run=True`` first.
+        run, the tags, and where it came from (``mlflow``). Then the stages. Look at it with ``dry_run=True`` first.
 
         What was brought before is passed by, so a call that was interrupted is completed by another one. A stage that
         was moved here since is left where it is. Bytes that came this way never count as made on this machine.
@@ -434,6 +434,8 @@ class IntakeVerbs(WritingVerbs):
             tracking_uri: Where the runs are, if elsewhere.
             move_stages: Move stages as MLflow says even where they were moved here.
             message: Why, for people; left out: a version's own description there.
+            push_data: Push the bytes to the DVC remote, where the registrations are published at once.
+            progress: Who is told how many versions were brought, as of ``ModelVersion.local_path``.
             dry_run: Write nothing; the report says what would be done.
 
         Returns:
@@ -455,6 +457,7 @@ class IntakeVerbs(WritingVerbs):
         if isinstance(models, str):
             raise InvalidInputError(f"models={models!r} must be a list of names: [{models!r}]")
         self._check_writable()
+        check_progress(progress)
         self._refresh(max_age=0)
         wanted = MetadataCheck.of(self._repo)
 
@@ -470,13 +473,13 @@ class IntakeVerbs(WritingVerbs):
         here = Here(
             self._repo, self._declarations, self._read_stages(), verbs=self, adder=load_class(ADDERS["dvc"])(self._repo),
             history=lambda model: self._read(model).history, is_taken=self._content.has, misfit=misfit,
-            is_pushed=self._push and self._shared() is not None,
+            is_pushed=push_data and self._push and self._shared() is not None,
         )  # fmt: skip
         wishes = Wishes(
             models=None if models is None else frozenset(models), names=dict(names or {}), stages=dict(stages or {}),
-            into=into, move_stages=move_stages, message=message,
+            into=into, move_stages=move_stages, message=message, push_data=push_data,
         )  # fmt: skip
-        return import_mlflow(uri, here, wishes, tracking_uri=tracking_uri, dry_run=dry_run)
+        return import_mlflow(uri, here, wishes, tracking_uri=tracking_uri, progress=progress, dry_run=dry_run)
 
     @property
     def _receiver(self) -> Receiver:
@@ -533,7 +536,7 @@ class IntakeVerbs(WritingVerbs):
         what = f"{one} from {os.fspath(wanted[0].url)}" if len(received) == 1 else f"{len(received)} models"
         return self._admit_received(
             received, head, f"Import {what}", version=version, bump=bump, message=message, push_data=push_data,
-            dry_run=dry_run,
+            progress=progress, dry_run=dry_run,
         )  # fmt: skip
 
     def _admit_received(
@@ -546,6 +549,7 @@ class IntakeVerbs(WritingVerbs):
         bump: Bump | None,
         message: str,
         push_data: bool,
+        progress: Progress,
         dry_run: bool,
         inputs: Sequence[Input] = (),
     ) -> list[ModelVersion]:
@@ -563,7 +567,7 @@ class IntakeVerbs(WritingVerbs):
         def share(rev: str, path: str, has_remote: bool) -> None:
             # "dvc push" leaves out what was imported, so this is the time for it, though nobody learns of it yet.
             if push_data and has_remote:
-                self._content.push(rev, path)
+                self._content.push(rev, path, progress=progress)
             if published:
                 self._content.check_shared(rev, path)
 
@@ -582,6 +586,7 @@ class IntakeVerbs(WritingVerbs):
                     message=message or subject,
                     inputs=inputs,
                     metadata=each.metadata,
+                    progress=progress,
                 )
             except RegistryError as error:
                 error.add_note(f"{model!r} is committed ({commit[:10]}): calling again registers it")

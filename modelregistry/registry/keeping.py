@@ -7,7 +7,6 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelregistry import config
@@ -15,11 +14,12 @@ from modelregistry.backends.base import Backend, Synced
 from modelregistry.display.listing import PROBLEM_COLUMNS
 from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError, InvalidSettingsError, RefusedError, RegistryError
+from modelregistry.givenpath import given_path
 from modelregistry.log.checks import Problem, problems_in
 from modelregistry.log.history import History, gto_differs
 from modelregistry.log.meaning import meant
 from modelregistry.plugins import GIT, loaders_for, open_backend
-from modelregistry.progress import Progress
+from modelregistry.progress import Progress, check_progress
 from modelregistry.registry.hub import Folded
 from modelregistry.registry.intake import IntakeVerbs
 from modelregistry.trust.pins import PinnedDigest, PinnedDigests
@@ -130,24 +130,30 @@ class KeepingVerbs(IntakeVerbs):
                             f'registry.annotate("{history.model}", "{holder}", {{"card": {{…}}}})',
                         )  # fmt: skip
 
-    def sync(self) -> Synced:
+    def sync(self, *, progress: Progress = None) -> Synced:
         """Fetch what others wrote, and publish what waits in this clone: one push for each event, in their order.
 
         An event that lost its place to another (staged too late, or left by GTO whose push was refused) is set aside
         below ``refs/modelregistry/refused/`` with a warning, and so are the staged ones after it: they were decided
         on it. Without a remote there is nothing to do.
 
+        Args:
+            progress: Who is told while it is fetched, as of ``ModelVersion.local_path``.
+
         Raises:
             RemoteError: The remote can't be reached.
             OutcomeUnknownError: The connection broke while an event was pushed: call it again.
         """
         self._check_writable()
+        check_progress(progress)
         self._refresh(max_age=0)
         synced = self._backend.sync()
         self._keep_what_offline_needs()
         return synced
 
-    def trust(self, reference: str | ModelVersion, *, dry_run: bool = False) -> Grant:
+    def trust(
+        self, reference: str | ModelVersion, *, progress: Progress = None, dry_run: bool = False
+    ) -> Grant:
         """Let the very bytes of a version run code whenever this user loads them, from now on.
 
         What comes back shows who registered and signed it, what the bytes ask for, and what is new since the version of
@@ -156,6 +162,7 @@ class KeepingVerbs(IntakeVerbs):
 
         Args:
             reference: The version, as ``get`` takes or gives it.
+            progress: Who is told while missing bytes are fetched, as of ``ModelVersion.local_path``.
             dry_run: Only show it.
 
         Raises:
@@ -175,7 +182,7 @@ class KeepingVerbs(IntakeVerbs):
             raise RefusedError(
                 f"{version.reference} was registered without its bytes (allow_missing=True), so no digest says which are meant"
             )
-        path, name = version.local_path(), posixpath.basename(version.path)
+        path, name = version.local_path(progress=progress), posixpath.basename(version.path)
         needed = what_it_needs(path, name, loaders=loaders_for(path, name, None))
         signature = self._verified.signature(version.registered) if self._verified else None
         return grant(version, needed, signature, PinnedDigests(), dry_run=dry_run)
@@ -278,7 +285,8 @@ class KeepingVerbs(IntakeVerbs):
             references: The versions, as ``get`` takes or gives them.
             file: The file to write, in a folder that is there.
             overwrite: Replace a file that is there.
-            progress: Who is told while missing bytes are fetched.
+            progress: Who is told while missing bytes are fetched, as of ``ModelVersion.local_path``, and while the file is
+                written.
 
         Raises:
             NotFoundError: No such model, version, or holder of the stage.
@@ -303,13 +311,18 @@ class KeepingVerbs(IntakeVerbs):
                 f"nothing was written: {waiting[0]!r} waits here to be published, and may lose its place: sync() first"
             )
         return bundle(
-            self._repo, versions, [self._log.read(model, records=True) for model in models], Path(file),
+            self._repo, versions, [self._log.read(model, records=True) for model in models], given_path(file, "file"),
             in_tags=self._in_tags, objects=partial(self._content.objects, progress=progress), overwrite=overwrite,
+            progress=progress,
         )  # fmt: skip
 
     @staticmethod
     def unbundle(
-        file: str | os.PathLike[str], to: str | os.PathLike[str], *, dry_run: bool = False
+        file: str | os.PathLike[str],
+        to: str | os.PathLike[str],
+        *,
+        progress: Progress = None,
+        dry_run: bool = False,
     ) -> Unbundled:
         """Make a registry of a bundle, or bring the one that an earlier bundle made up to date.
 
@@ -321,6 +334,7 @@ class KeepingVerbs(IntakeVerbs):
         Args:
             file: What ``bundle`` wrote.
             to: The repository.
+            progress: Who is told while the file is read and checked, as of ``ModelVersion.local_path``.
             dry_run: Check it, say what would come, and write nothing.
 
         Raises:
@@ -332,7 +346,7 @@ class KeepingVerbs(IntakeVerbs):
         """
         from modelregistry.bundles.unbundling import unbundle
 
-        return unbundle(Path(file), Path(to), dry_run=dry_run)
+        return unbundle(given_path(file, "file"), given_path(to, "to"), progress=progress, dry_run=dry_run)
 
     def _keep_what_offline_needs(self) -> None:
         """Have the files that say where the bytes of every holder of a stage are, though contents are left out here."""

@@ -32,6 +32,7 @@ from modelregistry.log.history import History
 from modelregistry.log.meaning import meant
 from modelregistry.log.summaries import Summaries, Summary, summarize
 from modelregistry.names import INACTIVE, WITHDRAWN, check_model, version_key
+from modelregistry.progress import Progress, check_progress, counted
 from modelregistry.registry.hub import Folded, Hub
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
@@ -346,33 +347,42 @@ class ReadingVerbs(Hub):
         )
         return Events(found, event_columns(before), cursor=str(Cursor.at(events)))
 
-    def impact(self, what: str, *, registries: Iterable[Self] = ()) -> Rows[Affected]:
+    def impact(
+        self, what: str | ModelVersion, *, registries: Iterable[Self] = (), progress: Progress = None
+    ) -> Rows[Affected]:
         """Every version that was made from something, those that hold a stage first: which models ate that dataset?
 
         The versions of all models are looked at, withdrawn ones too, by what DVC recorded at their commits.
 
         Args:
             what: A digest (``md5:…``, ``sha256:…``, ``git:…``), a path in the repository, a URL, ``url@rev``, or the
-                reference of a version of another registry.
+                reference of a version of another registry. Or a version, of any registry, for what was made from it.
             registries: Other registries to look in, too.
+            progress: Who is told how many versions were looked at, as of ``ModelVersion.local_path``.
 
         Raises:
-            InvalidInputError: ``what`` is empty.
+            InvalidInputError: ``what`` is empty, or there is no registry in ``registries``.
         """
-        from modelregistry.lineage.impact import Affected, ordered
+        from modelregistry.lineage.impact import Affected, ordered, sought
 
-        if not what:
-            raise InvalidInputError("impact of what? A digest, a path, a URL or a reference says it")
+        check_progress(progress)
+        wanted = sought(what)
+        if isinstance(registries, Hub) or not isinstance(registries, Iterable):
+            raise InvalidInputError(f"registries={registries!r} must be a list of registries")
         found: list[Affected] = []
         odd: list[str] = []
         for registry in (self, *registries):
+            if not isinstance(registry, Hub):
+                raise InvalidInputError(f"registries={[*registries]!r} must be a list of registries")
             place = without_secrets(registry.target)
             with registry._repo.reading():
                 versions = list(registry._kept_versions())
                 registry._bring_records(versions)
-                for version in versions:
+                for version in counted(versions, progress, f"looking for {wanted[0]}", "versions"):
+                    if version == what:
+                        continue
                     try:
-                        nodes = version.lineage.find(what)
+                        nodes = version.lineage.find_any(wanted)
                     except RegistryError as error:
                         odd.append(f"{version.reference}: {error}")
                         continue
@@ -385,7 +395,12 @@ class ReadingVerbs(Hub):
         return ordered(found)
 
     def export_site(
-        self, target: str | os.PathLike[str], *, title: str = "Model registry", url: str | None = None
+        self,
+        target: str | os.PathLike[str],
+        *,
+        title: str = "Model registry",
+        url: str | None = None,
+        progress: Progress = None,
     ) -> Site:
         """Write a static site: every model and version with its card, lineage, metrics and history, and an audit page.
 
@@ -398,6 +413,7 @@ class ReadingVerbs(Hub):
             title: What the site is called.
             url: Where readers find the registry, for the code that loads a model; left out: the URL that this registry was
                 opened by, or its remote's, without passwords.
+            progress: Who is told how many models are written, as of ``ModelVersion.local_path``.
 
         Raises:
             InvalidInputError: The folder holds what no export put there.
@@ -406,7 +422,7 @@ class ReadingVerbs(Hub):
         """
         from modelregistry.site.site import export_site
 
-        return export_site(target, [self._as_source(url)], title=title)
+        return export_site(target, [self._as_source(url)], title=title, progress=progress)
 
     def _as_source(self, url: str | None, name: str = "") -> Source:
         """What a site reads."""

@@ -20,6 +20,7 @@ from modelregistry.log.history import ANY, Expected, History
 from modelregistry.log.meaning import Meant, holder_meant, meant_to_change
 from modelregistry.names import Bump, Reference, check_model
 from modelregistry.plugins import loaders_for
+from modelregistry.progress import Progress, check_progress
 from modelregistry.registry.reading import ReadingVerbs
 from modelregistry.trust.trust import Ledger
 from modelregistry.version import ModelVersion, recorded_metrics
@@ -58,6 +59,7 @@ class WritingVerbs(ReadingVerbs):
         declare: bool = False,
         allow_missing: bool = False,
         push_data: bool = False,
+        progress: Progress = None,
         dry_run: bool = False,
     ) -> ModelVersion:
         """Register what a commit has at a path as the next version of a model.
@@ -94,6 +96,7 @@ class WritingVerbs(ReadingVerbs):
             declare: Write a missing entry into ``dvc.yaml`` and commit that, and nothing else.
             allow_missing: Register bytes that are nowhere to be had; only DVC's md5 is recorded then.
             push_data: Push bytes that are not in the DVC remote yet.
+            progress: Who is told while bytes are fetched or pushed, as of ``ModelVersion.local_path``.
             dry_run: Write nothing; the version comes back as it would be.
 
         Raises:
@@ -115,6 +118,7 @@ class WritingVerbs(ReadingVerbs):
         from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
+        check_progress(progress)
         check_model(model)
         changes.check_metadata(metadata or {})
         said = declared(
@@ -135,6 +139,7 @@ class WritingVerbs(ReadingVerbs):
         content, found = self._content.describe(
             source_rev, path, allow_missing=allow_missing,
             published=self._push and not dry_run and self._shared() is not None, push=push_data and not dry_run,
+            progress=progress,
         )  # fmt: skip
 
         def is_there(history: History) -> bool:
@@ -445,6 +450,7 @@ class WritingVerbs(ReadingVerbs):
         trust: Trust = None,
         timeout: float | None = None,
         message: str = "",
+        progress: Progress = None,
         dry_run: bool = False,
     ) -> Evaluated:
         """Measure a version: run a command on its verified bytes, and record the metrics that it writes.
@@ -463,6 +469,7 @@ class WritingVerbs(ReadingVerbs):
                 was signed by those whose registrations may run code by this reader's policy runs without.
             timeout: Seconds after which it is ended; None for no end.
             message: Why, for people.
+            progress: Who is told while missing bytes are fetched, as of ``ModelVersion.local_path``.
             dry_run: Measure, and record nothing.
 
         Raises:
@@ -479,6 +486,7 @@ class WritingVerbs(ReadingVerbs):
 
         if not dry_run:
             self._check_writable()
+        check_progress(progress)
         evaluating.check_timeout(timeout)
         argv = evaluating.check_command(command) if command is not None else None
         version = self.get(reference)
@@ -498,7 +506,7 @@ class WritingVerbs(ReadingVerbs):
                 reference=version.reference,
             )  # fmt: skip
         found = evaluating.evaluate(
-            version, chosen, data, evaluation=known, timeout=timeout, recorded=not dry_run,
+            version, chosen, data, evaluation=known, timeout=timeout, recorded=not dry_run, progress=progress,
             check_out=partial(check_out, self._repo, version.source_rev) if argv is None else None,
         )  # fmt: skip
         if not dry_run:

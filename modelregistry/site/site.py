@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelregistry.errors import InvalidInputError
 from modelregistry.log.history import History
 from modelregistry.names import version_key
+from modelregistry.progress import Progress, check_progress, counted
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.measuring import Answer, Kind
 from modelregistry.site import pages
@@ -48,8 +50,13 @@ class Source:
     name: str = ""
 
 
-def export_site(target: str | os.PathLike[str], sources: Sequence[Source], *, title: str) -> Site:
+def export_site(
+    target: str | os.PathLike[str], sources: Sequence[Source], *, title: str, progress: Progress = None
+) -> Site:
     """Write the site of some registries; ``Registry.export_site`` says more."""
+    check_progress(progress)
+    if not isinstance(title, str):
+        raise InvalidInputError(f"title={title!r} must be a text")
     writer = SiteWriter(target)
     templates = Templates()
     prefix = "{}/" if len(sources) > 1 else ""
@@ -65,7 +72,7 @@ def export_site(target: str | os.PathLike[str], sources: Sequence[Source], *, ti
     for source, some in found:
         with source.reading():
             source.bring((version.rev, version.name) for model in some for version in model.versions)
-            for model in some:
+            for model in counted(some, progress, "writing the site", "models"):
                 facts = [pages.read_version(version, source.signer) for version in model.versions]
                 _write_model(writer, templates, model, facts, title)
                 known.append(pages.model_json(model, facts))

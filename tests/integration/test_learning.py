@@ -194,12 +194,12 @@ def test_a_version_is_converted_within_the_trust_of_the_caller(plain: Path, tmp_
     with pytest.warns(mr.RegistryWarning):
         version = registry.register("odd")
     with pytest.raises(mr.UntrustedModelError):
-        version.convert(to="skops", into=tmp_path)
+        version.convert(tmp_path, format="skops")
     assert not list(tmp_path.glob("*.skops"))
-    path = version.convert(to="skops", into=tmp_path, trust="code")
+    path = version.convert(tmp_path, format="skops", trust="code")
     assert path == tmp_path / "odd.skops"
     with pytest.raises(mr.InvalidInputError, match="'skops' or 'onnx'"):  # before anything is loaded
-        version.convert(to="pickle", into=tmp_path)
+        version.convert(tmp_path, format="pickle")
 
 
 @pytest.mark.parametrize("to", ["skops", "onnx"])
@@ -209,7 +209,7 @@ def test_a_converted_model_can_be_registered_and_answers_the_same(
     version = models.get("churn@v0.1.0")
     sample = pd.DataFrame({"age": [1.5, -2.5, 0.1], "income": [0.2, 3.0, -1.0]})
     (plain / "out").mkdir()
-    path = version.convert(to=to, into=os.fspath(plain / "out"), sample=sample)
+    path = version.convert(os.fspath(plain / "out"), format=to, example=sample)
     assert path == plain / "out" / f"churn.{to}"
     write(plain / "dvc.yaml", f"artifacts:\n  converted: {{path: out/churn.{to}}}\n")
     commit(plain)

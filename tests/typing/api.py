@@ -96,7 +96,7 @@ if version.evaluation is not None:
     assert_type(version.evaluation.command, tuple[str, ...] | None)
 if version.usage is not None:
     assert_type(version.usage.example, str | None)
-assert_type(version.convert(to="onnx", into="models", sample=[[1.0]]), Path)
+assert_type(version.convert("models", format="onnx", example=[[1.0]]), Path)
 
 exported = version.export(
     "s3://models/churn", format="folder", storage_options={"anon": False}, overwrite=True

@@ -38,7 +38,7 @@ MIXED = make_pipeline(
     ids=lambda model: type(model).__name__,
 )  # fmt: skip
 def test_a_skops_file_holds_the_same_model(model: object, sample: object, tmp_path: Path) -> None:
-    path = convert(model, "models/churn.joblib", to="skops", into=tmp_path, sample=sample)
+    path = convert(model, "models/churn.joblib", tmp_path, format="skops", example=sample)
     assert path == tmp_path / "churn.skops"
     again = SkopsLoader().load(path, Permit(code=True))
     assert type(again) is type(model)
@@ -59,7 +59,7 @@ def test_a_skops_file_holds_the_same_model(model: object, sample: object, tmp_pa
     ],
 )
 def test_an_onnx_file_answers_as_the_model_does(model: object, sample: object, tmp_path: Path) -> None:
-    path = convert(model, "churn.joblib", to="onnx", into=tmp_path, sample=sample)
+    path = convert(model, "churn.joblib", tmp_path, format="onnx", example=sample)
     assert path == tmp_path / "churn.onnx"
     session = onnxruntime.InferenceSession(path)
     if sample is None:
@@ -72,7 +72,7 @@ def test_a_file_that_has_the_name_is_replaced_and_what_it_is_linked_to_is_not(tm
     cached.write_bytes(b"old")
     (tmp_path / "out").mkdir()
     os.link(cached, tmp_path / "out" / "churn.skops")
-    convert(CLASSIFIER, "churn.joblib", to="skops", into=tmp_path / "out")
+    convert(CLASSIFIER, "churn.joblib", tmp_path / "out", format="skops")
     assert cached.read_bytes() == b"old"
     assert (tmp_path / "out" / "churn.skops").read_bytes()[:2] == b"PK"
 
@@ -93,7 +93,7 @@ def nothing_left(folder: Path) -> bool:
 
 def test_what_answers_otherwise_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"answers otherwise than the model: \[2\] and not \[1\]"):
-        convert(Fickle().fit(FEATURES, TARGET), "churn.joblib", to="skops", into=tmp_path, sample=FEATURES)
+        convert(Fickle().fit(FEATURES, TARGET), "churn.joblib", tmp_path, format="skops", example=FEATURES)
     assert nothing_left(tmp_path)
 
 
@@ -102,8 +102,8 @@ def test_what_answers_otherwise_is_an_error_and_leaves_nothing(tmp_path: Path) -
     [
         (lambda: 1, "skops", None, "function as 'skops' does not work"),
         (DBSCAN().fit(FEATURES), "onnx", FEATURES, "DBSCAN as 'onnx' does not work"),
-        (TfidfVectorizer().fit(["a text", "another"]), "onnx", None, "pass a sample="),
-        ({"a": 1}, "onnx", None, "pass a sample="),
+        (TfidfVectorizer().fit(["a text", "another"]), "onnx", None, "pass an example="),
+        ({"a": 1}, "onnx", None, "pass an example="),
         (CLASSIFIER, "skops", FEATURES[:, :2], "does not work"),
         (CLASSIFIER, "onnx", "text", "does not work"),
     ],
@@ -112,19 +112,19 @@ def test_what_can_not_be_converted_is_an_error_with_the_librarys_words(
     model: object, to: str, sample: object, why: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConversionError, match=why):
-        convert(model, "churn.joblib", to=to, into=tmp_path, sample=sample)
+        convert(model, "churn.joblib", tmp_path, format=to, example=sample)
     assert nothing_left(tmp_path)
 
 
 @pytest.mark.parametrize("to", ["", "pickle", "SKOPS", "../skops"])
 def test_another_format_is_refused_with_those_there_are(to: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="'skops' or 'onnx'"):
-        convert(CLASSIFIER, "churn.joblib", to=to, into=tmp_path)
+        convert(CLASSIFIER, "churn.joblib", tmp_path, format=to)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="is no folder"):
-        convert(CLASSIFIER, "churn.joblib", to="skops", into=tmp_path / "nowhere")
+        convert(CLASSIFIER, "churn.joblib", tmp_path / "nowhere", format="skops")
 
 
 @pytest.mark.parametrize(
