@@ -475,7 +475,7 @@ class ModelVersion(Shown):
         """A bill of materials in the JSON of CycloneDX 1.6, with a model card.
 
         It has the files and their hashes, the signature, parameters and metrics, the data that the model was made from,
-        what it was made with, and licences (from the metadata ``license``, or the card's). Nothing is fetched. The same version, with the same metadata, gives the same.
+        what it was made with, and licenses (from the metadata ``license``, or the card's). Nothing is fetched. The same version, with the same metadata, gives the same.
 
         Raises:
             PathNotFoundError: ``dvc.yaml`` does not declare it at its commit.

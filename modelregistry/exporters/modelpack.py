@@ -80,7 +80,7 @@ def layer_notes(path: str) -> dict[str, str]:
     return {"org.opencontainers.image.title": path, "org.cncf.model.filepath": path}
 
 
-def config(source: Source, licences: Sequence[str], layers: Sequence[Mapping[str, Any]]) -> Blob:
+def config(source: Source, licenses: Sequence[str], layers: Sequence[Mapping[str, Any]]) -> Blob:
     """What the model is, by the specification."""
     version = source.version
     about: dict[str, Any] = {
@@ -89,8 +89,8 @@ def config(source: Source, licences: Sequence[str], layers: Sequence[Mapping[str
     }  # fmt: skip
     if version.description:
         about["description"] = version.description
-    if licences:
-        about["licenses"] = [*licences]
+    if licenses:
+        about["licenses"] = [*licenses]
     loader = source.loader
     said = {
         "descriptor": about,
@@ -101,7 +101,7 @@ def config(source: Source, licences: Sequence[str], layers: Sequence[Mapping[str
 
 
 def manifest(
-    source: Source, licences: Sequence[str], about: Blob, layers: Sequence[Mapping[str, Any]]
+    source: Source, licenses: Sequence[str], about: Blob, layers: Sequence[Mapping[str, Any]]
 ) -> Blob:
     """What binds the layers together."""
     version = source.version
@@ -111,7 +111,7 @@ def manifest(
         "org.opencontainers.image.version": version.version.removeprefix("v"),
         "org.opencontainers.image.revision": version.source_rev,
         "org.opencontainers.image.description": version.description,
-        "org.opencontainers.image.licenses": " AND ".join(licences) or None,
+        "org.opencontainers.image.licenses": " AND ".join(licenses) or None,
         "modelregistry.registry": version.registered.registry,
         "modelregistry.name": version.name,
         "modelregistry.version": version.version,

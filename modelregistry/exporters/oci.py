@@ -10,7 +10,7 @@ from modelregistry.exporters import modelpack
 from modelregistry.exporters.base import Arrangement, Exporter, ExportFile, Source
 from modelregistry.exporters.ociregistry import push
 from modelregistry.exports.bom import BOM
-from modelregistry.metadata.licences import licences
+from modelregistry.metadata.licenses import licenses
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -37,9 +37,9 @@ class OciExporter(Exporter):
             place = f"blobs/sha256/{extra.sha256}"
             blobs[place] = ExportFile(place, extra.data, extra.sha256)
         # What was said later is in manifest.json: it would make another artifact of the same version.
-        under_licences = licences(source.version.registered.metadata)
-        about = modelpack.config(source, under_licences, layers)
-        manifest = modelpack.manifest(source, under_licences, about, layers)
+        under_licenses = licenses(source.version.registered.metadata)
+        about = modelpack.config(source, under_licenses, layers)
+        manifest = modelpack.manifest(source, under_licenses, about, layers)
         for blob in (about, manifest):
             place = f"blobs/sha256/{blob.sha256}"
             blobs[place] = ExportFile(place, blob.data, blob.sha256)

@@ -13,7 +13,7 @@ from modelregistry.cards.card import CardFacts
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Node, flat
 from modelregistry.log.events import FileDigest
-from modelregistry.metadata.licences import expression, licences
+from modelregistry.metadata.licenses import expression, licenses
 from modelregistry.metadata.signature import Column
 from modelregistry.version import ModelVersion
 
@@ -86,7 +86,7 @@ def _model(
         found["description"] = version.description
     if digest is not None:
         found["hashes"] = _hashes(digest)
-    if under := _licences(licences(version.metadata) or tuple(filter(None, [card.text.license]))):
+    if under := _licenses(licenses(version.metadata) or tuple(filter(None, [card.text.license]))):
         found["licenses"] = under
     if version.labels:
         found["tags"] = [*version.labels]
@@ -177,7 +177,7 @@ def _hashes(digest: str) -> list[dict[str, str]]:
     return [{"alg": name, "content": value}]
 
 
-def _licences(found: Sequence[str]) -> list[dict[str, Any]]:
+def _licenses(found: Sequence[str]) -> list[dict[str, Any]]:
     if len(found) == 1 and (spdx := expression(found[0])) is not None:
         return [{"expression": spdx}]
     return [{"license": {"name": each}} for each in found]

@@ -103,7 +103,7 @@ class Tracking:
         return re.split(r"[/\\]", text.rstrip("/"))[-1]
 
     def as_said(self, metadata: Mapping[str, JsonValue]) -> Tracking:
-        """The same, with the licence and the origin that a version of it has: no store tells them."""
+        """The same, with the license and the origin that a version of it has: no store tells them."""
         terms, origin = metadata.get("license"), metadata.get(ORIGIN)
         said = origin.get("said") if isinstance(origin, Mapping) else None
         return replace(

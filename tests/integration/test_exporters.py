@@ -275,7 +275,7 @@ def test_what_the_team_says_of_use_and_limits_is_in_the_card(stocked: Registry) 
 
 
 @pytest.mark.parametrize(
-    ("licence", "told"),
+    ("terms", "told"),
     [
         ("MIT", [{"expression": "MIT"}]),
         ("our own terms", [{"license": {"name": "our own terms"}}]),
@@ -284,8 +284,8 @@ def test_what_the_team_says_of_use_and_limits_is_in_the_card(stocked: Registry) 
         (7, None),
     ],
 )
-def test_licences_are_told_as_the_metadata_has_them(licence: Any, told: Any, stocked: Registry) -> None:
-    stocked.annotate("bundle", "v0.1.0", {"license": licence})
+def test_licenses_are_told_as_the_metadata_has_them(terms: Any, told: Any, stocked: Registry) -> None:
+    stocked.annotate("bundle", "v0.1.0", {"license": terms})
     said = validated(json.dumps(stocked.get("bundle").to_cyclonedx()).encode())
     assert said["metadata"]["component"].get("licenses") == told
 

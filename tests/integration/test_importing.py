@@ -284,7 +284,7 @@ def test_what_the_team_wants_of_metadata_is_asked_before_anything_is_committed(
     assert (found.version.reference, found.version.metadata["owner"]) == ("churn@v0.1.1", "risk")
 
 
-def test_a_licence_may_be_said_of_what_is_imported(world: World) -> None:
+def test_a_license_may_be_said_of_what_is_imported(world: World) -> None:
     found = world.registry.import_model(world.maker, "churn#current", metadata={"license": "mit"})
     assert found.metadata["license"] == "mit"
     with pytest.raises(mr.InvalidInputError, match="origin"):

@@ -1,4 +1,4 @@
-"""Under what licences a model is distributed, as its metadata tells."""
+"""Under what licenses a model is distributed, as its metadata tells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 
-def licences(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
+def licenses(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
     """What ``license`` (or ``licence``, or the plural) says, else the ``card``; nothing where neither says anything."""
     for key in ("license", "licenses", "licence", "licences"):
         match metadata.get(key):
@@ -16,14 +16,14 @@ def licences(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
             case list() as several:
                 return tuple(each.strip() for each in several if isinstance(each, str) and each.strip())
     card = metadata.get("card")
-    return licences(card) if isinstance(card, dict) else ()
+    return licenses(card) if isinstance(card, dict) else ()
 
 
-def expression(licence: str) -> str | None:
-    """A licence as SPDX spells it; None where it is no SPDX expression."""
+def expression(said: str) -> str | None:
+    """A license as SPDX spells it; None where it is no SPDX expression."""
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     try:
-        return str(canonicalize_license_expression(licence))
+        return str(canonicalize_license_expression(said))
     except InvalidLicenseExpression:
         return None
