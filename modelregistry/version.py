@@ -127,7 +127,7 @@ class ModelVersion(Shown):
     stages: tuple[str, ...]
     """The stages it holds, highest first."""
     rev: str
-    """The commit it was registered at."""
+    """The commit it was registered at; empty in a dry run that would make that commit."""
     source_rev: str
     """The commit it was made from; another one than ``rev`` where several versions come from one commit."""
     digest: str | None
@@ -146,12 +146,16 @@ class ModelVersion(Shown):
     """The position of the model's log at which all this was true."""
     deprecated: bool = False
     """Whether the model was deprecated."""
+    dry_run: bool = field(default=False, compare=False)
+    """Whether it is not there, but what a call with ``dry_run=True`` would make: it tells what is known of that, and to
+    load it, or to ask for its lineage, is a ``VersionNotFoundError``."""
     registered: Registered = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
     """The event that registered it."""
     _reader: Reader = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"ModelVersion({self.name!r}, {self.version!r}, state={self.state!r}, rev={self.rev[:10]!r})"
+        end = "dry_run=True" if self.dry_run else f"rev={self.rev[:10]!r}"
+        return f"ModelVersion({self.name!r}, {self.version!r}, state={self.state!r}, {end})"
 
     def _view(self) -> View:
         from modelregistry.display.cards import version_card

@@ -75,6 +75,10 @@ class CardFacts(Shown):
     signature: ModelSignature | None = None
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     loader: str | None = None
+    origin: str | None = None
+    """Where it was brought in from."""
+    said_there: tuple[str, ...] = ()
+    """What of its metadata came along from there, and nobody has said otherwise since."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -144,7 +148,8 @@ class ModelCard(Shown):
             "metrics": metrics, "baseline": facts.baseline, "evaluated": dict(facts.evaluated),
             "usage": facts.usage, "evaluation": facts.evaluation, "example": facts.example, "loader": facts.loader,
             "signature": facts.signature.to_dict() if facts.signature is not None else None,
-            "environment": dict(facts.environment), "front_matter": self.front_matter, "missing": [*self.missing],
+            "environment": dict(facts.environment), "origin": facts.origin, "said_there": [*facts.said_there],
+            "front_matter": self.front_matter, "missing": [*self.missing],
         }  # fmt: skip
 
     def to_markdown(self) -> str:
@@ -210,6 +215,8 @@ def _facts(facts: CardFacts) -> Iterator[tuple[str, str]]:
     yield "bytes", f"{facts.size:,}" if facts.size is not None else ""
     yield "type", inline(facts.type or "")
     yield "labels", ", ".join(map(inline, facts.labels))
+    yield "from", inline(facts.origin or "")
+    yield "as said there", ", ".join(map(inline, facts.said_there))
 
 
 def _datasets(datasets: Sequence[Source]) -> str:

@@ -66,15 +66,43 @@ def card(
         size=version.size, created_at=version.created_at, author=version.author,
         path=declared.path if declared else None, type=declared.type if declared else None,
         labels=declared.labels if declared else (), description=declared.description if declared else None,
-        text=_text(version, around, declared, file, read), datasets=_datasets(lineage),
+        text=_text(version, around.metadata, declared, file, read), datasets=_datasets(lineage),
         metrics=metrics, directions=evaluation.metrics, evaluated=evaluated,
         baseline=baseline.reference if baseline else None,
         baseline_metrics=_metrics(baseline, _lineage(baseline))[0] if baseline else {},
         usage=usage.text if usage else None, evaluation=evaluation.text, example=usage.example if usage else None,
         signature=version.signature, environment=version.environment or {},
         loader=loader if isinstance(loader, str) else None,
+        origin=_origin(version.metadata), said_there=_said_there(version),
     )  # fmt: skip
     return ModelCard(facts)
+
+
+def text_of(
+    version: ModelVersion | None,
+    said_of_model: Mapping[str, JsonValue],
+    *,
+    declared: Declaration | None,
+    rev: str,
+    file: str,
+    read: Callable[[str], bytes | None],
+) -> CardText:
+    """What people say in the card of a version; of what is none, what its commit says.
+
+    Args:
+        version: The version, if it is one.
+        said_of_model: The metadata of the model as a whole.
+        declared: Its entry in ``dvc.yaml``.
+        rev: Its commit.
+        file: That ``dvc.yaml``.
+        read: Gives the content of a file at the commit.
+
+    Raises:
+        InvalidFileError: It has an unknown field, or one of the wrong type, or its file is not there.
+    """
+    if version is not None:
+        return _text(version, said_of_model, declared, file, read)
+    return _entry(declared, rev, file, read) if declared is not None else CardText()
 
 
 def check_declared(declared: Declaration, rev: str, file: str, read: Callable[[str], bytes | None]) -> None:
@@ -94,13 +122,13 @@ def check_declared(declared: Declaration, rev: str, file: str, read: Callable[[s
 
 def _text(
     version: ModelVersion,
-    around: Surroundings,
+    said_of_model: Mapping[str, JsonValue],
     declared: Declaration | None,
     file: str,
     read: Callable[[str], bytes | None],
 ) -> CardText:
     """What was said of the version since, over what its commit says, over what was said of the model."""
-    found = _said(around.metadata, f"the metadata of {version.name!r}")
+    found = _said(said_of_model, f"the metadata of {version.name!r}")
     if declared is not None:
         found = _entry(declared, version.rev, file, read).over(found)
     found = _said(version.metadata, f"the metadata of {version.reference}").over(found)
@@ -155,6 +183,34 @@ def _metrics(
     return (
         metrics_of(version, lineage.values("metrics") if lineage is not None else {}),
         evaluated if isinstance(evaluated, dict) else {},
+    )
+
+
+def _origin(metadata: Mapping[str, JsonValue]) -> str | None:
+    """Where a version was brought in from, in one line."""
+    origin = metadata.get("origin")
+    if not isinstance(origin, dict):
+        return None
+    told = {key: value for key, value in origin.items() if isinstance(value, str)}
+    place = told.get("said") or told.get("url") or told.get("file")
+    if "rev_lock" not in told:
+        return place
+    what = (
+        f"{told['model']}@{told['version']}" if {"model", "version"} <= told.keys() else told.get("path", "")
+    )
+    event = f", event {told['event']}" if "event" in told else ""
+    return f"{what} of {place} at commit {told['rev_lock'][:10]}{event}"
+
+
+def _said_there(version: ModelVersion) -> tuple[str, ...]:
+    """What came along when it was imported, and is as it came."""
+    origin = version.metadata.get("origin")
+    words = origin.get("brought") if isinstance(origin, dict) else None
+    came = version.registered.metadata if version.registered is not None else {}
+    return tuple(
+        word
+        for word in (words if isinstance(words, list) else ())
+        if isinstance(word, str) and word in came and version.metadata.get(word) == came[word]
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from modelregistry.errors import WorkingCopyError
 from modelregistry.git.repo import GitRepo
 from modelregistry.git.workingcopy import Author, WorkingCopy
 from modelregistry.project.declarations import declaring_file, relative_path, short_name
-from modelregistry.project.declarationtexts import declare_artifact
+from modelregistry.project.declarationtexts import Declaration, declare_artifact, read_artifacts
 
 _TRIES = 10
 _WILD = re.compile(r"[\\\[\]!*#?]| $")
@@ -101,6 +101,31 @@ def commit_arrivals(
     raise WorkingCopyError("nothing was committed: others commit here again and again; try again")
 
 
+def declared_after(repo: GitRepo, base: str, arrival: Arrival) -> Declaration:
+    """What ``dvc.yaml`` will say of an artifact that arrives, its path from the Git root.
+
+    Args:
+        repo: The repository.
+        base: The commit that it would be made from.
+        arrival: The artifact.
+
+    Raises:
+        InvalidFileError: ``dvc.yaml`` can't be read or edited.
+    """
+    file = declaring_file(arrival.model)
+    declared = read_artifacts(_declaring(repo.read_file(base, file), arrival), file)
+    return replace(declared[short_name(arrival.model)], path=arrival.path)
+
+
+def _declaring(before: bytes | None, arrival: Arrival) -> bytes:
+    """The text of the ``dvc.yaml`` that declares it."""
+    file = declaring_file(arrival.model)
+    return declare_artifact(
+        before, short_name(arrival.model), path=relative_path(file, arrival.path), type=arrival.type,
+        description=arrival.description, labels=arrival.labels, meta=arrival.meta, file=file,
+    )  # fmt: skip
+
+
 def _files(repo: GitRepo, base: str, arrivals: Sequence[Arrival]) -> dict[str, bytes]:
     """What the files are to hold, made from what they hold in a commit."""
     files: dict[str, bytes] = {}
@@ -112,11 +137,7 @@ def _files(repo: GitRepo, base: str, arrivals: Sequence[Arrival]) -> dict[str, b
         declaring, ignoring = declaring_file(arrival.model), _ignoring(arrival.path)
         files[f"{arrival.path}.dvc"] = arrival.dvc_file
         files[ignoring] = _ignore(text(ignoring), posixpath.basename(arrival.path))
-        before = text(declaring)
-        files[declaring] = declare_artifact(
-            before, short_name(arrival.model), path=relative_path(declaring, arrival.path), type=arrival.type,
-            description=arrival.description, labels=arrival.labels, meta=arrival.meta, file=declaring,
-        )  # fmt: skip
+        files[declaring] = _declaring(text(declaring), arrival)
     return files
 
 

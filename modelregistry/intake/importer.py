@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from pydantic import JsonValue
+
 from modelregistry.errors import (
     IntegrityError,
     InvalidInputError,
@@ -21,6 +23,7 @@ from modelregistry.git.repo import GitRepo
 from modelregistry.intake.arrivals import Arrival
 from modelregistry.intake.imports import Import, Located, SourceProject, locate, source_place
 from modelregistry.intake.receiving import (
+    BROUGHT,
     ORIGIN,
     Received,
     Receiver,
@@ -32,6 +35,7 @@ from modelregistry.lineage.sources import places
 from modelregistry.names import Reference
 from modelregistry.progress import Callback, Progress, Together, reported
 from modelregistry.project.declarations import Declarations
+from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.dvcfiles import dvc_file_outputs
 from modelregistry.project.dvcfiletexts import (
     Imported,
@@ -310,13 +314,30 @@ def _fetch_one(wanted: Located, progress: Callback) -> Received:
     arrival = Arrival(
         wanted.model, wanted.path, b"", type=(declared.type if declared else None) or "model",
         description=declared.description if declared else None, labels=declared.labels if declared else (),
-        meta=declared.meta if declared else {},
+        meta=meta_of(declared) if declared else {},
     )  # fmt: skip
+    files = described_files(place, found.files)
+    if not obtained.is_directory:
+        files = (files[0].model_copy(update={"path": posixpath.basename(wanted.path)}),)
     received = Received(
-        arrival, place, described_files(place, found.files), obtained.is_directory, given=obtained.is_ours,
-        metadata={ORIGIN: dict(wanted.facts)},
+        arrival, place, files, obtained.is_directory, given=obtained.is_ours,
+        metadata=words_of(wanted),
     )  # fmt: skip
     return received.with_text(imported_text(posixpath.basename(wanted.path), received.tracked, origin))
+
+
+def words_of(wanted: Located) -> Mapping[str, JsonValue]:
+    """What a registration says of it: what its source says, and where it is from."""
+    along = wanted.brought_along()
+    origin: dict[str, JsonValue] = {
+        **wanted.facts, BROUGHT: [*sorted(along.metadata)], "left": [*along.left]
+    }  # fmt: skip
+    return {**along.metadata, ORIGIN: {key: value for key, value in origin.items() if value != []}}
+
+
+def meta_of(declared: Declaration) -> Mapping[str, object]:
+    """What ``dvc.yaml`` says of it besides; not the name of a file of that repository, whose text comes along."""
+    return {key: value for key, value in declared.meta.items() if key != "card" or not isinstance(value, str)}
 
 
 @contextmanager

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from modelregistry.cards.sources import MOST_BYTES, text_of
+from modelregistry.cards.text import CardText
 from modelregistry.content.content import ContentReader
 from modelregistry.display.shown import Shown
 from modelregistry.errors import (
+    InvalidFileError,
     InvalidInputError,
     InvalidNameError,
     PathNotFoundError,
@@ -21,9 +24,11 @@ from modelregistry.errors import (
     RepositoryNotFoundError,
 )
 from modelregistry.git.repo import GitRepo, check_url, is_url
+from modelregistry.intake.broughtalong import BroughtAlong, brought_along
+from modelregistry.intake.receiving import ORIGIN
 from modelregistry.log.tags import tag_prefix
-from modelregistry.names import Reference, check_model
-from modelregistry.project.declarations import Declarations
+from modelregistry.names import Bump, Reference, check_model
+from modelregistry.project.declarations import Declarations, declaring_file
 from modelregistry.project.declarationtexts import Declaration, read_artifacts
 from modelregistry.project.dvcfiles import resolve
 from modelregistry.project.dvcfiletexts import (
@@ -46,7 +51,9 @@ class Import(Shown):
         reference: In place of ``rev``: what its own registry calls the version, in full or what follows the name.
         as_name: What the model is called here; left out: as there, without a folder.
         path: Where it goes, from the Git root; left out: ``models/<name>`` with the ending that it has there.
-        metadata: Of the version, beside where it is from.
+        metadata: Of the version, beside where it is from, and before what the source says of it.
+        version: An explicit version here.
+        bump: As ``Registry.register`` takes it.
     """
 
     url: str | os.PathLike[str]
@@ -56,6 +63,8 @@ class Import(Shown):
     as_name: str | None = None
     path: str | None = None
     metadata: Mapping[str, JsonValue] | None = field(default=None, hash=False)
+    version: str | None = None
+    bump: Bump | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,6 +97,8 @@ class SourceProject:
     content: ContentReader
     get: Callable[[str], ModelVersion]
     """The version that a reference names."""
+    said_of_model: Callable[[str], Mapping[str, JsonValue]]
+    """What is said of a model as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,8 @@ class Located:
     """Where it was asked for by a reference."""
     declaration: Declaration | None = None
     """What the source says of it."""
+    declared_in: str = ""
+    """The ``dvc.yaml`` that says it."""
 
     @property
     def size(self) -> int | None:
@@ -117,8 +130,31 @@ class Located:
             "model": self.version.name if self.version is not None else origin.model, "reference": origin.reference,
         }  # fmt: skip
         if self.version is not None:
-            found |= {"version": self.version.version, "digest": self.version.digest}
+            event = self.version.registered
+            before = self.version.metadata.get(ORIGIN)
+            found |= {
+                "version": self.version.version, "digest": self.version.digest, "registry": event.registry,
+                "event": event.id, "head": self.version.head, "created_at": event.at.isoformat(),
+                "origin": before if isinstance(before, dict) else None,
+            }  # fmt: skip
         return {key: value for key, value in found.items() if value is not None}
+
+    def brought_along(self) -> BroughtAlong:
+        """What the source says of it that is as true here."""
+        source, version, declared = self.source, self.version, self.declaration
+        rev = version.rev if version is not None else self.origin.rev_lock
+        model = source.said_of_model(version.name) if version is not None else {}
+        bad: tuple[str, ...] = ()
+        try:
+            card = text_of(
+                version, model, declared=declared, rev=rev, file=self.declared_in,
+                read=lambda path: source.repo.read_file(rev, path, limit=MOST_BYTES),
+            )  # fmt: skip
+        except InvalidFileError:  # one that nobody can read there either
+            card, bad = CardText(), ("card",)
+        measured = source.content.measured([version], "metrics")[0].values if version is not None else {}
+        found = brought_along(version, model=model, card=card, measured=measured)
+        return replace(found, left=(*bad, *(name for name in found.left if name not in bad)))
 
 
 def source_place(url: str | os.PathLike[str]) -> str:
@@ -168,11 +204,11 @@ def locate(source: SourceProject, wanted: Import) -> Located:
     rev = source.repo.resolve(wanted.rev or "HEAD")
     declared = _declared(source, rev, wanted.name_or_path)
     if declared is not None:
-        path, model = declared.path, wanted.name_or_path
+        path, model, file = declared.path, wanted.name_or_path, declaring_file(wanted.name_or_path)
         name = wanted.as_name or model.rpartition(":")[2]
     else:
         model, path = None, _path(wanted.name_or_path)
-        declared = _declared_at(source.repo, rev, path)
+        declared, file = _declared_at(source.repo, rev, path)
         if source.content.address_at(rev, path) is None:
             raise PathNotFoundError(
                 f"{wanted.name_or_path!r} is not in {source.url!r} at {rev[:10]}: no dvc.yaml declares an artifact of that "
@@ -182,7 +218,7 @@ def locate(source: SourceProject, wanted: Import) -> Located:
             declared.name if declared is not None else suggested_name(posixpath.basename(path))
         )
     origin = Imported(source.url, path, rev, wanted.rev, model=model)
-    return _named(Located(source, origin, name, "", None, declared), wanted)
+    return _named(Located(source, origin, name, "", None, declared, file), wanted)
 
 
 def _reference(wanted: Import) -> Reference | None:
@@ -216,8 +252,8 @@ def _locate_version(source: SourceProject, wanted: Import, reference: Reference)
         source.url, version.path, rev, tag if is_tagged else rev, model=None, reference=str(reference)
     )
     name = wanted.as_name or version.name.rpartition(":")[2]
-    found = Located(source, origin, name, "", version, source.declarations.at(version.rev, version.name))
-    return _named(found, wanted)
+    declared = source.declarations.at(version.rev, version.name)
+    return _named(Located(source, origin, name, "", version, declared, declaring_file(version.name)), wanted)
 
 
 def _named(found: Located, wanted: Import) -> Located:
@@ -233,7 +269,7 @@ def _named(found: Located, wanted: Import) -> Located:
         raise InvalidInputError(
             f"path={path!r} is not one in the repository; write it relative to the Git root"
         )
-    return Located(found.source, found.origin, model, path, found.version, found.declaration)
+    return replace(found, model=model, path=path)
 
 
 def _declared(source: SourceProject, rev: str, name: str) -> Declaration | None:
@@ -243,8 +279,8 @@ def _declared(source: SourceProject, rev: str, name: str) -> Declaration | None:
         return None
 
 
-def _declared_at(repo: GitRepo, rev: str, path: str) -> Declaration | None:
-    """What a ``dvc.yaml`` beside a path, or above it, says of it; nothing where that can't be read."""
+def _declared_at(repo: GitRepo, rev: str, path: str) -> tuple[Declaration | None, str]:
+    """What a ``dvc.yaml`` beside a path, or above it, says of it, and which; nothing where that can't be read."""
     folders = [posixpath.dirname(path)]
     while folders[-1]:
         folders.append(posixpath.dirname(folders[-1]))
@@ -258,8 +294,8 @@ def _declared_at(repo: GitRepo, rev: str, path: str) -> Declaration | None:
             continue
         for each in declared.values():
             if each.problem is None and not each.templated and resolve(file, each.path) == path:
-                return each
-    return None
+                return each, file
+    return None, ""
 
 
 def _path(text: str) -> str:

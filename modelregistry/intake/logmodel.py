@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from modelregistry.content.identity import whole_digest
-from modelregistry.content.store import hash_file
 from modelregistry.errors import RefusedError, RegistryError
 from modelregistry.git.repo import GitRepo
 from modelregistry.intake.arrivals import Arrival, check_arrivals, commit_arrivals
+from modelregistry.intake.receiving import described_files
 from modelregistry.intake.saving import Saved, plan, save
-from modelregistry.log.events import Bytes, FileDigest
+from modelregistry.log.events import Bytes
 from modelregistry.project.declarations import Declarations
 
 _log = logging.getLogger("modelregistry")
@@ -85,6 +84,10 @@ class Incoming:
         lost = self.saved.loader.loses(self._wish.model)
         return f"saved with {self.saved.loader.name}, which does not keep {lost}" if lost else None
 
+    def arrival(self, dvc_file: bytes = b"") -> Arrival:
+        """How the repository is to have it, with the text of its ``.dvc`` file."""
+        return Arrival(self._wish.name, self.path, dvc_file, meta=self._meta)
+
     def commit(self) -> str:
         """Put it into the cache, commit what says so and nothing else, and have it lie at its path; returns the commit.
 
@@ -96,8 +99,7 @@ class Incoming:
         """
         name = self._wish.name
         self._adder.check(self.path)
-        text = self._adder.add(self.path, self.saved.place)
-        arrival = Arrival(name, self.path, text, meta=self._meta)
+        arrival = self.arrival(self._adder.add(self.path, self.saved.place))
         commit = commit_arrivals(self._repo, [arrival], f"Log {name} at {self.path}")
         with standing(name, commit, self.path):
             self._adder.place(self.path)
@@ -164,13 +166,8 @@ def _check(repo: GitRepo, adder: Adder, wish: Wish, path: str) -> str:
 
 def _described(place: Path) -> Bytes:
     """What a registration would record of the bytes."""
-    paths = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-    if not paths:
+    files = described_files(place)
+    if not files:
         raise RefusedError(f"{place.name!r} was saved as nothing at all")
-    files = []
-    for path in paths:
-        found = hash_file(path)
-        inside = os.path.basename(path) if path == place else path.relative_to(place).as_posix()
-        files.append(FileDigest(path=inside, sha256=found.sha256[7:], size=found.size))
     digest = whole_digest(files, is_directory=place.is_dir())
-    return Bytes(digest, "", sum(file.size or 0 for file in files), tuple(files))
+    return Bytes(digest, "", sum(file.size or 0 for file in files), files)

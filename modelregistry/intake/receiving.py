@@ -35,6 +35,8 @@ from modelregistry.project.dvcfiletexts import Tracked, listing_text
 
 ORIGIN = "origin"
 """The metadata that says where a version came from."""
+BROUGHT = "brought"
+"""In that: the other entries of the metadata that came along from there."""
 
 
 class Intake(Protocol):
@@ -317,4 +319,19 @@ def check_words(
 
 def with_metadata(received: Received, metadata: Mapping[str, JsonValue] | None) -> Received:
     """The same with what the caller says, after ``check_words``."""
-    return replace(received, metadata={**received.metadata, **(metadata or {})})
+    return replace(received, metadata=joined(received.metadata, metadata))
+
+
+def joined(found: Mapping[str, JsonValue], said: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue]:
+    """What was found out and what the caller says, which comes before what was brought along."""
+    origin, said = found.get(ORIGIN), said or {}
+    if isinstance(origin, dict) and (words := brought(found)):
+        found = {**found, ORIGIN: {**origin, BROUGHT: [word for word in words if word not in said]}}
+    return {**found, **said}
+
+
+def brought(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """The entries of the metadata that came along from where the version was imported from."""
+    origin = metadata.get(ORIGIN)
+    words = origin.get(BROUGHT) if isinstance(origin, dict) else None
+    return tuple(word for word in words if isinstance(word, str)) if isinstance(words, list) else ()

@@ -56,7 +56,7 @@ class Node(Shown):
     """Bytes."""
     values: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
     """Of params and metrics, what they were; of a step, ``cmd`` and ``wdir``; of a folder in Git, its ``files``; of the
-    model, the ``address`` that DVC has for its bytes; of a source, ``etag`` and the like."""
+    model, the ``address`` that DVC has for its bytes, and the ``origin`` in another registry; of a source, ``etag`` and the like."""
     status: Status = "recorded"
     note: str | None = None
     """What is to be said of it: why it is stale, or could not be reached."""

@@ -125,7 +125,7 @@ class Tracer:
     def _describe(self, subject: str, version: ModelVersion, path: str) -> None:
         node = self._draft.nodes[subject]
         address = version.registered.address if version.registered is not None else None
-        values: dict[str, JsonValue] = {"address": address or node.digest}
+        values: dict[str, JsonValue] = {"address": address or node.digest, "origin": _origin(version)}
         self._draft.nodes[subject] = replace(
             node, kind="model", path=path, digest=version.digest or node.digest or address,
             size=node.size if version.size is None else version.size,
@@ -578,6 +578,14 @@ class Tracer:
             project.url is not None and node.repository != project.url
         ):  # a relative one: now it is known to what
             self._draft.nodes[node.id] = replace(node, repository=project.url)
+
+
+def _origin(version: ModelVersion) -> JsonValue:
+    """The version of another registry that it was imported as, which may be out of reach by now."""
+    origin = version.metadata.get("origin")
+    if not isinstance(origin, dict) or "version" not in origin:
+        return None
+    return {key: origin[key] for key in ("url", "registry", "model", "version", "event") if key in origin}
 
 
 def _is_legacy(project: Project, path: str) -> bool:

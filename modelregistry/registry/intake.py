@@ -6,6 +6,7 @@ import os
 import posixpath
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,21 +21,26 @@ from modelregistry.log.history import History
 from modelregistry.names import Bump, check_model
 from modelregistry.plugins import ADDERS, GIT, load_class, loaders_for
 from modelregistry.progress import Progress, check_progress
+from modelregistry.project.declarations import declaring_file
 from modelregistry.registry.hub import MAX_AGE, Folded
 from modelregistry.registry.writing import WritingVerbs
 from modelregistry.trust.trust import Ledger
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
+    from modelregistry.cards.card import ModelCard
+    from modelregistry.intake.arrivals import Arrival
     from modelregistry.intake.importer import Importer
     from modelregistry.intake.imports import Import, ImportUpdate, SourceProject
     from modelregistry.intake.receiving import Received, Receiver
     from modelregistry.intake.tracking import Tracker
     from modelregistry.lineage.declared import Input, Inputs
+    from modelregistry.loading.examine import Examined
     from modelregistry.log.changes import Change, Writer
     from modelregistry.metadata.check import MetadataCheck
     from modelregistry.metadata.schema import Schema
     from modelregistry.mlflow.migration import Migration
+    from modelregistry.project.declarationtexts import Declaration
 
 
 class IntakeVerbs(WritingVerbs):
@@ -83,7 +89,7 @@ class IntakeVerbs(WritingVerbs):
             example: Some rows of input: what was written is asked the same as the model, and must answer alike.
             push_data: Push the bytes to the DVC remote, where the registration is published at once.
             progress: Who is told while they are pushed, as of ``ModelVersion.local_path``.
-            dry_run: Write nothing; the version comes back as it would be.
+            dry_run: Write nothing; the version comes back as it would be, as far as that is known without its commit.
 
         Raises:
             InvalidInputError: No loader saves such an object, or not so; the message says how to keep it. Or metadata
@@ -125,8 +131,12 @@ class IntakeVerbs(WritingVerbs):
             assert saved.bytes.digest is not None and change.version is not None
             if not dry_run:
                 Ledger().add(saved.bytes.digest)
-            if dry_run or not change.events:
+            if not change.events:
                 return self._version(folded, change.version)
+            if dry_run:
+                return self._would_be(
+                    self._version(folded, change.version), saved.arrival(), saved.base, saved.bytes, saved.saved.place
+                )  # fmt: skip
             commit = saved.commit()
         with standing(model, commit, saved.path):
             return self.register(
@@ -155,9 +165,13 @@ class IntakeVerbs(WritingVerbs):
 
         That is what ``dvc import`` makes, with its ``.dvc`` file and ``.gitignore``, and the entry in ``dvc.yaml``, in one
         commit on the branch that is checked out, and nothing else; then one registration, whose metadata says under
-        ``origin`` where it is from. The bytes are verified before anything is written; those of a version of the source's
-        own registry by what it registered. Until the commit all of it happens or nothing; a registration that fails
-        after that is finished by calling again.
+        ``origin`` where it is from: of a version of the source's own registry, which registry, version and event. What
+        that says of it comes along: its card, licence, metrics, signature, environment, and how it is used and measured.
+        What it says of its team does not, nor do stages and trust.
+
+        The bytes are verified before anything is written; those of a version of the source's own registry by what it
+        registered. Until the commit all of it happens or nothing; a registration that fails after that is finished by
+        calling again.
 
         Args:
             url: The repository: a Git URL, or a path on this machine. A login in it is refused.
@@ -170,10 +184,10 @@ class IntakeVerbs(WritingVerbs):
             version: An explicit version here.
             bump: As ``register`` takes it.
             message: Why, for people.
-            metadata: What JSON can hold, but no ``origin``.
+            metadata: What JSON can hold, but no ``origin``; it comes before what the source says.
             push_data: Push the bytes to this registry's own DVC remote, so that they stay when the source goes.
             progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
-            dry_run: Commit, push and register nothing; the version comes back as it would be.
+            dry_run: Commit, push and register nothing; the version comes back as it would be, as far as that is known.
 
         Raises:
             InvalidInputError: A URL that this library does not open, or a wish that contradicts itself.
@@ -265,8 +279,9 @@ class IntakeVerbs(WritingVerbs):
             RefusedError: The model is not declared, or did not come from a repository or a URL.
             RegistryError: What ``import_model`` raises.
         """
+        from modelregistry.intake.importer import words_of
         from modelregistry.intake.imports import ImportUpdate
-        from modelregistry.intake.receiving import ORIGIN, check_words, with_metadata
+        from modelregistry.intake.receiving import check_words, joined, with_metadata
         from modelregistry.intake.tracking import told_of
 
         self._check_writable()
@@ -285,7 +300,7 @@ class IntakeVerbs(WritingVerbs):
             found = self._version_with(model, head, path)
             return found is None, found or self.register(
                 model, rev=head, version=version, bump=bump, message=message, push_data=push_data,
-                progress=progress, dry_run=dry_run, metadata={**facts, **(metadata or {})},
+                progress=progress, dry_run=dry_run, metadata=joined(facts, metadata),
             )  # fmt: skip
 
         url = self._tracker.url_of(head, check_model(model))
@@ -312,7 +327,7 @@ class IntakeVerbs(WritingVerbs):
             news = importer.bring(head, look, progress=progress)
             if news is not None:
                 return ImportUpdate(True, admit(news, look.here.url), old, new)
-        facts: dict[str, JsonValue] = {ORIGIN: dict(look.there.facts)} if look.is_same else {}
+        facts = words_of(look.there) if look.is_same else {}
         return ImportUpdate(*known(look.there.path, facts), old, new)
 
     def track(
@@ -364,7 +379,7 @@ class IntakeVerbs(WritingVerbs):
             metadata: What JSON can hold, but none of the above.
             push_data: Push the bytes to the DVC remote.
             progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
-            dry_run: Commit, push and register nothing; the version comes back as it would be.
+            dry_run: Commit, push and register nothing; the version comes back as it would be, as far as that is known.
 
         Raises:
             InvalidInputError: A source, a name or a checksum that can't be right.
@@ -513,7 +528,10 @@ class IntakeVerbs(WritingVerbs):
         backend = GIT if os.environ.get("MODELREGISTRY_BACKEND") else None
         source = cls(url, max_age=0, backend=backend)
         source._max_age = MAX_AGE  # as it was opened, for all that is asked of it
-        return SourceProject(url, source._repo, source._declarations, source._content, source.get)
+        return SourceProject(
+            url, source._repo, source._declarations, source._content, source.get,
+            said_of_model=lambda model: source._read(model).history.metadata(),
+        )  # fmt: skip
 
     def _import(
         self,
@@ -558,7 +576,8 @@ class IntakeVerbs(WritingVerbs):
 
         looked_up(declared(inputs, (), {}, {}), partial(self._content.identify, head), self._look_up)
         would_be = [
-            self._would_register(each, head, version=version, bump=bump, message=message) for each in received
+            self._would_register(each, head, version=version, bump=bump, message=message, dry_run=dry_run)
+            for each in received
         ]
         if dry_run:
             return would_be
@@ -605,17 +624,67 @@ class IntakeVerbs(WritingVerbs):
         ) from first  # fmt: skip
 
     def _would_register(
-        self, received: Received, head: str, *, version: str | None, bump: Bump | None, message: str
+        self,
+        received: Received,
+        head: str,
+        *,
+        version: str | None,
+        bump: Bump | None,
+        message: str,
+        dry_run: bool,
     ) -> ModelVersion:
         """The version as it would be; refuses what a registration would refuse."""
+        from modelregistry.intake.receiving import brought
         from modelregistry.metadata.check import MetadataCheck
 
-        folded, change = self._rehearse(
-            received.arrival.model, received.content._replace(files=()), received.place, received.arrival.path, rev=head,
-            metadata=received.metadata, wanted=MetadataCheck.of(self._repo), version=version, bump=bump, message=message,
-        )  # fmt: skip
+        wanted = MetadataCheck.of(self._repo)
+        try:
+            folded, change = self._rehearse(
+                received.arrival.model, received.content._replace(files=()), received.place, received.arrival.path,
+                rev=head, metadata=received.metadata, wanted=wanted, version=version, bump=bump, message=message,
+            )  # fmt: skip
+        except InvalidInputError as error:
+            if words := brought(received.metadata):
+                error.add_note(f"{', '.join(words)} came along from its source: metadata= says otherwise")
+            raise
         assert change.version is not None
-        return self._version(folded, change.version)
+        found = self._version(folded, change.version)
+        if not (dry_run and change.events):
+            return found
+        return self._would_be(found, received.arrival, head, received.content, received.place)
+
+    def _would_be(
+        self, version: ModelVersion, arrival: Arrival, head: str, content: Bytes, place: Path
+    ) -> ModelVersion:
+        """A version that is not to be made, with all that is known of it; warns as its registration would.
+
+        Args:
+            version: The version, as the log would have it.
+            arrival: How the repository would have it.
+            head: The commit that is checked out.
+            content: What is known of the bytes.
+            place: Where they lie for now.
+        """
+        from modelregistry.cards.sources import MOST_BYTES, card
+        from modelregistry.intake.arrivals import declared_after
+        from modelregistry.intake.rehearsal import Rehearsal
+
+        found = self._examined_at(place, posixpath.basename(arrival.path), content)
+        obstacle = found.obstacle(version.reference) if found is not None else None
+        if obstacle is not None:
+            warnings.warn(obstacle, RegistryWarning, stacklevel=4)
+
+        def draw(version: ModelVersion, declared: Declaration) -> ModelCard:
+            return card(
+                version, self._around(version), declared=declared, file=declaring_file(version.name),
+                read=lambda path: self._repo.read_file(head, path, limit=MOST_BYTES),
+            )  # fmt: skip
+
+        learned = found.to_metadata() if found is not None else {}
+        return replace(
+            version, rev="", source_rev="", dry_run=True, metadata={**learned, **version.metadata},
+            _reader=Rehearsal(declared_after(self._repo, head, arrival), content.files, draw),
+        )  # fmt: skip
 
     def _rehearse(
         self,
@@ -674,11 +743,13 @@ class IntakeVerbs(WritingVerbs):
         self, wanted: MetadataCheck, place: Path, name: str, content: Bytes
     ) -> Mapping[str, JsonValue]:
         """What bytes that are nowhere yet will tell at their registration, where somebody wants to know."""
+        found = self._examined_at(place, name, content) if wanted.asks else None
+        return found.to_metadata() if found is not None else {}
+
+    def _examined_at(self, place: Path, name: str, content: Bytes) -> Examined | None:
+        """What bytes that are in no commit yet tell."""
         from modelregistry.loading.examine import examine
 
-        if not wanted.asks:
-            return {}
-        found = examine(
+        return examine(
             lambda: place, name, size=content.size or 0, loaders=lambda path: loaders_for(path, name, None)
         )  # fmt: skip
-        return found.to_metadata() if found is not None else {}

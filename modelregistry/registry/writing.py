@@ -7,6 +7,7 @@ import os
 import posixpath
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -191,7 +192,8 @@ class WritingVerbs(ReadingVerbs):
         if change.events and obstacle is not None:
             warnings.warn(obstacle, RegistryWarning, stacklevel=2)
         assert change.version is not None
-        return self._version(folded, change.version)
+        registered = self._version(folded, change.version)
+        return replace(registered, dry_run=True) if dry_run and change.events else registered
 
     def promote(
         self,

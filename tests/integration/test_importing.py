@@ -173,6 +173,8 @@ def test_the_registration_says_where_it_is_from_and_the_declaration_what_it_is(w
     assert found.metadata["origin"] == {
         "url": os.fspath(world.maker), "model": "churn", "version": "v0.1.0", "reference": "churn#current",
         "rev": "churn@v0.1.0", "rev_lock": source.rev, "path": "models/churn.txt", "digest": source.digest,
+        "registry": source.registered.registry, "event": source.registered.id, "head": source.head,
+        "created_at": source.created_at.isoformat(),
     }  # fmt: skip
     assert found.metadata["owner"] == "risk"
     assert (found.name, found.path, found.digest) == ("leavers", "models/leavers.txt", source.digest)
