@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +18,12 @@ from modelregistry.errors import (
     InvalidInputError,
     RefusedError,
     RegistryError,
+    RegistryWarning,
+    RemoteError,
     RepositoryNotFoundError,
 )
 from modelregistry.git.repo import GitRepo
+from modelregistry.git.workingcopy import WorkingCopy
 from modelregistry.intake.arrivals import Arrival
 from modelregistry.intake.imports import Import, Located, SourceProject, locate, source_place
 from modelregistry.intake.receiving import (
@@ -29,7 +33,7 @@ from modelregistry.intake.receiving import (
     Receiver,
     check_words,
     described_files,
-    with_metadata,
+    with_wish,
 )
 from modelregistry.lineage.sources import places
 from modelregistry.names import Reference
@@ -92,7 +96,7 @@ class Importer:
                 'import_models takes a list of Import("url", "churn#current"), and not an empty one'
             )
         for each in wanted:
-            check_words(each.metadata, None)
+            check_words(each.metadata, each.version)
         urls = [source_place(each.url) for each in wanted]
         sources = self._open_all(urls)
         located = []
@@ -102,7 +106,10 @@ class Importer:
         head = self._receiver.check([(each.model, each.path) for each in located])
         check_names(located, self._declarations, self._repo, head, is_known=self._is_known)
         received = fetch(located, progress=progress)
-        return head, [with_metadata(one, each.metadata) for one, each in zip(received, wanted, strict=True)]
+        return head, [
+            with_wish(one, each.metadata, version=each.version, bump=each.bump)
+            for one, each in zip(received, wanted, strict=True)
+        ]
 
     def _open_all(self, urls: Sequence[str]) -> Mapping[str, SourceProject]:
         unique = [*dict.fromkeys(urls)]
@@ -115,12 +122,21 @@ class Importer:
 
         return dict(zip(unique, in_parallel(open_one, unique), strict=True))
 
-    def look(self, head: str, model: str, *, rev: str | None, reference: str | None) -> Look:
+    def look(
+        self,
+        head: str,
+        model: str,
+        *,
+        url: str | os.PathLike[str] | None,
+        rev: str | None,
+        reference: str | None,
+    ) -> Look:
         """What the source of an imported model has now.
 
         Args:
             head: The commit that is checked out.
             model: The model.
+            url: Where the source is by now, if it moved.
             rev: Another revision than was asked for before.
             reference: Another reference.
 
@@ -131,18 +147,34 @@ class Importer:
         """
         path, here = imported(self._declarations, self._repo, head, model)
         failure: RegistryError | None = None
-        with told(model, here.url):
-            for place in places(here.url, lambda: [os.fspath(self._repo.root or "")], f"{path}.dvc"):
+        asks = any(each is not None for each in (url, rev, reference))
+        if url is not None:
+            written = source_place(url)
+            there = [written]
+        else:
+            written = here.url
+            there = [*places(here.url, lambda: [os.fspath(self._repo.root or "")], f"{path}.dvc")]
+        with told(model, written):
+            for place in there:
                 try:
-                    source = self._open_all([source_place(place)])
-                except RepositoryNotFoundError as error:  # what is relative may lead to several places
+                    source = self._open_all([source_place(place)])[source_place(place)]
+                except (
+                    RepositoryNotFoundError,
+                    RemoteError,
+                ) as error:  # what is relative may lead to several places
                     failure = failure or error
                     continue
+                if url is not None:
+                    _check_same_project(source, here, model)
                 wish = wish_again(here, model, path, place, rev=rev, reference=reference)
-                return Look(here, locate(source[source_place(place)], wish))
+                return Look(here, locate(source, wish), written, asks=asks)
+            advice = f"if it moved, update_import({model!r}, url=…) says where it is now"
+            if isinstance(failure, RemoteError) or url is not None:
+                assert failure is not None
+                failure.add_note(advice)
+                raise failure
             raise RepositoryNotFoundError(
-                f"{failure or f'nothing says where {here.url!r} is'}: if it moved, have 'url:' in '{path}.dvc' say where it "
-                "is now, commit that, and call again"
+                f"{failure or f'nothing says where {here.url!r} is'}: {advice}"
             ) from failure
 
     def bring(self, head: str, look: Look, *, progress: Progress) -> Received | None:
@@ -158,8 +190,18 @@ class Importer:
         tracked = dvc_file_outputs(file, text)[0].out
         if tracked.md5 == received.tracked.md5 and not tracked.legacy:
             return None
-        origin = replace(look.there.origin, url=look.here.url)  # as it was written
-        return received.with_text(updated_text(text, file, received.tracked, origin))
+        return received.with_text(updated_text(text, file, received.tracked, look.origin))
+
+    def note(self, head: str, look: Look) -> str:
+        """Commit what is asked for from now on, where the bytes are those that are here; returns the commit.
+
+        Raises:
+            WorkingCopyError: The ``*.dvc`` file can't be changed and committed now.
+        """
+        file = f"{look.there.path}.dvc"
+        text = updated_text(self._repo.read_file(head, file) or b"", file, None, look.origin)
+        message = f"Follow {look.url} for {look.there.model}"
+        return WorkingCopy(self._repo).commit({file: text}, message, base=head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +210,15 @@ class Look:
 
     here: Imported
     there: Located
+    url: str
+    """What the ``*.dvc`` file is to say of where that is."""
+    asks: bool = False
+    """Whether something else is asked for from now on."""
+
+    @property
+    def origin(self) -> Imported:
+        """Where it is from, as the ``*.dvc`` file is to say it."""
+        return replace(self.there.origin, url=self.url)
 
     @property
     def is_same(self) -> bool:
@@ -244,6 +295,19 @@ def imported(declarations: Declarations, repo: GitRepo, head: str, model: str) -
         )
         raise RefusedError(f"{model!r} can't be updated: {what}")
     return declared.path, here
+
+
+def _check_same_project(source: SourceProject, here: Imported, model: str) -> None:
+    """Warn where a project that is said to have moved does not have what was imported of it."""
+    try:
+        source.repo.resolve(here.rev_lock)
+    except RegistryError:
+        warnings.warn(
+            f"{source.url!r} does not have commit {here.rev_lock[:10]}, at which {model!r} was imported: it may be another "
+            "project",
+            RegistryWarning,
+            stacklevel=4,
+        )
 
 
 def wish_again(

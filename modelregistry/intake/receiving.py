@@ -27,7 +27,7 @@ from modelregistry.git.repo import GitRepo
 from modelregistry.intake.arrivals import Arrival, check_arrivals, commit_arrivals
 from modelregistry.log.changes import check_metadata
 from modelregistry.log.events import Bytes, FileDigest
-from modelregistry.names import check_version
+from modelregistry.names import Bump, check_version
 from modelregistry.plugins import ADDERS, DVC_INTAKE, load_class
 from modelregistry.project.declarations import Declarations
 from modelregistry.project.dvcfiles import ListedFile
@@ -81,6 +81,9 @@ class Received:
     given: bool
     """Whether nobody else writes to those files, so that they need not be copied."""
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    version: str | None = None
+    """The version that is asked for."""
+    bump: Bump | None = None
 
     def with_text(self, text: bytes) -> Received:
         """The same with that text of its ``*.dvc`` file."""
@@ -317,9 +320,15 @@ def check_words(
         check_version(version)
 
 
-def with_metadata(received: Received, metadata: Mapping[str, JsonValue] | None) -> Received:
+def with_wish(
+    received: Received,
+    metadata: Mapping[str, JsonValue] | None,
+    *,
+    version: str | None = None,
+    bump: Bump | None = None,
+) -> Received:
     """The same with what the caller says, after ``check_words``."""
-    return replace(received, metadata=joined(received.metadata, metadata))
+    return replace(received, metadata=joined(received.metadata, metadata), version=version, bump=bump)
 
 
 def joined(found: Mapping[str, JsonValue], said: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue]:

@@ -22,6 +22,7 @@ from modelregistry.errors import (
     RefusedError,
 )
 from modelregistry.git.repo import GitRepo
+from modelregistry.git.workingcopy import WorkingCopy
 from modelregistry.intake.arrivals import Arrival
 from modelregistry.intake.receiving import ORIGIN, Intake, Received, Receiver, described_files
 from modelregistry.intake.remotefiles import is_remote, open_remote, public_address
@@ -101,6 +102,21 @@ class Tracking:
             public_address(self.source).partition("?")[0] if self.is_remote else os.path.abspath(self.source)
         )
         return re.split(r"[/\\]", text.rstrip("/"))[-1]
+
+    def moved(self, url: str | os.PathLike[str]) -> Tracking:
+        """The same from another URL.
+
+        Raises:
+            InvalidInputError: It is none that DVC itself follows.
+        """
+        found = replace(self, source=os.fspath(url))
+        found.check()
+        if not (found.is_remote and found.is_of_dvc):
+            raise InvalidInputError(
+                f"url={found.public!r} is none that DVC follows, without a login in it: track(url, {self.model!r}) brings what "
+                "is there now"
+            )
+        return found
 
     def as_said(self, metadata: Mapping[str, JsonValue]) -> Tracking:
         """The same, with the license and the origin that a version of it has: no store tells them."""
@@ -193,6 +209,16 @@ class Tracker:
         if not is_remote(dep.path):
             return None
         return Tracking(dep.path, model, declared.path, version_aware=True if dep.version_id else None)
+
+    def note(self, head: str, received: Received, url: str) -> str:
+        """Commit where it is from now on, where the bytes are those that are here; returns the commit.
+
+        Raises:
+            WorkingCopyError: The ``*.dvc`` file can't be changed and committed now.
+        """
+        arrival = received.arrival
+        message = f"Follow {url} for {arrival.model}"
+        return WorkingCopy(self._repo).commit({f"{arrival.path}.dvc": arrival.dvc_file}, message, base=head)
 
     def _choose_path(self, wanted: Tracking) -> str:
         """Where it goes, if the name is not taken by something of another kind.

@@ -83,8 +83,14 @@ def imported_text(name: str, tracked: Tracked, origin: Imported) -> bytes:
     return _dumped(document)
 
 
-def updated_text(text: bytes, path: str, tracked: Tracked, origin: Imported) -> bytes:
+def updated_text(text: bytes, path: str, tracked: Tracked | None, origin: Imported) -> bytes:
     """An imported file's text with what has come since; what else stands there stays.
+
+    Args:
+        text: The text.
+        path: Where the file is, for messages.
+        tracked: The bytes that it tracks from now on; None where they are the same.
+        origin: Where they come from.
 
     Raises:
         InvalidFileError: It is none of one import from a repository.
@@ -104,7 +110,10 @@ def updated_text(text: bytes, path: str, tracked: Tracked, origin: Imported) -> 
         asked = {"model": origin.model, "reference": origin.reference}
         dep["path"] = origin.path
         _set(dep["repo"], {"rev": origin.rev, "rev_lock": origin.rev_lock})
-        _set(out, {**_out(out["path"], tracked), "nfiles": tracked.nfiles})
+        if dep["repo"]["url"] != origin.url:
+            dep["repo"]["url"] = origin.url
+        if tracked is not None:
+            _set(out, {**_out(out["path"], tracked), "nfiles": tracked.nfiles})
         meta = document.get("meta") or {}
         if any(asked.values()) or META in meta:
             meta[META] = {key: value for key, value in asked.items() if value}

@@ -202,11 +202,10 @@ class IntakeVerbs(WritingVerbs):
         """
         from modelregistry.intake.imports import Import
 
-        wanted = Import(url, name_or_path, rev, reference, as_name, path, metadata)
+        wanted = Import(url, name_or_path, rev, reference, as_name, path, metadata, version, bump)
         return self._import(
-            [wanted], version=version, bump=bump, message=message, push_data=push_data, progress=progress,
-            dry_run=dry_run,
-        )[0]  # fmt: skip
+            [wanted], message=message, push_data=push_data, progress=progress, dry_run=dry_run
+        )[0]
 
     def import_models(
         self,
@@ -223,7 +222,7 @@ class IntakeVerbs(WritingVerbs):
         same list registers the rest.
 
         Args:
-            wanted: What ``import_model`` takes, one by one, but for ``version`` and ``bump``.
+            wanted: What ``import_model`` takes, one by one.
             message: Why, for people.
             push_data: As of ``import_model``.
             progress: Who is told of all of them together.
@@ -243,6 +242,7 @@ class IntakeVerbs(WritingVerbs):
         self,
         model: str,
         *,
+        url: str | os.PathLike[str] | None = None,
         rev: str | None = None,
         reference: str | None = None,
         version: str | None = None,
@@ -257,10 +257,14 @@ class IntakeVerbs(WritingVerbs):
 
         What was asked for when it was imported is asked again: the head, the branch, or a reference such as
         ``churn#current``; of what DVC tracks by a URL, what is there now, on the terms (``license``) that were said of
-        it. Where the bytes are those that are here, nothing is written.
+        it. What the source's registry says of the version comes along, as by ``import_model``. Where the bytes are those
+        that are here, nothing is written, but where something else is asked for from now on (``url``, ``rev``,
+        ``reference``): that is a commit of the ``.dvc`` file alone.
 
         Args:
             model: Its name here.
+            url: Where the source is from now on, if it moved: a repository for what came from one, else a URL that DVC
+                reads. That a repository does not have the commit that was imported is a warning.
             rev: Another revision from now on, of what came from a repository.
             reference: Another reference from now on, likewise.
             version: An explicit version here.
@@ -281,7 +285,7 @@ class IntakeVerbs(WritingVerbs):
         """
         from modelregistry.intake.importer import words_of
         from modelregistry.intake.imports import ImportUpdate
-        from modelregistry.intake.receiving import check_words, joined, with_metadata
+        from modelregistry.intake.receiving import check_words, joined, with_wish
         from modelregistry.intake.tracking import told_of
 
         self._check_writable()
@@ -291,44 +295,50 @@ class IntakeVerbs(WritingVerbs):
 
         def admit(received: Received, source: str) -> ModelVersion:
             return self._admit_received(
-                [with_metadata(received, metadata)], head, f"Update {model} from {source}", version=version, bump=bump, message=message,
-                push_data=push_data, progress=progress, dry_run=dry_run,
+                [with_wish(received, metadata, version=version, bump=bump)], head, f"Update {model} from {source}",
+                message=message, push_data=push_data, progress=progress, dry_run=dry_run,
             )[0]  # fmt: skip
 
-        def known(path: str, facts: Mapping[str, JsonValue]) -> tuple[bool, ModelVersion]:
+        def known(rev: str, path: str, facts: Mapping[str, JsonValue]) -> tuple[bool, ModelVersion]:
             """Whether it is new that the version of what is here is registered, and that version."""
-            found = self._version_with(model, head, path)
+            found = self._version_with(model, rev, path)
             return found is None, found or self.register(
-                model, rev=head, version=version, bump=bump, message=message, push_data=push_data,
+                model, rev=rev, version=version, bump=bump, message=message, push_data=push_data,
                 progress=progress, dry_run=dry_run, metadata=joined(facts, metadata),
             )  # fmt: skip
 
-        url = self._tracker.url_of(head, check_model(model))
-        if url is not None:
+        tracked = self._tracker.url_of(head, check_model(model))
+        if tracked is not None:
             if rev is not None or reference is not None:
                 raise InvalidInputError(
                     f"{model!r} was tracked by a URL: it has no rev= and no reference= there"
                 )
-            here = self._version_with(model, head, str(url.path))
+            here = self._version_with(model, head, str(tracked.path))
             if here is not None:
-                url = url.as_said(here.metadata)
-            file = f"{url.path}.dvc"
+                tracked = tracked.as_said(here.metadata)
+            if url is not None:
+                tracked = tracked.moved(url)
+            file = f"{tracked.path}.dvc"
             old = told_of(self._repo.read_file(head, file) or b"", file)
-            with self._tracker.received(url, progress=progress) as (_, received):
+            with self._tracker.received(tracked, progress=progress) as (_, received):
                 new = told_of(received.arrival.dvc_file, file)
-                if received.content.address != self._content.address_at(head, str(url.path)):
-                    return ImportUpdate(True, admit(received, url.public), old, new)
-            return ImportUpdate(*known(str(url.path), url.facts({})), old, new)
+                if received.content.address != self._content.address_at(head, str(tracked.path)):
+                    return ImportUpdate(True, admit(received, tracked.public), old, new)
+                if url is not None and not dry_run:
+                    head = self._tracker.note(head, received, tracked.public)
+            return ImportUpdate(*known(head, str(tracked.path), tracked.facts({})), old, new)
         importer = self._importer()
-        look = importer.look(head, model, rev=rev, reference=reference)
+        look = importer.look(head, model, url=url, rev=rev, reference=reference)
         old, new = look.here.rev_lock, look.there.origin.rev_lock
         if not look.is_same:
             self._receiver.check([(model, look.there.path)])
             news = importer.bring(head, look, progress=progress)
             if news is not None:
-                return ImportUpdate(True, admit(news, look.here.url), old, new)
+                return ImportUpdate(True, admit(news, look.url), old, new)
+        if look.asks and not dry_run:
+            head = importer.note(head, look)
         facts = words_of(look.there) if look.is_same else {}
-        return ImportUpdate(*known(look.there.path, facts), old, new)
+        return ImportUpdate(*known(head, look.there.path, facts), old, new)
 
     def track(
         self,
@@ -392,7 +402,7 @@ class IntakeVerbs(WritingVerbs):
             MissingDependencyError: The package for that kind of URL is not installed.
             IntegrityError: It is not what ``checksum`` says; nothing was kept.
         """
-        from modelregistry.intake.receiving import check_words, with_metadata
+        from modelregistry.intake.receiving import check_words, with_wish
         from modelregistry.intake.tracking import Tracking
         from modelregistry.lineage.declared import declared
 
@@ -407,7 +417,7 @@ class IntakeVerbs(WritingVerbs):
         )  # fmt: skip
         with self._tracker.received(wanted, progress=progress) as (head, received):
             return self._admit_received(
-                [with_metadata(received, metadata)], head, f"Track {name}", version=version, bump=bump,
+                [with_wish(received, metadata, version=version, bump=bump)], head, f"Track {name}",
                 message=message, push_data=push_data, progress=progress, dry_run=dry_run, inputs=said.inputs,
             )[0]  # fmt: skip
 
@@ -541,20 +551,14 @@ class IntakeVerbs(WritingVerbs):
         push_data: bool,
         progress: Progress,
         dry_run: bool,
-        version: str | None = None,
-        bump: Bump | None = None,
     ) -> list[ModelVersion]:
-        from modelregistry.intake.receiving import check_words
-
         self._check_writable()
         check_progress(progress)
-        check_words(None, version)
         head, received = self._importer().receive(wanted, progress=progress)
         one = received[0].arrival.model
         what = f"{one} from {os.fspath(wanted[0].url)}" if len(received) == 1 else f"{len(received)} models"
         return self._admit_received(
-            received, head, f"Import {what}", version=version, bump=bump, message=message, push_data=push_data,
-            progress=progress, dry_run=dry_run,
+            received, head, f"Import {what}", message=message, push_data=push_data, progress=progress, dry_run=dry_run
         )  # fmt: skip
 
     def _admit_received(
@@ -563,8 +567,6 @@ class IntakeVerbs(WritingVerbs):
         head: str,
         subject: str,
         *,
-        version: str | None,
-        bump: Bump | None,
         message: str,
         push_data: bool,
         progress: Progress,
@@ -575,10 +577,7 @@ class IntakeVerbs(WritingVerbs):
         from modelregistry.lineage.declared import declared, looked_up
 
         looked_up(declared(inputs, (), {}, {}), partial(self._content.identify, head), self._look_up)
-        would_be = [
-            self._would_register(each, head, version=version, bump=bump, message=message, dry_run=dry_run)
-            for each in received
-        ]
+        would_be = [self._would_register(each, head, message=message, dry_run=dry_run) for each in received]
         if dry_run:
             return would_be
         published = self._push and self._shared() is not None
@@ -600,8 +599,8 @@ class IntakeVerbs(WritingVerbs):
                 found = self.register(
                     model,
                     rev=commit,
-                    version=version,
-                    bump=bump,
+                    version=each.version,
+                    bump=each.bump,
                     message=message or subject,
                     inputs=inputs,
                     metadata=each.metadata,
@@ -623,16 +622,7 @@ class IntakeVerbs(WritingVerbs):
             registered=[each.name for each in done], failed=[*failed],
         ) from first  # fmt: skip
 
-    def _would_register(
-        self,
-        received: Received,
-        head: str,
-        *,
-        version: str | None,
-        bump: Bump | None,
-        message: str,
-        dry_run: bool,
-    ) -> ModelVersion:
+    def _would_register(self, received: Received, head: str, *, message: str, dry_run: bool) -> ModelVersion:
         """The version as it would be; refuses what a registration would refuse."""
         from modelregistry.intake.receiving import brought
         from modelregistry.metadata.check import MetadataCheck
@@ -641,7 +631,8 @@ class IntakeVerbs(WritingVerbs):
         try:
             folded, change = self._rehearse(
                 received.arrival.model, received.content._replace(files=()), received.place, received.arrival.path,
-                rev=head, metadata=received.metadata, wanted=wanted, version=version, bump=bump, message=message,
+                rev=head, metadata=received.metadata, wanted=wanted, version=received.version, bump=received.bump,
+                message=message,
             )  # fmt: skip
         except InvalidInputError as error:
             if words := brought(received.metadata):

@@ -20,7 +20,7 @@ from modelregistry import Import, Registry
 from modelregistry.trust.trust import Ledger
 from tests.integration.makers import World, build, copy_of, hub_of, killed, known_to_git, seen, use_s3
 from tests.integration.pipelines import dvcs
-from tests.integration.projects import TOP, commit, git, write
+from tests.integration.projects import TOP, commit, git, init, write
 from tests.integration.remotes import Files, make_project, noise, object_name, objects_of
 from tests.s3 import S3
 
@@ -347,13 +347,82 @@ def test_a_source_that_moved_is_told_with_how_to_go_on(world: World) -> None:
     registry = world.registry
     registry.import_model(world.maker, "models/churn.txt", as_name="churn")
     world.maker.rename(world.top / "moved")
-    with pytest.raises(mr.RepositoryNotFoundError, match=r"'url:' in 'models/churn.txt.dvc'") as caught:
+    with pytest.raises(mr.RepositoryNotFoundError, match=r"update_import\('churn', url=…\)") as caught:
         registry.update_import("churn")
     assert "git init" not in str(caught.value)
-    file = world.team / "models" / "churn.txt.dvc"
-    file.write_text(file.read_text().replace(os.fspath(world.maker), os.fspath(world.top / "moved")))
-    commit(world.team, "It moved")
+    rehearsed = seen(world.team)
+    assert not registry.update_import("churn", url=world.top / "moved", dry_run=True)
+    assert seen(world.team) == rehearsed
+    assert not registry.update_import("churn", url=world.top / "moved"), "the bytes are the same"
+    assert (
+        git(world.team, "diff-tree", "-r", "--name-only", "--no-commit-id", "HEAD") == "models/churn.txt.dvc"
+    )
+    assert f"url: {world.top / 'moved'}" in (world.team / "models" / "churn.txt.dvc").read_text()
+    before = seen(world.team)
     assert not registry.update_import("churn")
+    assert seen(world.team) == before, "it is asked where it is now"
+    assert status_of(world.team) == UP_TO_DATE
+
+
+def test_a_source_that_moved_brings_what_it_has_now(world: World) -> None:
+    registry = world.registry
+    registry.import_model(world.maker, "churn#current")
+    world.retrain("three\n")
+    made = Registry(world.maker)
+    made.register("churn")
+    made.promote("churn", "v0.2.1", "current")
+    moved = world.maker.rename(world.top / "moved")
+    found = registry.update_import("churn", url=moved.as_uri(), bump="major")
+    assert (found.updated, found.version.version) == (True, "v1.0.0")
+    assert found.version.local_path().read_text() == "three\n"
+    origin = found.version.metadata["origin"]
+    assert isinstance(origin, dict)
+    assert (origin["url"], origin["version"]) == (moved.as_uri(), "v0.2.1")
+    assert not registry.update_import("churn")
+
+
+def test_another_project_than_the_one_that_moved_is_warned_of_and_a_place_with_none_refused(
+    world: World,
+) -> None:
+    registry = world.registry
+    registry.import_model(world.maker, "plain/rules.json")
+    other = init(world.top / "other")
+    write(other / "plain" / "rules.json", '{"rule": 2}')
+    commit(other, "Another")
+    with pytest.warns(mr.RegistryWarning, match="another project"):
+        assert registry.update_import("rules", url=other)
+    before = seen(world.team)
+    for url in (world.top / "nowhere", "ext::sh -c id", "https://user:secret@example.org/x.git"):
+        with pytest.raises(mr.RegistryError):
+            registry.update_import("rules", url=url)
+    assert seen(world.team) == before
+
+
+def test_what_is_asked_for_from_now_on_is_kept_where_the_bytes_are_the_same(world: World) -> None:
+    registry = world.registry
+    registry.import_model(world.maker, "churn")  # the head, which is v0.2.0
+    assert not registry.update_import("churn", reference="churn@v0.2.0")
+    world.retrain("three\n")
+    assert not registry.update_import("churn"), "a version never changes"
+
+
+def test_each_of_many_may_say_its_version(world: World) -> None:
+    listed = [
+        Import(world.maker, "churn@v0.1.0", version="v3.0.0"), Import(world.maker, "nlp:intent", bump="major"),
+    ]  # fmt: skip
+    assert [each.reference for each in world.registry.import_models(listed)] == [
+        "churn@v3.0.0",
+        "intent@v0.1.0",
+    ]
+    world.retrain("three\n")
+    before = seen(world.team)
+    for odd in (
+        Import(world.maker, "plain/rules.json", version="3"),
+        Import(world.maker, "bundle", version="v1.0.0", bump="minor"),
+    ):
+        with pytest.raises(mr.InvalidInputError):
+            world.registry.import_models([Import(world.maker, "sub/risk.bin", as_name="risk"), odd])
+    assert seen(world.team) == before
 
 
 def test_an_artifact_that_moved_in_the_source_is_found(world: World) -> None:
