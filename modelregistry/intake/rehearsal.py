@@ -41,11 +41,17 @@ class Rehearsal:
         """Its card, as far as that is known."""
         return self.draw(version, self.declared)
 
+    def glance(self, version: ModelVersion) -> Mapping[str, object]:
+        """Nothing was recorded of it."""
+        return {}
+
     def local_path(self, version: ModelVersion, *, verify: Verify, progress: Progress) -> NoReturn:
         """Refused."""
         _refuse(version, "its bytes are kept nowhere yet")
 
-    def open(self, version: ModelVersion, path: str | None, *, verify: Verify) -> BinaryIO:
+    def open(
+        self, version: ModelVersion, path: str | None, *, verify: Verify, progress: Progress
+    ) -> BinaryIO:
         """Refused."""
         _refuse(version, "its bytes are kept nowhere yet")
 
@@ -62,7 +68,15 @@ class Rehearsal:
         _refuse(version, "its bytes are kept nowhere yet")
 
     def convert(
-        self, version: ModelVersion, *, to: str, into: Path, trust: Trust, loader: str | None, sample: object
+        self,
+        version: ModelVersion,
+        to: Path,
+        *,
+        format: str,  # noqa: A002
+        trust: Trust,
+        loader: str | None,
+        example: object,
+        progress: Progress,
     ) -> Path:
         """Refused."""
         _refuse(version, "its bytes are kept nowhere yet")
@@ -87,7 +101,12 @@ class Rehearsal:
         _refuse(version, "its lineage begins at a commit that is not made yet")
 
     def reproduce(
-        self, version: ModelVersion, *, tolerance: float | Mapping[str, float], timeout: float | None
+        self,
+        version: ModelVersion,
+        *,
+        tolerance: float | Mapping[str, float],
+        timeout: float | None,
+        progress: Progress,
     ) -> NoReturn:
         """Refused."""
         _refuse(version, "its lineage begins at a commit that is not made yet")
