@@ -6,14 +6,21 @@ A backend decides nothing: it sorts no versions, knows no stage rules and no "la
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from modelregistry.display.shown import shown
 from modelregistry.errors import ConflictError, InvalidInputError, RefusedError
 from modelregistry.log.events import Event
 from modelregistry.log.tags import Quarantined, first_number, is_signed
+
+if TYPE_CHECKING:
+    from modelregistry.search.clues import Clue
+
+
+FEW = 20
+"""Logs that are sooner read one by one than all at once."""
 
 
 class Capabilities(NamedTuple):
@@ -147,6 +154,17 @@ class Backend(ABC):
         """The logs of all models, by name."""
         return self._read_all(records)
 
+    def read_some(self, models: Collection[str], *, records: bool = False) -> Iterator[Log]:
+        """The logs of some models, in any order; of one that is gone an empty one, or none."""
+        return self._read_some(models, records)
+
+    def candidates(self, clue: Clue) -> Collection[str] | None:
+        """The models whose logs fit a clue, and maybe others: for less than it takes to read them, else None.
+
+        Nothing is decided by that: whoever asks reads those logs.
+        """
+        return self._candidates(clue)
+
     def outlines(self) -> Iterator[Outline]:
         """The outlines of all models' logs, by name; for less than it takes to read the logs, where that can be."""
         return self._outlines()
@@ -276,6 +294,16 @@ class Backend(ABC):
     def _watch(self, model: str) -> Hashable | None: ...
 
     # -- and may ---------------------------------------------------------------------------------------------
+
+    def _read_some(self, models: Collection[str], records: bool) -> Iterator[Log]:
+        if len(models) <= FEW:
+            return (self._read(model, records) for model in models)
+        wanted = frozenset(models)
+        return (log for log in self._read_all(records) if log.model in wanted)
+
+    def _candidates(self, clue: Clue) -> Collection[str] | None:
+        del clue
+        return None
 
     def _outlines(self) -> Iterator[Outline]:
         return map(_outline, self._read_all(False))

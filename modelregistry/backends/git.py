@@ -12,7 +12,7 @@ from modelregistry.backends.gitsharing import Sharing
 from modelregistry.collector import paused
 from modelregistry.errors import GitError, RefusedError, RemoteError
 from modelregistry.git.remote import GitRemote
-from modelregistry.git.repo import GitRepo
+from modelregistry.git.repo import GitRepo, tags_in
 from modelregistry.log.events import Event
 from modelregistry.log.tags import (
     Quarantined,
@@ -59,6 +59,7 @@ class GitBackend(Backend):
         self._staged = staged
         self._admit = admit
         self._directories: dict[str, list[str]] = {}
+        self._listed: tuple[bytes, dict[str, str]] = b"", {}
 
     @property
     def identity(self) -> str:
@@ -78,7 +79,7 @@ class GitBackend(Backend):
 
     def _outlines(self) -> Iterator[Outline]:
         with paused():
-            tags = self._tags()
+            tags = _by_model(self._repo.tag_list())
             objects = self._repo.tag_objects([oid for found in tags.values() for _, oid, _ in found])
             try:
                 for model in list(tags):
@@ -88,17 +89,14 @@ class GitBackend(Backend):
                 yield from (found for found in super()._outlines() if found.model in tags)
 
     def _heads(self) -> dict[str, str]:
-        with paused():
-            return {model: _head_of(found) for model, found in self._tags().items()}
-
-    def _tags(self) -> dict[str, list[_Tag]]:
-        """The tags of every model, by name."""
-        found: dict[str, list[_Tag]] = {}
-        for tag, oid in self._repo.tag_ids():
-            name = parse_name(tag)
-            if name is not None:
-                found.setdefault(name.prefix, []).append((tag, oid, name))
-        return dict(sorted((tags[0][2].model, tags) for tags in found.values()))
+        listed = self._repo.tag_list()
+        digest, heads = self._listed
+        now = hashlib.sha256(listed).digest()
+        if now != digest:
+            with paused():
+                heads = {model: _head_of(found) for model, found in _by_model(listed).items()}
+            self._listed = now, heads
+        return dict(heads)
 
     def _registry(self, *, shared: bool) -> str | None:
         found = self._registry_here()
@@ -194,6 +192,16 @@ class GitBackend(Backend):
             return _gather(self._repo.tags(*patterns), records=records)
         except GitError:
             return _gather(self._repo.tags_carefully(*patterns), records=records)
+
+
+def _by_model(listed: bytes) -> dict[str, list[_Tag]]:
+    """The tags of every model, by name."""
+    found: dict[str, list[_Tag]] = {}
+    for tag, oid in tags_in(listed):
+        name = parse_name(tag)
+        if name is not None:
+            found.setdefault(name.prefix, []).append((tag, oid, name))
+    return dict(sorted((tags[0][2].model, tags) for tags in found.values()))
 
 
 def _registry_in(tags: Iterable[RawTag]) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn, Self
@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from modelregistry.backends.base import Backend, Capabilities, Entry, Log, Outline, Record, Synced
+from modelregistry.backends.base import FEW, Backend, Capabilities, Entry, Log, Outline, Record, Synced
 from modelregistry.backends.sqldatabase import Database
 from modelregistry.errors import (
     ConflictError,
@@ -29,6 +29,7 @@ from modelregistry.errors import (
 )
 from modelregistry.log.events import Event
 from modelregistry.log.tags import Quarantined, RawTag, is_signed, name_in, outline, parse, parse_name, render
+from modelregistry.search.clues import Clue, Either, Every
 
 SCHEMA = "0001"
 """The last of the migrations, which the tables must be at."""
@@ -36,6 +37,8 @@ VERSION_TABLE = "modelregistry_version"
 _LONGEST_TAG = 1024  # bytes; an index of PostgreSQL takes 2,704
 _FEW = 32
 """The models whose events are remembered, so that a log that moved is not parsed from its beginning."""
+_MOST_NAMED = 500
+"""Models in one statement; where more are asked for, all are read, and the others not parsed."""
 _Parsed = dict[tuple[str, bytes], Event | Quarantined | None]
 """What a log's tags and records say."""
 
@@ -190,9 +193,46 @@ class SqlBackend(Backend):
     def _read_all(self, records: bool) -> Iterator[Log]:
         return (_gather(rows, _parse_rows(rows, {}), records=records) for rows in self._stream())
 
-    def _stream(self) -> Iterator[list[Any]]:
+    def _read_some(self, models: Collection[str], records: bool) -> Iterator[Log]:
+        if len(models) <= FEW:
+            return super()._read_some(models, records)
+        if len(models) > _MOST_NAMED:
+            wanted = frozenset(models)
+            return (
+                _gather(rows, _parse_rows(rows, {}), records=records)
+                for rows in self._stream()
+                if rows[0].name in wanted
+            )
+        named = _log.where(_models.c.name.in_(sorted(models)))
+        return (_gather(rows, _parse_rows(rows, {}), records=records) for rows in self._stream(named))
+
+    def _candidates(self, clue: Clue) -> Collection[str]:
+        asked = sa.select(_models.c.name).where(self._fits(clue))
+        return frozenset(self._database.ask(lambda connection: connection.execute(asked).scalars().all()))
+
+    def _fits(self, clue: Clue) -> sa.ColumnElement[bool]:
+        """Whether the log of a model fits the clue."""
+        match clue:
+            case Every():
+                return sa.and_(*map(self._fits, clue.items))
+            case Either():
+                return sa.or_(sa.false(), *map(self._fits, clue.items))
+        held = [sa.or_(*map(self._has, forms)) for forms in clue.each]
+        return _models.c.name.in_(sa.select(_events.c.model).where(*held))
+
+    def _has(self, data: bytes) -> sa.ColumnElement[bool]:
+        """Whether the record of an event has these bytes."""
+        sought, record = sa.literal(data, sa.LargeBinary), _events.c.record
+        place = (
+            sa.func.instr(record, sought)
+            if self._database.is_file
+            else sa.func.position(sought.op("IN")(record))
+        )
+        return place > 0
+
+    def _stream(self, log: sa.Select[Any] = _log) -> Iterator[list[Any]]:
         """The rows of each model."""
-        rows = self._database.stream(_log)
+        rows = self._database.stream(log)
         return (list(found) for _, found in groupby(rows, key=attrgetter("name")))
 
     def _outlines(self) -> Iterator[Outline]:

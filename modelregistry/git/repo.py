@@ -297,15 +297,13 @@ class GitRepo:
                 receive.read(1)
                 yield RawTag(ref.removeprefix("refs/tags/"), oid, kind, data)
 
-    def tag_ids(self) -> list[tuple[str, str]]:
-        """The name of every tag, and the id of its object."""
+    def tag_list(self) -> bytes:
+        """The tags and the ids of their objects, as git lists them: ``tags_in`` takes that apart."""
         # In half the time of for-each-ref, which does it where an object is missing, or there is no tag at all.
         try:
-            output = self.run("show-ref", "--tags")
+            return self.run("show-ref", "--tags")
         except GitError:
-            output = self.run("for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/tags")
-        lines = output.decode("utf-8", "surrogateescape").split("\n")[:-1]
-        return [(name, oid) for oid, _, name in [line.partition(" refs/tags/") for line in lines]]
+            return self.run("for-each-ref", "--format=%(objectname) %(refname)", "--", "refs/tags")
 
     def tag_objects(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
         """The type of each object, and the data of tags: of many, for two thirds of what ``tags`` costs git.
@@ -577,6 +575,13 @@ def _tag_object(receive: IO[bytes]) -> tuple[str, bytes | None]:
     if len(data) <= size:
         raise ValueError("git cat-file ended early")
     return kind, data[:-1]
+
+
+def tags_in(listed: bytes) -> Iterator[tuple[str, str]]:
+    """The name of every tag, and the id of its object."""
+    for line in listed.decode("utf-8", "surrogateescape").split("\n")[:-1]:
+        oid, _, name = line.partition(" refs/tags/")
+        yield name, oid
 
 
 def file_mark(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:

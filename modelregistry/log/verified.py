@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from modelregistry.backends.base import Backend, Log, Synced
 from modelregistry.errors import (
@@ -20,6 +21,9 @@ from modelregistry.log.marks import Marks
 from modelregistry.log.tags import Quarantined, is_signed
 from modelregistry.trust.signatures import Verifier, key_ring
 from modelregistry.trust.signers import Signers
+
+if TYPE_CHECKING:
+    from modelregistry.search.clues import Clue
 
 _MET = (
     ', as it was met first: write the right one of the two into your policy, registry = "…"; check(accept=True) forgets '
@@ -97,6 +101,13 @@ class VerifiedBackend(Backend):
             found.append(log.model)
             yield self._vouched(log)
         self._miss_none(found)
+
+    def _read_some(self, models: Collection[str], records: bool) -> Iterator[Log]:
+        del records
+        return map(self._vouched, self._inner.read_some(models, records=True))
+
+    def _candidates(self, clue: Clue) -> Collection[str] | None:
+        return self._inner.candidates(clue)  # no event counts here that is not there
 
     def _judged(self, log: Log) -> Log:
         """The log, events that do not count being quarantined."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelregistry.errors import GitError
 from modelregistry.git.folders import Memory
-from modelregistry.git.repo import GitRepo
+from modelregistry.git.repo import GitRepo, file_mark
 from modelregistry.keptfile import hashed, load_values, save_text
 from modelregistry.project.measuring import Answer, Cached, Kind, Reading, Values
 from modelregistry.version import ModelVersion
@@ -16,6 +16,7 @@ from modelregistry.version import ModelVersion
 _AT_ONCE = 500
 _MOST_FAILURES = 100
 _MOST_KEPT = 200_000
+_MOST_IN_MEMORY = 50_000
 _MOST_KEPT_CHARACTERS = 20_000
 """Of the values of one version; what is longer is read again."""
 _SCHEMA = 1
@@ -37,10 +38,11 @@ class Measurements:
         self._name = name
         self._cached = cached
         self._memory = Memory()
+        self._kept: dict[Path, tuple[object, dict[str, Values]]] = {}
 
     def at_hand(self, version: ModelVersion, kind: Kind) -> Values:
         """The metrics or parameters of one version, as far as a quick look on this machine tells."""
-        known = _load(self._place(kind)).get(_key(version))
+        known = self._load(self._place(kind)).get(_key(version))
         if known is not None:
             return known
         with self._repo.at_hand(), self._repo.reading() as ask:
@@ -53,8 +55,9 @@ class Measurements:
     def of(self, versions: Sequence[ModelVersion], kind: Kind) -> list[Answer]:
         """The metrics or parameters of each version."""
         place = self._place(kind)
-        known = _load(place)
-        new = [version for version in versions if _key(version) not in known]
+        known = self._load(place)
+        keys = [_key(version) for version in versions]
+        new = [version for key, version in zip(keys, versions, strict=True) if key not in known]
         found: dict[str, Answer] = {}
         if new:
             with self._repo.reading() as ask:
@@ -66,7 +69,17 @@ class Measurements:
             lasting = {key: answer.values for key, answer in found.items() if answer.problem is None}
             if lasting:
                 _save(place, known | lasting)
-        return [found.get(key := _key(version)) or Answer(known[key]) for version in versions]
+        return [found.get(key) or Answer(known[key]) for key in keys]
+
+    def _load(self, place: Path) -> dict[str, Values]:
+        """What is kept on disk; from memory, while that looks the same."""
+        mark = file_mark(place)
+        known = self._kept.get(place)
+        if mark is None or known is None or known[0] != mark:
+            known = mark, _load(place)
+            if len(known[1]) <= _MOST_IN_MEMORY:
+                self._kept[place] = known
+        return known[1]
 
 
 def _answered(reading: Reading, batches: list[Sequence[ModelVersion]]) -> Iterator[tuple[str, Answer]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelregistry import config
-from modelregistry.backends.base import Backend, Log
+from modelregistry.backends.base import FEW, Backend, Log
 from modelregistry.content.content import ContentReader
 from modelregistry.content.store import Store
 from modelregistry.display.shown import Shown
@@ -48,11 +48,14 @@ if TYPE_CHECKING:
     from modelregistry.log.changes import Change
     from modelregistry.log.verified import VerifiedBackend
     from modelregistry.log.writing import Decide, Pin, Sign
+    from modelregistry.search.clues import Clue
     from modelregistry.trust.signers import Signers
 
 _log = logging.getLogger("modelregistry")
 MAX_AGE = 60.0
 _ORIGIN = "origin"
+_MOST_IN_MEMORY = 50_000
+"""Events that a search leaves behind in memory; each weighs a few kilobytes."""
 
 
 @dataclass(slots=True)
@@ -139,7 +142,6 @@ class Hub(Shown):
         )
         self._folded: dict[str, Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
-        self._searched: tuple[object, Sequence[Folded]] | None = None
         if self._is_partial:
             warnings.warn(
                 f"{self.target!r} is a partial clone of its history: events may be missing, and answers may be old; "
@@ -289,21 +291,48 @@ class Hub(Shown):
     def _kept_models(self) -> Iterator[tuple[History, Sequence[ModelVersion]]]:
         """Every model and its versions, from memory where its log did not move since."""
         self._refresh()
-        stages = self._read_stages()
-        heads = self._backend.heads()
-        known = {
-            model: folded
-            for model, folded in self._folded.items()
-            if heads.get(model) == folded.log.head and folded.history.stages is stages
-        }
-        if len(known) < len(heads):
-            tokens = {model: self._backend.watch(model) for model in heads}  # before they are read
-            for log in self._backend.read_all():
-                if log.model not in known:
-                    folded = Folded(tokens.get(log.model), log, History(log.model, log.events, stages))
-                    known[log.model] = self._folded[log.model] = folded
-        for folded in known.values():
+        # Each will be read by itself, too: for its card, say.
+        for folded in self._fold_again(is_watched=True):
             yield folded.history, [self._version(folded, name) for name in folded.history.versions]
+
+    def _fold_again(
+        self, wanted: Callable[[str], bool] = bool, clue: Clue | None = None, *, is_watched: bool = False
+    ) -> list[Folded]:
+        """The models by name, folded: from memory where their logs did not move since.
+
+        Args:
+            wanted: Which models.
+            clue: What the log of a model must hold, or it may be left out.
+            is_watched: Ask for tokens as well, so that one model is given from memory, too; in a database each is a
+                question of its own.
+        """
+        stages = self._read_stages()
+        known = self._folded
+        tokens = (
+            {model: self._backend.watch(model) for model, folded in known.items() if folded.token is None}
+            if is_watched
+            else {}
+        )  # before the heads, so that they say no more than those
+        heads = {model: head for model, head in self._backend.heads().items() if wanted(model)}
+        found: dict[str, Folded] = {}
+        for model, head in heads.items():
+            folded = known.get(model)
+            if folded is not None and folded.log.head == head and folded.history.stages is stages:
+                folded.token = tokens.get(model) if folded.token is None else folded.token
+                found[model] = folded
+        moved = [model for model in heads if model not in found]
+        if clue is not None and len(moved) > FEW:
+            told = self._backend.candidates(clue)
+            moved = [model for model in moved if told is None or model in told]
+        tokens = {model: self._backend.watch(model) if is_watched else None for model in moved}
+        room = _MOST_IN_MEMORY - sum(len(folded.log.events) for folded in known.values())
+        for log in self._backend.read_some(moved):
+            folded = Folded(tokens[log.model], log, History(log.model, log.events, stages))
+            found[log.model] = folded
+            room -= len(log.events)
+            if is_watched or room >= 0:
+                known[log.model] = folded
+        return [found[model] for model in heads if model in found]
 
     def _fold_all(self) -> Iterator[Folded]:
         """Every model, folded, by one reading of the whole log."""

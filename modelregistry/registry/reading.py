@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import JsonValue
 
+from modelregistry.backends.base import FEW
 from modelregistry.display.listing import (
     MODEL_COLUMNS,
     VERSION_COLUMNS,
@@ -33,7 +34,7 @@ from modelregistry.log.meaning import meant
 from modelregistry.log.summaries import Summaries, Summary, summarize
 from modelregistry.names import INACTIVE, WITHDRAWN, check_model, version_key
 from modelregistry.progress import Progress, check_progress, counted
-from modelregistry.registry.hub import Folded, Hub
+from modelregistry.registry.hub import Hub
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
@@ -47,11 +48,6 @@ if TYPE_CHECKING:
     from modelregistry.site.site import Source
     from modelregistry.site.writer import Site
     from modelregistry.trend import Trend
-
-_FEW = 20
-"""Logs that are sooner read one by one than all at once."""
-_MOST_IN_MEMORY = 50_000
-"""Events that are kept between searches; each weighs a few kilobytes."""
 
 
 class ReadingVerbs(Hub):
@@ -451,20 +447,10 @@ class ReadingVerbs(Hub):
         """The versions that a search may find: of the models that it names, where it names them."""
         models = search.models
         self._refresh()
-        few = models is not None and len(models) <= _FEW
-        for folded in map(self._read, models or ()) if few else self._fold_again():
+        few = models is not None and len(models) <= FEW
+        found = map(self._read, models or ()) if few else self._fold_again(search.may_be_in, search.clue)
+        for folded in found:
             yield from search.candidates(folded.history, partial(self._version, folded))
-
-    def _fold_again(self) -> Sequence[Folded]:
-        """Every model, folded: from memory where no log moved since."""
-        now = self._backend.heads(), self._read_stages()
-        if self._searched is None or self._searched[0] != now:
-            self._searched = None
-            found = [*self._fold_all()]
-            if sum(len(folded.log.events) for folded in found) > _MOST_IN_MEMORY:
-                return found
-            self._searched = now, found
-        return self._searched[1]
 
     def _measure(
         self, model: str, by: str, query: str | None
@@ -491,7 +477,7 @@ class ReadingVerbs(Hub):
         remembered = Summaries(self._cache / "summaries", self._log_name, stages)
         heads = self._backend.heads() if remembered else {}
         changed = [model for model, head in heads.items() if remembered.get(model, head) is None]
-        one_by_one = bool(remembered) and len(changed) <= _FEW
+        one_by_one = bool(remembered) and len(changed) <= FEW
         for log in map(self._backend.read, changed) if one_by_one else self._backend.outlines():
             remembered.put(log.model, log.head, summarize(History(log.model, log.events, stages)))
             heads[log.model] = log.head

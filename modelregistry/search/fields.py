@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -61,19 +61,11 @@ class Row:
     """What may be read to answer."""
     problem: str | None = None
     """Why something could not be read."""
+    _said: dict[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 
     def look(self, wanted: Field) -> object:
         """What a field of the version is."""
-        match wanted.name:
-            case "metadata":
-                return _inside(self.version.metadata, wanted.parts)
-            case "metrics" | "params":
-                return self._measured(wanted)
-            case "type" | "labels" | "description" | "path":
-                return self._declared(wanted.name)
-            case "made_from" | "repository":
-                return self._made(wanted.name) if self.most >= Cost.LINEAGE else UNKNOWN
-        return self._fact(wanted.name)
+        return reading(wanted)(self)
 
     def _fact(self, name: str) -> object:
         """What the log says."""
@@ -108,20 +100,21 @@ class Row:
                 value = getattr(found, name)
         return MISSING if value is None else value
 
-    def _measured(self, wanted: Field) -> object:
+    def _measured(self, kind: str, key: str, *, is_whole: bool) -> object:
         """What the log says of it, else what DVC recorded."""
-        known = self._said(wanted.name)
-        key = ".".join(map(str, wanted.parts))
+        known = self._said.get(kind)
+        if known is None:
+            known = self._said[kind] = self._said_of(kind)
         if key in known:
             return known[key]
-        read = self.measured.get(wanted.name)
+        read = self.measured.get(kind)
         if read is None:
             return UNKNOWN
-        if not wanted.parts:
+        if is_whole:
             return {**read, **known}
         return read.get(key, MISSING)
 
-    def _said(self, kind: str) -> Mapping[str, JsonValue]:
+    def _said_of(self, kind: str) -> Mapping[str, JsonValue]:
         """What the metadata says, and what was declared at registration."""
         said = self.version.metadata.get(kind)
         declared = self.version.registered.lineage if self.version.registered is not None else None
@@ -141,6 +134,22 @@ class Row:
         if name == "made_from":
             return Origin(lambda what: bool(what) and bool(lineage.find(what)))
         return Several(dict.fromkeys(node.name for node in lineage.of_kind("repository", "source")))
+
+
+def reading(wanted: Field) -> Callable[[Row], object]:
+    """What reads a field of any version: what the field is, is looked at once."""
+    name, parts = wanted.name, wanted.parts
+    match name:
+        case "metadata":
+            return lambda row: _inside(row.version.metadata, parts)
+        case "metrics" | "params":
+            key = ".".join(map(str, parts))
+            return lambda row: row._measured(name, key, is_whole=not parts)
+        case "type" | "labels" | "description" | "path":
+            return lambda row: row._declared(name)
+        case "made_from" | "repository":
+            return lambda row: row._made(name) if row.most >= Cost.LINEAGE else UNKNOWN
+    return lambda row: row._fact(name)
 
 
 def _inside(value: object, parts: tuple[str | int, ...]) -> object:

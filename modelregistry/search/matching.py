@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator as operators
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any as Anything
-from typing import Final
+from typing import Final, TypeVar
 
 from modelregistry.names import version_key
 from modelregistry.search.query import (
@@ -24,7 +24,6 @@ from modelregistry.search.query import (
     Operand,
     Period,
     Value,
-    Values,
     VersionText,
 )
 
@@ -58,11 +57,21 @@ class Origin:
 
 Look = Callable[[Field], object]
 """Gives what a field is, or ``MISSING``, or ``UNKNOWN``."""
+Row = TypeVar("Row")
+Read = Callable[[Row], object]
+"""The same of one field, and of any of many rows."""
+Judge = Callable[[Row], bool | None]
+"""Whether a condition holds of a row; None where that depends on what is not known yet."""
 _ORDERS: Mapping[str, Callable[[Anything, Anything], bool]] = {
     "<": operators.lt,
     "<=": operators.le,
     ">": operators.gt,
     ">=": operators.ge,
+}
+_NUMBERS: Mapping[str, Callable[[Anything, Anything], bool]] = {
+    **_ORDERS,
+    "==": operators.eq,
+    "!=": operators.ne,
 }
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
@@ -73,50 +82,112 @@ def judge(condition: Condition, look: Look) -> bool | None:
     A comparison with what is missing, or of another kind, or no number (NaN), does not hold, whichever it is; ``not``
     turns that round.
     """
+
+    def reading(field: Field) -> Read[Look]:
+        return lambda look: look(field)
+
+    return judging(condition, reading)(look)
+
+
+def judging(condition: Condition, reading: Callable[[Field], Read[Row]]) -> Judge[Row]:
+    """What judges one after another, as ``judge`` does: what the condition is, is looked at once.
+
+    Args:
+        condition: What must hold.
+        reading: Gives what reads a field of one of them.
+    """
     match condition:
         case All():
-            return _all(judge(item, look) for item in condition.items)
+            return _all([judging(item, reading) for item in condition.items], stops_at=False)
         case Any():
-            return _contrary(_all(_contrary(judge(item, look)) for item in condition.items))
+            return _all([judging(item, reading) for item in condition.items], stops_at=True)
         case Not():
-            return _contrary(judge(condition.inner, look))
+            return _contrary(judging(condition.inner, reading))
         case Compare():
-            left, right = _found(condition.left, look), _found(condition.right, look)
-            if left is UNKNOWN or right is UNKNOWN:
-                return None
-            return compare(left, condition.operator, right)
-    left = _found(condition.left, look)
-    if left is UNKNOWN:
-        return None
-    match condition:
+            return _comparing(condition, reading)
         case Like():
-            return _like(left, condition.pattern, negated=condition.negated)
+            pattern, is_negated = condition.pattern, condition.negated
+            return _asking(
+                _read(condition.left, reading), lambda left: _like(left, pattern, negated=is_negated)
+            )
         case IsNull():
-            return (left is MISSING or left is None) is not condition.negated
+            expected = not condition.negated
+            return _asking(
+                _read(condition.left, reading), lambda left: (left is MISSING or left is None) is expected
+            )
         case IsTrue():
-            return left is True
+            return _asking(_read(condition.left, reading), lambda left: left is True)
 
 
-def _all(found: Iterable[bool | None]) -> bool | None:
-    answer: bool | None = True
-    for each in found:
-        if each is False:
-            return False
-        if each is None:
-            answer = None
-    return answer
+def _all(parts: Sequence[Judge[Row]], *, stops_at: bool) -> Judge[Row]:
+    """Whether all hold, where it stops at one that does not; else whether any does."""
+
+    def judged(row: Row) -> bool | None:
+        answer: bool | None = not stops_at
+        for part in parts:
+            found = part(row)
+            if found is stops_at:
+                return found
+            if found is None:
+                answer = None
+        return answer
+
+    return judged
 
 
-def _contrary(found: bool | None) -> bool | None:
-    return None if found is None else not found
+def _contrary(part: Judge[Row]) -> Judge[Row]:
+    def judged(row: Row) -> bool | None:
+        found = part(row)
+        return None if found is None else not found
+
+    return judged
 
 
-def _found(operand: Operand, look: Look) -> object:
-    if isinstance(operand, Value):
-        return operand.value
-    if isinstance(operand, Values):
-        return tuple(item.value for item in operand.items)
-    return look(operand)
+def _asking(read: Read[Row], holds: Callable[[object], bool]) -> Judge[Row]:
+    def judged(row: Row) -> bool | None:
+        found = read(row)
+        return None if found is UNKNOWN else holds(found)
+
+    return judged
+
+
+def _comparing(condition: Compare, reading: Callable[[Field], Read[Row]]) -> Judge[Row]:
+    left, right = condition.left, condition.right
+    operator: str = condition.operator
+    if isinstance(left, Value) and operator in _TURNED and not isinstance(right, Value):
+        left, operator, right = right, _TURNED[operator], left
+    read = _read(left, reading)
+    if isinstance(right, Value):
+        return _asking(read, _compared_with(operator, right.value))
+    other = _read(right, reading)
+
+    def judged(row: Row) -> bool | None:
+        one, two = read(row), other(row)
+        return None if one is UNKNOWN or two is UNKNOWN else compare(one, operator, two)
+
+    return judged
+
+
+def _compared_with(operator: str, value: object) -> Callable[[object], bool]:
+    """What compares with a value; with a number, in a third of the time."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or operator not in _NUMBERS:
+        return lambda left: compare(left, operator, value)
+    order = _NUMBERS[operator]
+    is_number = not is_nothing(value)
+
+    def holds(left: object) -> bool:
+        if type(left) is float or type(left) is int:
+            return is_number and left == left and order(left, value)  # noqa: PLR0124 - what NaN is not
+        return compare(left, operator, value)
+
+    return holds
+
+
+def _read(operand: Operand, reading: Callable[[Field], Read[Row]]) -> Read[Row]:
+    if isinstance(operand, Field):
+        return reading(operand)
+    found = operand.value if isinstance(operand, Value) else tuple(item.value for item in operand.items)
+    return lambda _: found
 
 
 def compare(left: object, operator: str, right: object) -> bool:

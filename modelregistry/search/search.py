@@ -18,8 +18,9 @@ from modelregistry.metadata.evaluation import evaluation_in
 from modelregistry.names import version_key
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.measuring import Answer, Kind
-from modelregistry.search.fields import COSTS, FIELDS, NOTHING_READ, Cost, Row
-from modelregistry.search.matching import MISSING, UNKNOWN, Several, is_nothing, judge, kind_of
+from modelregistry.search.clues import Clue, clue_of
+from modelregistry.search.fields import COSTS, FIELDS, NOTHING_READ, Cost, Row, reading
+from modelregistry.search.matching import MISSING, UNKNOWN, Several, is_nothing, judging, kind_of
 from modelregistry.search.query import Field, VersionText
 from modelregistry.search.question import Question, SortKey
 from modelregistry.version import ModelVersion
@@ -83,11 +84,21 @@ class Search:
         self._question = question
         self._declared = declared
         self._measured = measured
+        self._of_name = judging(question.condition, _reading_name)
 
     @property
     def models(self) -> tuple[str, ...] | None:
         """The only models that can answer; None where that is not told."""
         return self._question.models
+
+    def may_be_in(self, model: str) -> bool:
+        """Whether the question can find a version of that model, by its name."""
+        return self._of_name(model) is not False
+
+    @property
+    def clue(self) -> Clue | None:
+        """What the log of a model must hold, or the question finds nothing in it; None where that is not told."""
+        return clue_of(self._question.condition)
 
     def candidates(
         self, history: History, version: Callable[[str], ModelVersion], *, deprecated: bool = False
@@ -129,16 +140,21 @@ class Search:
         found = self._matching(list(candidates))
         found.sort(key=lambda row: (row.version.created_at, version_key(row.version.version)))
         self._load(found, [field])
-        return [(row.version, shown(row.look(field))) for row in found]
+        read = reading(field)
+        return [(row.version, shown(read(row))) for row in found]
 
     def _matching(self, rows: Sequence[Row]) -> list[Row]:
         """Those that fulfil the condition: by what costs nothing first, and what costs most only of who is left."""
         chosen: list[Row] = []
+        judge = judging(self._question.condition, reading)
         for cost in Cost:
-            self._load(rows, [field for field in self._question.fields if cost_of(field) == cost])
+            fields = [field for field in self._question.fields if cost_of(field) == cost]
+            if not fields and cost > Cost.LOG:
+                continue
+            self._load(rows, fields)
             undecided = []
             for row in rows:
-                verdict = judge(self._question.condition, row.look)
+                verdict = judge(row)
                 if verdict is None:
                     undecided.append(row)
                 elif verdict:
@@ -155,8 +171,12 @@ class Search:
             for row, found in zip(new, self._declared(pairs), strict=True):
                 row.declared = found
         for kind in _KINDS if Cost.MEASURED in costs else ():
-            asked = [field for field in fields if field.name == kind]
-            new = [row for row in rows if kind not in row.measured and UNKNOWN in map(row.look, asked)]
+            asked = [reading(field) for field in fields if field.name == kind]
+            new = [
+                row
+                for row in rows
+                if kind not in row.measured and any(read(row) is UNKNOWN for read in asked)
+            ]
             answers = self._measured([row.version for row in new], kind) if new else ()
             for row, answer in zip(new, answers, strict=True):
                 row.measured[kind] = answer.values
@@ -170,10 +190,17 @@ class Search:
         self._load(rows, fields)
         columns = dict(_COLUMNS)
         for field in fields:
-            values = {row.version.reference: shown(row.look(field)) for row in rows}
+            read = reading(field)
+            values = {row.version.reference: shown(read(row)) for row in rows}
             if FIELDS[field.name] != "origin":
                 columns[str(field)] = partial(_value_in, values)
         return columns
+
+
+def _reading_name(field: Field) -> Callable[[str], object]:
+    """Reads a field where nothing but the name of the model is known."""
+    is_name = field.name == "name"
+    return lambda name: name if is_name else UNKNOWN
 
 
 def cost_of(field: Field) -> Cost:
@@ -197,7 +224,8 @@ def _value_in(values: Mapping[str, object], version: ModelVersion) -> object:
 
 def _sort(rows: list[Row], key: SortKey) -> None:
     """Those that do not say it come last, whichever way it goes."""
-    keys = {id(row): _order(row.look(key.field)) for row in rows}
+    read = reading(key.field)
+    keys = {id(row): _order(read(row)) for row in rows}
     rows.sort(key=lambda row: keys[id(row)][1:], reverse=key.is_descending)
     rows.sort(key=lambda row: keys[id(row)][0])
 
