@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from importlib.metadata import version
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from modelregistry.errors import MissingDependencyError
@@ -14,6 +17,7 @@ from modelregistry.errors import MissingDependencyError
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _MOST_MARKDOWN = 200_000
 """Characters of one text that are set as Markdown; what is longer is shown as it is."""
+_TAKE_PART = ("jinja2", "markdown-it-py", "markupsafe")
 
 
 class Templates:
@@ -50,6 +54,14 @@ class Templates:
         )
         self._environment.globals.update(style=Markup(style), script=Markup(script), policy=policy)  # noqa: S704 - ours
 
+    @cached_property
+    def made_by(self) -> str:
+        """What tells what this fills in from what another version of anything that takes part would."""
+        digest = hashlib.sha256(" ".join(map(version, _TAKE_PART)).encode())
+        for name, data in _sources(files("modelregistry"), ""):
+            digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
+        return digest.hexdigest()
+
     def render(self, template: str, **values: Any) -> str:
         """A page."""
         page: str = self._environment.get_template(template).render(values)
@@ -65,6 +77,16 @@ class Templates:
 def picture(svg: str) -> str:
     """An SVG as an address for ``<img>``: there, no script in it would run, and its style is its own."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode('utf-8', 'replace')).decode()}"
+
+
+def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    """All that this package is made of: what a page says comes from many of its files."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        name = f"{path}/{item.name}"
+        if item.is_dir():
+            yield from _sources(item, name)
+        elif name.endswith((".py", ".html", ".css", ".js")):
+            yield name, item.read_bytes()
 
 
 def _shipped(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,7 @@ from modelregistry.progress import Progress, check_progress, counted
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.measuring import Answer, Kind
 from modelregistry.site import pages
+from modelregistry.site.notes import Notes, digest_of, head_of, looked_at, parts_of
 from modelregistry.site.pages import ModelFacts, VersionFacts
 from modelregistry.site.rendering import Templates, picture
 from modelregistry.site.writer import Site, SiteWriter, file_name
@@ -68,19 +69,22 @@ def export_site(
     )
     audits = _audit_pages(len(events))
     writer.begin(["index.html", *audits, JSON, *(page for model in models for page in model.pages)])
-    known: list[dict[str, Any]] = []
-    for source, some in found:
-        with source.reading():
-            source.bring((version.rev, version.name) for model in some for version in model.versions)
-            for model in counted(some, progress, "writing the site", "models"):
-                facts = [pages.read_version(version, source.signer) for version in model.versions]
-                _write_model(writer, templates, model, facts, title)
-                known.append(pages.model_json(model, facts))
+    notes = Notes(writer.notes, map(_without_comma, writer.last(JSON).split("\n")))
+    made_by = [templates.made_by, title]
+    lines = [
+        line
+        for source, some in found
+        for line in _write_models(source, some, writer, templates, notes, made_by, title, progress)
+    ]
     for number, name in enumerate(audits):
         rows = [
             pages.event_row(model, event)
             for event, model in reversed(events[number * _EVENTS_A_PAGE : (number + 1) * _EVENTS_A_PAGE])
         ]
+        of = digest_of([*made_by, number, rows])
+        notes.put(name, of)
+        if notes.is_same(name, of) and writer.keep([name]):
+            continue
         first = number * _EVENTS_A_PAGE + 1
         # Of what came later it says nothing, so that it stays as it is.
         page = {
@@ -93,10 +97,43 @@ def export_site(
         writer.write(name, _render(templates, "audit.html", name, title, page=page))
     page = {"models": [pages.index_row(model) for model in models], "several": len(sources) > 1}
     writer.write("index.html", _render(templates, "index.html", "index.html", title, page=page))
-    writer.write(
-        JSON, json.dumps({"schema": 1, "title": title, "models": known}, indent=1, sort_keys=True) + "\n"
-    )
-    return writer.finish()
+    # A model a line: what is unchanged is taken over as it is.
+    body = ",\n".join(lines)
+    writer.write(JSON, f'{{"models": [\n{body}\n], "schema": 1, "title": {json.dumps(title)}}}\n')
+    return writer.finish(notes.new)
+
+
+def _write_models(
+    source: Source, models: Sequence[ModelFacts], writer: SiteWriter, templates: Templates, notes: Notes,
+    made_by: Sequence[object], title: str, progress: Progress,
+) -> Iterator[str]:  # fmt: skip
+    """The pages of a registry's models, as far as they would not come out as they are; gives their lines in the catalogue."""
+    heads = {model.name: head for model in models if (head := head_of(model)) is not None}
+    made_of = {model.page: digest_of([*made_by, *parts_of(model)]) for model in models}
+    known: dict[str, str] = {}
+    for model in models:
+        line = notes.line(model.page, made_of[model.page], heads)
+        if line is not None and writer.keep(model.pages):
+            known[model.page] = line
+            notes.keep(model.page)
+    with source.reading():
+        new = [model for model in models if model.page not in known]
+        source.bring((version.rev, version.name) for model in new for version in model.versions)
+        for model in counted(models, progress, "writing the site", "models"):
+            if model.page in known:
+                yield known[model.page]
+                continue
+            facts = [pages.read_version(version, source.signer) for version in model.versions]
+            _write_model(writer, templates, model, facts, title)
+            line = json.dumps(pages.model_json(model, facts), sort_keys=True)
+            after = looked_at(model, facts, heads)
+            if after is not None and model.name in heads:
+                notes.put(model.page, made_of[model.page], after=after, line=line)
+            yield line
+
+
+def _without_comma(line: str) -> str:
+    return line.removesuffix(",")
 
 
 def _read(source: Source, prefix: str) -> list[ModelFacts]:

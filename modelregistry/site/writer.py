@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
 
 from modelregistry.display.shown import Shown
 from modelregistry.errors import ExportError, InvalidInputError
@@ -70,9 +72,29 @@ class SiteWriter:
             )
         self.folder = Path(text)
         with self._told("can't be read"):
-            self._known = self._read_manifest()
+            self._known, self.notes = self._read_manifest()
         self._digests: dict[str, str] = {}
         self._written: list[str] = []
+
+    def last(self, name: str) -> str:
+        """The text of a file as the last export wrote it; empty where it is not there, or something else."""
+        data = self._kept(name)
+        return data.decode("utf-8", "replace") if data is not None else ""
+
+    def keep(self, names: Iterable[str]) -> bool:
+        """Leave files as the last export wrote them; whether all of them are there, as it wrote them."""
+        wanted = list(names)
+        if any(self._kept(name) is None for name in wanted):
+            return False
+        self._digests.update((name, self._known[name]) for name in wanted)
+        return True
+
+    def _kept(self, name: str) -> bytes | None:
+        """What a file has, if that is what the last export wrote."""
+        known = self._known.get(name)
+        with self._told("can't be read", name):
+            data = _content(self.folder / name) if known else None
+        return data if data is not None and hashlib.sha256(data).hexdigest() == known else None
 
     def begin(self, names: Iterable[str]) -> None:
         """Take the names of all files that will be written.
@@ -97,7 +119,7 @@ class SiteWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not wanted <= self._known.keys():
                 # Were this killed, what it had written would be known for ours.
-                self._save_manifest({**dict.fromkeys(wanted, ""), **self._known})
+                self._save_manifest({**dict.fromkeys(wanted, ""), **self._known}, self.notes)
 
     def write(self, name: str, text: str) -> None:
         """Write a file, if it is not there with that very text.
@@ -114,8 +136,11 @@ class SiteWriter:
                 _replace(place, data)
                 self._written.append(name)
 
-    def finish(self) -> Site:
+    def finish(self, notes: Mapping[str, Any] = MappingProxyType({})) -> Site:
         """Remove the files of an earlier export that are left over, as far as they are as they were written.
+
+        Args:
+            notes: What the next export will find as ``notes``.
 
         Raises:
             ExportError: Something can't be written or removed.
@@ -130,7 +155,7 @@ class SiteWriter:
                     removed.append(name)
                 self._remove_empty(PurePosixPath(name).parent)
         with self._told("can't be written"):
-            self._save_manifest(self._digests)
+            self._save_manifest(self._digests, notes)
         return Site(self.folder, tuple(sorted(self._digests)), tuple(sorted(self._written)), tuple(removed))
 
     def _remove_empty(self, folder: PurePosixPath) -> None:
@@ -141,34 +166,38 @@ class SiteWriter:
             place.rmdir()
             folder = folder.parent
 
-    def _read_manifest(self) -> dict[str, str]:
+    def _read_manifest(self) -> tuple[dict[str, str], Mapping[str, Any]]:
+        """The digests of the files that were written, and what was noted of them."""
         place = self.folder / MANIFEST
         if not os.path.lexists(self.folder):
-            return {}
+            return {}, {}
         if not self.folder.is_dir():
             raise InvalidInputError(f"{os.fspath(self.folder)!r} is a file: name a folder")
         data = _content(place)
         if data is None:
             odd = next(iter(sorted(os.listdir(self.folder))), None)
             if odd is None:
-                return {}
+                return {}, {}
             raise InvalidInputError(
                 f"{os.fspath(self.folder)!r} is not empty, and no site of ours: it has {odd!r} and no {MANIFEST!r}; "
                 "choose an empty folder, or one that an export wrote"
             )
         try:
-            files = json.loads(data)["files"]
+            manifest = json.loads(data)
+            files, notes = manifest["files"], manifest.get("notes")
             if not all(_is_inside(name) and isinstance(digest, str) for name, digest in files.items()):
                 raise ValueError("it names a file outside of the site")
-            return dict(files)
+            return dict(files), notes if isinstance(notes, dict) else {}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidInputError(
                 f"{os.fspath(place)!r} is no list of the files of a site ({error}): choose an empty folder"
             ) from error
 
-    def _save_manifest(self, files: dict[str, str]) -> None:
-        text = json.dumps({"schema": _SCHEMA, "files": files}, indent=0, sort_keys=True, ensure_ascii=True)
-        data = f"{text}\n".encode()
+    def _save_manifest(self, files: Mapping[str, str], notes: Mapping[str, Any]) -> None:
+        told = {"files": dict(files), "notes": dict(notes)}
+        parts = [f"{json.dumps(key)}: {_lines(values)}" for key, values in told.items()]
+        body = ",\n".join([*parts, f'"schema": {_SCHEMA}'])
+        data = f"{{{body}}}\n".encode()
         place = self.folder / MANIFEST
         if _content(place) != data:
             _replace(place, data)
@@ -182,6 +211,12 @@ class SiteWriter:
             raise ExportError(
                 f"the site at {os.fspath(place)!r} {problem}: {error.strerror or error}"
             ) from error
+
+
+def _lines(values: Mapping[str, object]) -> str:
+    """A JSON object with a line for each of its values."""
+    body = (f"{json.dumps(key)}: {json.dumps(values[key], sort_keys=True)}" for key in sorted(values))
+    return "{\n" + ",\n".join(body) + "\n}"
 
 
 def _content(place: Path) -> bytes | None:

@@ -58,7 +58,7 @@ stages:
     outs:
     - path: model.bin
       hash: md5
-      md5: {number:032x}
+      md5: '{number:032x}'
       size: 1048576
 """
 
