@@ -57,6 +57,8 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     for variable in [name for name in os.environ if name.startswith(("XDG_", "MODELREGISTRY_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(home))
+    # A page types `dvc` and `gto`, and means those of this Python.
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     S3FileSystem.clear_instance_cache()  # they are connected to another page's server
     monkeypatch.chdir(tmp_path / "copy" / "project")
