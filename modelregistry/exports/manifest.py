@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -170,11 +169,3 @@ def _invalid(place: str, error: ValidationError) -> InvalidFileError:
         "its own",
         path=place,
     )
-
-
-def json_schema() -> Mapping[str, Any]:
-    """The JSON Schema of ``manifest.json``."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **ExportManifest.model_json_schema(mode="serialization"),
-    }

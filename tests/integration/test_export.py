@@ -21,7 +21,7 @@ from fsspec.registry import known_implementations
 
 import modelregistry as mr
 from modelregistry import Registry
-from modelregistry.exports.manifest import Unfinished, json_schema
+from modelregistry.exports.manifest import Unfinished
 from modelregistry.lineage.lineage import Lineage
 from tests.integration.pipelines import web
 from tests.integration.projects import TOP, commit, everything, git, write
@@ -110,11 +110,6 @@ def test_it_goes_wherever_fsspec_can_write(stocked: Registry, memory: str) -> No
     }
     assert mr.verify_export(memory) == exported.manifest
     assert stocked.get("bundle").export(memory).written == ()
-
-
-def test_the_published_schema_is_that_of_the_manifest() -> None:
-    published = TOP / "docs" / "reference" / "export-manifest.schema.json"
-    assert json.loads(published.read_bytes()) == json_schema()
 
 
 def test_nothing_is_deserialised(project: Path, tmp_path: Path) -> None:
