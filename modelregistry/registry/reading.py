@@ -269,6 +269,8 @@ class ReadingVerbs(Hub):
         Raises:
             InvalidFileError: ``dvc.yaml`` can't be read.
             InvalidSettingsError: The team's settings can't be read.
+            SignatureError: Events of a model fail a strict policy.
+            RewoundError: A policy is in force, and events that counted are gone.
         """
         self._refresh()
         # One git lists the tags while another reads the declarations.

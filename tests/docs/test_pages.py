@@ -14,9 +14,9 @@ from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from modelregistry.config import UserSettings, parse_settings
-from modelregistry.declarationtexts import read_artifacts
-from modelregistry.lineage import Lineage
-from modelregistry.signertexts import parse_policy
+from modelregistry.project.declarationtexts import read_artifacts
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.trust.signertexts import parse_policy
 from tests.docs.terminal import type_in
 
 ROOT = Path(__file__).parents[2]

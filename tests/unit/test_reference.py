@@ -1,0 +1,106 @@
+"""The reference has every public name, every member of what is shown there, and says what a call raises."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import modelregistry as mr
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+DIRECTIVE = re.compile(r"^\.\. auto(class|function|module):: (\S+)\n((?: {3}:.*\n)*)", re.MULTILINE)
+API = (REFERENCE / "api.md").read_text(encoding="utf-8")
+QUIET = {
+    "Backend.migrate", "Backend.read", "Backend.read_all", "Backend.watch", "Callback.absolute_update", "Callback.set_size",
+    "CardText.over", "Event.from_values", "Event.outline", "Lineage.diff", "Lineage.find", "Lineage.is_own", "Lineage.of_kind",
+    "Lineage.to_dot", "Lineage.to_mermaid", "Lineage.to_svg", "Lineage.values", "LineageDiff.of_kind", "LineageDiff.to_dot",
+    "LineageDiff.to_mermaid", "LineageDiff.to_svg", "Loader.by_name", "Loader.describe_object", "Loader.loses", "Loader.part",
+    "Loader.recognises", "Loader.saves", "Loader.suffix_for", "Log.next_number", "Metric.is_met",
+    "ModelSignature.from_dict", "Node.same_content", "Source.local",
+}  # fmt: skip
+"""What takes arguments and raises nothing of its own: questions to what is in memory, and parts of the contracts."""
+
+
+def shown() -> Iterator[tuple[str, Any, str]]:
+    """Each class and function of the page: how it is called there, what it is, and the options it is shown with."""
+    for kind, name, options in DIRECTIVE.findall(API):
+        value = found(name)
+        if kind == "module":
+            yield from (
+                (f"{name}.{each}", part, options)
+                for each, part in vars(value).items()
+                if inspect.isclass(part) and part.__module__ == name and not each.startswith("_")
+            )
+        else:
+            yield name, value, options
+
+
+def found(name: str) -> Any:
+    """What is called so: a module, or something in one."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        folder, _, last = name.rpartition(".")
+        return getattr(found(folder), last)
+
+
+SHOWN = {name: (value, options) for name, value, options in shown()}
+CLASSES = {
+    name: value
+    for name, (value, _) in SHOWN.items()
+    if inspect.isclass(value) and not issubclass(value, BaseException) and "testing" not in name
+}
+
+
+def members(value: type) -> dict[str, Any]:
+    """What a caller sees of the class that is its own, by name."""
+    ours = [base for base in value.__mro__ if base.__module__.startswith("modelregistry")]
+    return {
+        name: member
+        for name, member in inspect.getmembers_static(value)
+        if not name.startswith("_")
+        and any(name in vars(base) for base in ours)
+        and (callable(member) or isinstance(member, property | classmethod | staticmethod))
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(mr.__all__) - {"__version__"}))
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    value = getattr(mr, name)
+    by_hand = f".. py:data:: modelregistry.{name}\n" in API
+    assert by_hand or any(value is each for each, _ in SHOWN.values())
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_is_shown_with_all_that_it_has(name: str) -> None:
+    for member, value in members(CLASSES[name]).items():
+        assert inspect.getdoc(value.fget if isinstance(value, property) else value), f"{member} says nothing"
+    assert ":members:" in SHOWN[name][1]
+
+
+def test_what_takes_arguments_says_what_it_raises() -> None:
+    silent = set()
+    for name, (value, _) in SHOWN.items():
+        if inspect.isfunction(value) and "Raises:" not in (inspect.getdoc(value) or ""):
+            silent.add(name)
+    for value in CLASSES.values():
+        for member, function in members(value).items():
+            plain = getattr(function, "__func__", function)
+            if not isinstance(function, property) and takes_arguments(plain):
+                said = inspect.getdoc(plain) or ""
+                if "Raises:" not in said and "raises as" not in said:
+                    owner = next(base for base in value.__mro__ if member in vars(base))
+                    silent.add(f"{owner.__name__}.{member}")
+    assert silent == QUIET
+
+
+def takes_arguments(function: Any) -> bool:
+    return not isinstance(function, type | ModuleType) and len(inspect.signature(function).parameters) > 1
