@@ -1,5 +1,6 @@
-"""The jobs of "Publish a catalogue" make a site in a clone as a runner has it."""
+"""The jobs of "Publish a catalogue" make the whole site in a clone as a runner has it, whatever started them."""
 
+import json
 import os
 import re
 import subprocess
@@ -14,40 +15,107 @@ import modelregistry as mr
 
 TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "publish-a-catalogue.md").read_text(encoding="utf-8")
 INSTALL = "pip install 'modelregistry[site]'"
+ALL = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]  # as both fetch without a depth
+GITHUB, GITLAB, SEVERAL = (
+    f"# {name}"
+    for name in (".github/workflows/catalogue.yml", ".gitlab-ci.yml", ".github/workflows/all-models.yml")
+)
+BRANCH = "refs/remotes/origin/main"
+TAG = "refs/tags/churn#current#1"
 
 
-def job(first: str) -> Any:
+def block(first: str) -> str:
     """The YAML that begins with that comment."""
     found = re.search(rf"^```yaml\n{re.escape(first)}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert found is not None
-    return yaml.safe_load(found[1])
+    return found[1]
+
+
+def job(first: str) -> Any:
+    """The one job in it."""
+    read = yaml.safe_load(block(first))
+    (found,) = read.get("jobs", read).values()
+    return found
 
 
 def github() -> list[str]:
-    (steps,) = (each["steps"] for each in job("# .github/workflows/catalogue.yml")["jobs"].values())
-    assert steps[0]["with"] == {"fetch-depth": 0}
+    steps = job(GITHUB)["steps"]
+    assert steps[0] == {"uses": "actions/checkout@v6", "with": {"fetch-depth": 0}}
     assert steps[-2]["with"] == {"path": "public"}
     return [step["run"] for step in steps if "run" in step]
 
 
 def gitlab() -> list[str]:
-    pages = job("# .gitlab-ci.yml")["pages"]
+    pages = job(GITLAB)
     assert pages["artifacts"] == {"paths": ["public"]}
     assert pages["variables"] == {"GIT_DEPTH": 0}
     return list(pages["script"])
 
 
-@pytest.mark.parametrize("script", [github, gitlab])
-def test_the_job_makes_the_site_in_a_fresh_clone(project: Path, script: Any) -> None:
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def hub(project: Path) -> Path:
+    """Where the project and its registry are pushed to: ``current`` is held by a version of the older commit."""
+    hub = project.parent / "hub.git"
+    git(project, "clone", "--quiet", "--bare", ".", str(hub))
+    git(project, "remote", "add", "origin", hub.as_uri())
     registry = mr.Registry(project)
     registry.register("churn", rev="HEAD~1", message="Train a baseline")
+    registry.register("churn", rev="HEAD", message="Regularise less")
     registry.promote("churn", "v0.1.0", "current")
-    runner = project.parent / "runner"
-    subprocess.run(["git", "clone", "--quiet", project.as_uri(), str(runner)], check=True)
+    (project / ".modelregistry.toml").write_text("[stages.review]\n[stages.shadow]\n[stages.current]\n")
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Add a stage")
+    git(project, "push", "--quiet", "origin", "main")
+    return hub
+
+
+def told(site: Path) -> Any:
+    return json.loads((site / "catalogue.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("script", "start"),
+    [
+        pytest.param(github, ["-B", "main", BRANCH], id="GitHub, a push to the branch"),
+        pytest.param(github, ["--force", TAG], id="GitHub, a tag of an older commit"),
+        pytest.param(gitlab, ["--detach", BRANCH], id="GitLab, a push to the branch"),
+    ],
+)
+def test_the_job_makes_the_whole_site_in_a_fresh_clone(hub: Path, script: Any, start: list[str]) -> None:
+    runner = hub.parent / "runner"
+    git(hub.parent, "init", "--quiet", "--initial-branch=main", str(runner))
+    git(runner, "remote", "add", "origin", hub.as_uri())
+    git(runner, "fetch", "--quiet", "--no-tags", "--prune", "origin", *ALL)
+    git(runner, "checkout", "--quiet", *start)
     lines = script()
     assert lines[0] == INSTALL
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for line in lines[1:]:
         subprocess.run(["sh", "-ec", line], cwd=runner, check=True, env={**os.environ, "PATH": path})
+    mr.Registry(hub.parent / "project").export_site(hub.parent / "expected", title="Our models")
+    assert told(runner / "public") == told(hub.parent / "expected")
     page = (runner / "public" / "models" / "churn" / "index.html").read_text(encoding="utf-8")
-    assert "Our models" in page and "v0.1.0" in page
+    assert "Our models" in page and "v0.1.0" in page and "v0.1.1" in page
+
+
+def test_the_job_of_several_registries_reads_them_by_their_urls(hub: Path) -> None:
+    (script,) = (step["run"] for step in job(SEVERAL)["steps"] if "shell" in step)
+    for team in ("risk", "growth"):
+        assert script.count(f"https://git.example.com/{team}/models.git") == 1
+        script = script.replace(f"https://git.example.com/{team}/models.git", hub.as_uri())
+    runner = hub.parent / "runner"
+    runner.mkdir()
+    subprocess.run([sys.executable, "-c", script], cwd=runner, check=True)
+    page = (runner / "public" / "index.html").read_text(encoding="utf-8")
+    assert "All models" in page and "risk" in page and "growth" in page
+    assert (runner / "public" / "modelregistry-site.json").is_file()
+
+
+@pytest.mark.parametrize("first", [GITHUB, GITLAB])
+def test_the_job_has_ten_lines(first: str) -> None:
+    lines = block(first).splitlines()
+    assert len(lines[next(at for at, line in enumerate(lines) if line.strip() == "catalogue:") :]) <= 10
