@@ -281,3 +281,11 @@ def test_on_paper_the_controls_are_gone_and_the_page_is_white(watched: Watched) 
     expect(page.get_by_label("Search")).to_be_hidden()
     expect(page.locator("#models")).to_be_visible()
     assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("width", [660, 720, 900])
+def test_at_no_width_a_stage_runs_into_the_next_column(watched: Watched, width: int) -> None:
+    page = watched.open("index.html")
+    page.set_viewport_size({"width": width, "height": 600})
+    wide = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.textContent)"
+    assert page.locator("#models > tbody > tr > *").evaluate_all(wide) == []
