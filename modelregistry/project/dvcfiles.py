@@ -21,6 +21,8 @@ CARRIED = "dvc"
 
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _ADDRESS = re.compile(r"(md5|md5-dos2unix):([0-9a-f]{32}(?:\.dir)?)")
+_USUAL = frozenset({"path", "hash", "md5", "size", "nfiles"})
+"""What an entry says, where it is not of something special."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -232,6 +234,11 @@ def dvc_file(document: object, path: str) -> DvcFile:
 
 def _out(value: object, path: str) -> Out:
     entry = as_mapping(value, path, "an output")
+    if entry.keys() <= _USUAL:
+        md5 = _hash(entry, path)
+        size, nfiles = _integer(entry.get("size")), _integer(entry.get("nfiles"))
+        legacy = md5 is not None and "hash" not in entry
+        return Out(_text(entry, "path", path), md5, size, nfiles, legacy)
     files = _files(entry, path)
     md5 = _hash(entry, path)
     return Out(
@@ -264,6 +271,8 @@ def _files(entry: Mapping[str, object], path: str) -> tuple[ListedFile, ...]:
 
 def _dep(value: object, path: str) -> Dep:
     entry = as_mapping(value, path, "a dependency")
+    if entry.keys() <= _USUAL and isinstance(name := entry.get("path"), str) and not is_null(name):
+        return _usual_dep(entry, str(name))
     repo = entry.get("repo")
     repo = repo if isinstance(repo, dict) else {}
     md5 = entry.get("md5")
@@ -292,6 +301,16 @@ def _dep(value: object, path: str) -> Dep:
         version_id=_clouded(entry, "version_id"),
         facts=typed(facts) if isinstance(facts, dict) else {},
     )
+
+
+def _usual_dep(entry: Mapping[str, object], name: str) -> Dep:
+    """A file or folder of the project, which most are."""
+    md5 = entry.get("md5")
+    md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
+    return Dep(
+        name, md5, size=_integer(entry.get("size")), nfiles=_integer(entry.get("nfiles")),
+        legacy=md5 is not None and "hash" not in entry,
+    )  # fmt: skip
 
 
 def _clouded(entry: Mapping[str, object], key: str) -> str | None:

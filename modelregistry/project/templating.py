@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from modelregistry.errors import InvalidFileError
@@ -22,6 +23,7 @@ MOST_MEMBERS = 10_000
 MOST_CHARACTERS = 8 << 20
 """Characters that may be put into one ``dvc.yaml`` in all."""
 DEFAULT_VARS = "params.yaml"
+_LONG = 1_000
 
 Values = Mapping[str, Any]
 Load = Callable[[str], object]
@@ -208,23 +210,19 @@ class Templates:
         return value
 
     def _text(self, text: str, context: Context, key: str | None, style: FlagStyle) -> object:
-        first = _EXPRESSION.match(text)
-        if first is not None and first.end() == len(text):
-            value = self._chosen(first[1], context, key)
+        parts = _known_split(text) if len(text) < _LONG else _split(text)
+        if len(parts) == 3 and not parts[0] and not parts[2]:
+            value = self._chosen(parts[1], context, key)
             self._spend(len(text_of(value)) if not isinstance(value, dict | list) else len(text))
             return value
-        parts = []
-        end = 0
-        for match in _EXPRESSION.finditer(text):
-            value = self._chosen(match[1], context, key)
+        filled = list(parts)
+        for at in range(1, len(parts), 2):
+            value = self._chosen(parts[at], context, key)
             if isinstance(value, list) or (isinstance(value, dict) and key != "cmd"):
-                raise self._error(f"'${{{match[1]}}}' is no single value, and stands in a text")
-            put = self._flags(value, style) if isinstance(value, dict) else text_of(value)
-            parts += [text[end : match.start()], put]
-            end = match.end()
-        parts.append(text[end:])
-        self._spend(sum(map(len, parts)))
-        return "".join(parts).replace(r"\${", "${")
+                raise self._error(f"'${{{parts[at]}}}' is no single value, and stands in a text")
+            filled[at] = self._flags(value, style) if isinstance(value, dict) else text_of(value)
+        self._spend(sum(map(len, filled)))
+        return "".join(filled).replace(r"\${", "${")
 
     def _spend(self, characters: int) -> None:
         self._characters -= characters
@@ -233,11 +231,11 @@ class Templates:
 
     def _chosen(self, expression: str, context: Context, key: str | None) -> object:
         """The value that the expression (``a.b[0]``) stands for."""
-        if not _PART.fullmatch(expression.strip()):
+        names = _known_names(expression) if len(expression) < _LONG else _names(expression)
+        if not names:
             raise self._error(f"'${{{expression}}}' is no expression")
         found: object = context.values
-        for part in expression.replace("[", ".").replace("]", "").split("."):
-            name = part.strip()
+        for name in names:
             try:
                 if isinstance(found, Mapping):
                     found = found[name]
@@ -272,6 +270,24 @@ class Templates:
             else:
                 flags.append(f"--{name} {shlex.quote(value) if isinstance(value, str) else value}")
         return " ".join(flags)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    """What is outside of expressions, and between each two of those an expression."""
+    return tuple(_EXPRESSION.split(text))
+
+
+_known_split = lru_cache(maxsize=1024)(_split)  # the steps of a foreach have the same ones
+
+
+def _names(expression: str) -> tuple[str, ...]:
+    """The keys and numbers in an expression, one for each level; none where it is none."""
+    if not _PART.fullmatch(expression.strip()):
+        return ()
+    return tuple(part.strip() for part in expression.replace("[", ".").replace("]", "").split("."))
+
+
+_known_names = lru_cache(maxsize=1024)(_names)
 
 
 def vars_files(document: object, path: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from modelregistry.project.blockyaml import Plain, read_block
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _MAX_BYTES = 8 << 20
+_FEW_CHARACTERS = 1 << 16
 _MAX_DEPTH = 64
 _MAX_ALIASED = 10_000  # nodes that aliases may repeat in all: anchors are fine, bombs made of them are not
 
@@ -109,7 +111,7 @@ def decoded_text(text: bytes, path: str) -> str:
 
 
 def parse(text: bytes, path: str) -> object:
-    """The one document in ``text``: dicts, lists and strings, whatever tags say; None if there is none.
+    """The one document in ``text``: dicts, lists and strings, whatever tags say; None if there is none. It is not to be changed.
 
     Raises:
         InvalidFileError: It is no YAML, has a key twice, is nested too deep, or grows by its aliases.
@@ -117,15 +119,17 @@ def parse(text: bytes, path: str) -> object:
     decoded = decoded_text(text, path)
     if (simple := read_block(decoded)) is not None:
         return simple
+    return _known(decoded, path) if len(decoded) <= _FEW_CHARACTERS else _composed(decoded, path)
+
+
+def parse_block(text: bytes, path: str) -> Any:
+    """``typed`` of what ``parse`` has, sooner, where it is of the simple form; else None. It raises as that does."""
+    return read_block(decoded_text(text, path), _meant)
+
+
+@lru_cache(maxsize=4)  # the same dvc.yaml is asked what it declares and what it plans
+def _known(decoded: str, path: str) -> object:
     return _composed(decoded, path)
-
-
-def parse_typed(text: bytes, path: str) -> Any:
-    """``typed`` of what ``parse`` has, in one go; raises as that does."""
-    decoded = decoded_text(text, path)
-    if (simple := read_block(decoded, _meant)) is not None:
-        return simple
-    return typed(_composed(decoded, path))
 
 
 def _composed(decoded: str, path: str) -> object:
