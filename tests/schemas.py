@@ -16,12 +16,12 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from modelregistry.bundles.file import Manifest as BundleManifest
 from modelregistry.cards.text import CardText
 from modelregistry.config import Settings, UserSettings
-from modelregistry.metadata.evaluation import Evaluation
-from modelregistry.log.events import KINDS, Deregistered, FileDigest
 from modelregistry.exports.manifest import ExportManifest
-from modelregistry.trust.signertexts import _PolicyText
+from modelregistry.log.events import KINDS, Deregistered, FileDigest
 from modelregistry.log.tags import _IN_TAG
+from modelregistry.metadata.evaluation import Evaluation
 from modelregistry.metadata.usage import Usage
+from modelregistry.trust.signertexts import _PolicyText
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"

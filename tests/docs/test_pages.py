@@ -14,8 +14,8 @@ from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from modelregistry.config import UserSettings, parse_settings
-from modelregistry.project.declarationtexts import read_artifacts
 from modelregistry.lineage.lineage import Lineage
+from modelregistry.project.declarationtexts import read_artifacts
 from modelregistry.trust.signertexts import parse_policy
 from tests.docs.terminal import type_in
 
