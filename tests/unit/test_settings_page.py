@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from modelregistry.evaluating import PLACEHOLDERS
-from modelregistry.signertexts import _PolicyText, _RequirementText, _SignerText, _TrustText
 from pydantic import BaseModel
 
 import modelregistry as mr
 from modelregistry.config import CardSettings, MetadataSettings, Settings, StageSettings, UserSettings
+from modelregistry.metadata.evaluating import PLACEHOLDERS
+from modelregistry.trust.signertexts import _PolicyText, _RequirementText, _SignerText, _TrustText
 
 PACKAGE = Path(mr.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
