@@ -47,8 +47,8 @@ def _block(block: Block, *, is_first: bool) -> Iterable[str]:
             yield _folded(title, told)
         case Listing(title=title, text=told):
             yield f'<p class="mr-quiet{first}">{_text(title)}</p><pre>{_lines(told)}</pre>'
-        case Picture(svg=svg, text=told):
-            yield f"{_wide(svg, 'picture')}{_folded('As text', told)}"
+        case Picture(svg=svg, text=told, opened=opened):
+            yield f"{_opening(svg, opened) if opened else _wide(svg, 'picture')}{_folded('As text', told)}"
 
 
 def _table(block: Table, first: str) -> Iterable[str]:
@@ -112,6 +112,15 @@ def _badge(badge: Badge) -> str:
 def _wide(inner: str, what: str) -> str:
     """What may be wider than the page: it is moved by itself, with the keyboard too."""
     return f'<div class="mr-wide" role="group" aria-label="{what}" tabindex="0">{inner}</div>'
+
+
+def _opening(closed: str, opened: str) -> str:
+    """A picture that is exchanged for one in which everything is open, by a click on it, and by keys, without a script."""
+    return (
+        '<details class="mr-opening"><summary><span class="mr-closed">Open the folded boxes</span>'
+        '<span class="mr-open">Fold the boxes again</span>'
+        f'<span class="mr-closed mr-wide">{closed}</span></summary>{_wide(opened, "picture")}</details>'
+    )
 
 
 def _folded(title: str, text: str) -> str:

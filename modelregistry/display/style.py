@@ -35,6 +35,9 @@ color:var(--mr-quiet);background:var(--mr-raised);white-space:normal}
 & .mr-wide:first-of-type{margin-top:0}
 & .mr-wide table{margin:0}
 & .mr-wide svg{display:block}
+& span.mr-wide{display:block}
+& .mr-opening .mr-open,& .mr-opening[open]>summary>.mr-closed{display:none}
+& .mr-opening[open]>summary>.mr-open{display:inline}
 & table{width:auto;border-collapse:collapse;table-layout:auto;color:inherit}
 & tr{background:none;border:0}
 & :is(th,td){padding:.25rem 1.1rem .25rem 0;border:0;text-align:start;vertical-align:top;

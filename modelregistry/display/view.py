@@ -72,6 +72,8 @@ class Picture:
 
     svg: str
     text: str
+    opened: str = ""
+    """The same with everything open, where something in it is folded."""
 
 
 Block = Facts | Table | Note | Listing | Picture

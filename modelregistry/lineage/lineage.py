@@ -9,17 +9,19 @@ from typing import Any, Literal, Protocol
 
 from pydantic import JsonValue
 
-from modelregistry.display import picture
+from modelregistry.display import picture, svg
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
-from modelregistry.display.view import Note, Picture, Table, View
+from modelregistry.display.view import Note, Table, View
 from modelregistry.errors import InvalidInputError
 from modelregistry.lineage.node import DECLARED, KINDS, NODE_COLUMNS, Edge, Kind, Node, flat, merged
-from modelregistry.lineage.picture import FOLD, Drawing, bundle, drawing
+from modelregistry.lineage.picture import FOLD, Drawing, bundle, drawing, with_opened
 
 SCHEMA = 1
 """The version of the JSON that ``to_dict`` gives (docs/reference/lineage-format.md)."""
 
+Opened = bool | str | Iterable[str]
+"""Which folded boxes of a picture are open."""
 _FACTS = tuple(each.name for each in fields(Node))
 _MADE_OF_BYTES = frozenset({"model", "dataset", "artifact", "code", "metrics", "plots"})
 
@@ -281,33 +283,58 @@ class Lineage(Tabular):
 
     # -- pictures ------------------------------------------------------------------------------------------
 
-    def to_svg(self, *, fold: int | None = FOLD) -> str:
+    def to_svg(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
         """A picture, sources on the left and the model on the right, that needs nothing to be shown.
 
         Args:
             fold: Things of one kind that the same step uses or makes are one box where they are more than that;
                 None shows all.
+            opened: Which of these boxes name all that they hold: True for all of them, or what is in them, as ``find``
+                takes it, one or several.
+
+        Raises:
+            InvalidInputError: What is to be opened is not in it.
         """
-        return picture.to_svg(*drawing(self, self.edges, fold=fold), title=f"lineage of {self.subject.name}")
+        return svg.to_svg(*self.drawing(fold, opened), title=self._title)
 
-    def to_mermaid(self, *, fold: int | None = FOLD) -> str:
-        """A diagram in the language of Mermaid, which GitHub, GitLab and JupyterLab draw."""
-        return picture.to_mermaid(*drawing(self, self.edges, fold=fold))
+    def to_mermaid(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
+        """A diagram in the language of Mermaid, which GitHub, GitLab and JupyterLab draw.
 
-    def to_dot(self, *, fold: int | None = FOLD) -> str:
-        """A diagram in the language of Graphviz."""
-        return picture.to_dot(*drawing(self, self.edges, fold=fold))
+        Raises:
+            InvalidInputError: What is to be opened is not in it.
+        """
+        return picture.to_mermaid(*self.drawing(fold, opened))
+
+    def to_dot(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
+        """A diagram in the language of Graphviz.
+
+        Raises:
+            InvalidInputError: What is to be opened is not in it.
+        """
+        return picture.to_dot(*self.drawing(fold, opened))
 
     def __str__(self) -> str:
-        return picture.to_text(*drawing(self, self.edges))
+        return picture.to_text(*self.drawing())
 
     def _view(self) -> View:
         notes = [Note(note, "warn") for note in self.notes]
-        return View(f"Lineage of {self.subject.name}", blocks=[*notes, Picture(self.to_svg(), str(self))])
+        shown = with_opened(self.drawing(), self.drawing(opened=True), title=self._title, text=str(self))
+        return View(f"Lineage of {self.subject.name}", blocks=[*notes, shown])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        boxes, arrows = drawing(self, self.edges)
-        return bundle(boxes, arrows, title=f"lineage of {self.subject.name}", text=str(self))
+        return bundle(*self.drawing(), title=self._title, text=str(self))
+
+    @property
+    def _title(self) -> str:
+        return f"lineage of {self.subject.name}"
+
+    def drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
+        """The boxes and arrows of its pictures; ``to_svg`` says what the arguments are.
+
+        Raises:
+            InvalidInputError: What is to be opened is not in it.
+        """
+        return drawing(self, self.edges, fold=fold, opened=_opens(opened, self))
 
     # -- JSON ----------------------------------------------------------------------------------------------
 
@@ -416,24 +443,36 @@ class LineageDiff(Tabular):
             ]
         return tuple(found)
 
-    def to_svg(self, *, fold: int | None = FOLD) -> str:
-        """A picture of both: what was added, removed and changed is marked."""
-        return picture.to_svg(*self._drawing(fold), title=self._title)
+    def to_svg(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
+        """A picture of both: what was added, removed and changed is marked, and says so.
 
-    def to_mermaid(self, *, fold: int | None = FOLD) -> str:
-        """A diagram of both in the language of Mermaid."""
-        return picture.to_mermaid(*self._drawing(fold))
+        Raises:
+            InvalidInputError: What is to be opened is in neither.
+        """
+        return svg.to_svg(*self.drawing(fold, opened), title=self._title)
 
-    def to_dot(self, *, fold: int | None = FOLD) -> str:
-        """A diagram of both in the language of Graphviz."""
-        return picture.to_dot(*self._drawing(fold))
+    def to_mermaid(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
+        """A diagram of both in the language of Mermaid.
+
+        Raises:
+            InvalidInputError: What is to be opened is in neither.
+        """
+        return picture.to_mermaid(*self.drawing(fold, opened))
+
+    def to_dot(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
+        """A diagram of both in the language of Graphviz.
+
+        Raises:
+            InvalidInputError: What is to be opened is in neither.
+        """
+        return picture.to_dot(*self.drawing(fold, opened))
 
     def __repr__(self) -> str:
         counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
         return f"<lineage {self._title}: {counts}>"
 
     def __str__(self) -> str:
-        return picture.to_text(*self._drawing(FOLD)) if self else "no difference"
+        return picture.to_text(*self.drawing()) if self else "no difference"
 
     @property
     def rows(self) -> Rows[tuple[str, Node, Node]]:
@@ -449,22 +488,29 @@ class LineageDiff(Tabular):
             return View(title, blocks=[Note("no difference")])
         values = [(each.file, each.key, each.before, each.after) for each in (*self.params, *self.metrics)]
         table = Table(("file", "value", "before", "after"), values[:MOST_ROWS], more_than(values))
-        return View(title, blocks=[Picture(self.to_svg(), str(self)), *([table] if values else [])])
+        shown = with_opened(self.drawing(), self.drawing(opened=True), title=self._title, text=str(self))
+        return View(title, blocks=[shown, *([table] if values else [])])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        boxes, arrows = self._drawing(FOLD)
-        return bundle(boxes, arrows, title=self._title, text=str(self))
+        return bundle(*self.drawing(), title=self._title, text=str(self))
 
     @property
     def _title(self) -> str:
         return f"from {self.before.subject.name} to {self.after.subject.name}"
 
-    def _drawing(self, fold: int | None) -> Drawing:
+    def drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
+        """The boxes and arrows of its pictures; ``Lineage.to_svg`` says what the arguments are.
+
+        Raises:
+            InvalidInputError: What is to be opened is in neither.
+        """
         marks = {node.id: "added" for node in self.added} | {node.id: "removed" for node in self.removed}
         marks |= {after.id: "changed" for _, after in self.changed}
         edges = [*self.after.edges, *filter(self._concerns_removed, self.before.edges)]
-        before = {after.id: before for before, after in self.changed}
-        return drawing([*self.after, *self.removed], edges, fold=fold, marks=marks, before=before)
+        return drawing(
+            [*self.after, *self.removed], edges, fold=fold, opened=_opens(opened, self.after, self.before),
+            marks=marks, before={after.id: before for before, after in self.changed},
+        )  # fmt: skip
 
     def _concerns_removed(self, edge: Edge) -> bool:
         gone = {node.id for node in self.removed}
@@ -482,6 +528,21 @@ class LineageDiff(Tabular):
             "metrics": [asdict(change) for change in self.metrics],
             "code": asdict(self.code),
         }
+
+
+def _opens(opened: Opened, *lineages: Lineage) -> Callable[[Node], bool]:
+    """Whether a node's box is to be open."""
+    if isinstance(opened, bool):
+        return lambda _: opened
+    wanted = [opened] if isinstance(opened, str) else [*opened]
+    found = {what: {node.id for lineage in lineages for node in lineage.find(what)} for what in wanted}
+    for what, ids in found.items():
+        if not ids:
+            raise InvalidInputError(
+                f"{what!r} is not in the lineage of {lineages[0].subject.name!r}: there is no box of it to open"
+            )
+    every = {each for ids in found.values() for each in ids}
+    return lambda node: node.id in every
 
 
 def _neighbours(pairs: Iterable[tuple[str, str]]) -> Mapping[str, Sequence[str]]:

@@ -1,17 +1,22 @@
-"""How a lineage is drawn: what each node says, and what is folded into one box."""
+"""How a lineage is drawn: what each node says, and what is folded into one box, and opened again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from modelregistry.display.picture import Arrow, Box, to_mermaid, to_svg
+from modelregistry.display.layout import Arrow
+from modelregistry.display.picture import Box, to_mermaid
+from modelregistry.display.svg import to_svg
+from modelregistry.display.view import Picture
 from modelregistry.lineage.node import Edge, Node, flat
 
 FOLD = 8
 """Things of one kind, with the same neighbours, that a picture shows one by one."""
 _VALUES = 4
+_MOST_NAMES = 200
+"""Of what is in one open box."""
 
 Drawing = tuple[Sequence[Box], Sequence[Arrow]]
 """What a picture is made from."""
@@ -22,6 +27,7 @@ def drawing(
     edges: Sequence[Edge],
     *,
     fold: int | None = FOLD,
+    opened: Callable[[Node], bool] = lambda _: False,
     marks: Mapping[str, str] | None = None,
     before: Mapping[str, Node] | None = None,
 ) -> Drawing:
@@ -31,6 +37,7 @@ def drawing(
         nodes: What is in it.
         edges: The edges.
         fold: How many of a kind are drawn one by one; None for all.
+        opened: Whether the box of a folded node names all that it holds.
         marks: What to say of some, by id.
         before: What those that changed were, by the id that they have now.
     """
@@ -47,7 +54,7 @@ def drawing(
     stands_for: dict[str, str] = {}
     for group in groups.values():
         if fold is not None and len(group) > fold:
-            boxes.append(_folded(group, marks.get(group[0].id)))
+            boxes.append(_folded(group, marks.get(group[0].id), opened=any(map(opened, group))))
             stands_for |= {node.id: group[0].id for node in group}
         else:
             boxes += [_box(node, marks.get(node.id), before.get(node.id)) for node in group]
@@ -76,7 +83,9 @@ def _box(node: Node, mark: str | None, before: Node | None) -> Box:
     facts = [node.kind, node.name, node.repository, node.path, node.digest, node.note]
     facts += [f"{key} = {_shown(value)}" for key, value in flat(node.values)]
     tooltip = "\n".join(fact for fact in facts if fact)
-    return Box(node.id, tuple(filter(None, lines)), node.kind, mark, not node.is_recorded, tooltip)
+    return Box(
+        node.id, tuple(filter(None, lines)), node.kind, mark, not node.is_recorded, tooltip, (node.id,)
+    )
 
 
 def _values(node: Node, before: Node | None) -> list[str]:
@@ -93,12 +102,18 @@ def _values(node: Node, before: Node | None) -> list[str]:
     return [*changes, *([f"and {len(keys) - _VALUES} more"] if len(keys) > _VALUES else [])]
 
 
-def _folded(nodes: Sequence[Node], mark: str | None) -> Box:
-    kind = nodes[0].kind
-    names = "\n".join(node.name for node in nodes)
+def _folded(nodes: Sequence[Node], mark: str | None, *, opened: bool) -> Box:
+    names = [node.name for node in nodes]
+    lines = [f"{len(nodes)} {nodes[0].kind} nodes"]
+    if opened:
+        lines += names[:_MOST_NAMES]
+        lines += [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    else:
+        lines += [names[0], f"… {names[-1]}"]
     return Box(
-        nodes[0].id, (f"{len(nodes)} {kind} nodes", nodes[0].name, f"… {nodes[-1].name}"), kind, mark,
-        not nodes[0].is_recorded, names,
+        nodes[0].id, tuple(lines), nodes[0].kind, mark, not nodes[0].is_recorded,
+        lines[0] if opened else "\n".join(names),
+        tuple(node.id for node in nodes), opened, min(len(names), _MOST_NAMES) if opened else 0,
     )  # fmt: skip
 
 
@@ -117,3 +132,9 @@ def bundle(boxes: Sequence[Box], arrows: Sequence[Arrow], *, title: str, text: s
         "text/vnd.mermaid": to_mermaid(boxes, arrows),
         "text/plain": text,
     }
+
+
+def with_opened(closed: Drawing, opened: Drawing, *, title: str, text: str) -> Picture:
+    """The picture for a page, which opens where anything in it is folded."""
+    is_folded = any(box.is_folded for box in closed[0])
+    return Picture(to_svg(*closed, title=title), text, to_svg(*opened, title=title) if is_folded else "")

@@ -26,7 +26,6 @@ from modelregistry.version import ModelVersion, metrics_of
 
 _MOST_TRENDS = 4
 _MOST_FILES = 200
-_MOST_NODES = 200
 _MOST_TEXT = 2_000
 _SAID_ELSEWHERE = ("card", "environment", "evaluation", "metrics", "signature", "usage")
 """Metadata that the page shows in a section of its own."""
@@ -210,7 +209,7 @@ def version_page(model: ModelFacts, facts: VersionFacts) -> dict[str, Any]:
         "files": [*_files(version)], "more_files": max(len(version.registered.files) - _MOST_FILES, 0),
         "inputs": _columns(version, "inputs"), "outputs": _columns(version, "outputs"), "signer": facts.signer,
         "sections": facts.sections, "missing": [each.replace("_", " ") for each in facts.missing],
-        "nodes": _nodes(facts.lineage), "problems": facts.problems, "diff": _diff(model, version, top),
+        "lineage": None, "problems": facts.problems, "diff": _diff(model, version, top),
         "snippet": snippet(version.reference, model.address),
         "events": [
             event_row(model, event)
@@ -362,19 +361,6 @@ def _columns(version: ModelVersion, way: str) -> list[Row]:
     ]  # fmt: skip
 
 
-def _nodes(lineage: Lineage | None) -> list[dict[str, Any]]:
-    if lineage is None:
-        return []
-    others = [node for node in lineage.nodes if node is not lineage.subject]
-    return [
-        {
-            "kind": node.kind, "name": node.name, "repository": node.repository or "", "digest": node.digest or "",
-            "status": node.status, "note": node.note or "",
-        }
-        for node in others[:_MOST_NODES]
-    ]  # fmt: skip
-
-
 def _diff(model: ModelFacts, version: ModelVersion, top: ModelVersion | None) -> dict[str, Any] | None:
     """What is other than in the version that holds the highest stage."""
     if top is None or top.version == version.version:
@@ -388,7 +374,7 @@ def _diff(model: ModelFacts, version: ModelVersion, top: ModelVersion | None) ->
         for key in sorted({*params[0], *params[1]})
         if params[0].get(key) != params[1].get(key)
     ]
-    return {"verdict": found.verdict, "rows": lines}
+    return {"verdict": found.verdict, "rows": lines, "picture": None}
 
 
 def _said(value: object) -> str:

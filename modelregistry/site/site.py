@@ -16,13 +16,16 @@ from modelregistry.progress import Progress, check_progress, counted
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.measuring import Answer, Kind
 from modelregistry.site import pages
+from modelregistry.site.lineage import PageOf, difference_shown, lineage_shown, version_pages
 from modelregistry.site.notes import Notes, digest_of, head_of, looked_at, parts_of
 from modelregistry.site.pages import ModelFacts, VersionFacts
-from modelregistry.site.rendering import Templates, picture
+from modelregistry.site.rendering import EXPLORED, Templates, picture
 from modelregistry.site.writer import Site, SiteWriter, file_name
 from modelregistry.version import ModelVersion
 
 _EVENTS_A_PAGE = 5_000
+_PLAIN = 2
+"""Nodes of a lineage that is seen at a glance, such as a file and its commit: its page needs no script to walk it."""
 JSON = "catalogue.json"
 
 
@@ -68,13 +71,14 @@ def export_site(
         key=lambda pair: (pair[0].at, pair[1].registry, pair[1].name, pair[0].order),
     )
     audits = _audit_pages(len(events))
+    page_of = version_pages(models)
     writer.begin(["index.html", *audits, JSON, *(page for model in models for page in model.pages)])
     notes = Notes(writer.notes, map(_without_comma, writer.last(JSON).split("\n")))
     made_by = [templates.made_by, title]
     lines = [
         line
         for source, some in found
-        for line in _write_models(source, some, writer, templates, notes, made_by, title, progress)
+        for line in _write_models(source, some, writer, templates, notes, made_by, title, progress, page_of)
     ]
     for number, name in enumerate(audits):
         rows = [
@@ -105,7 +109,7 @@ def export_site(
 
 def _write_models(
     source: Source, models: Sequence[ModelFacts], writer: SiteWriter, templates: Templates, notes: Notes,
-    made_by: Sequence[object], title: str, progress: Progress,
+    made_by: Sequence[object], title: str, progress: Progress, page_of: Callable[[ModelFacts], PageOf],
 ) -> Iterator[str]:  # fmt: skip
     """The pages of a registry's models, as far as they would not come out as they are; gives their lines in the catalogue."""
     heads = {model.name: head for model in models if (head := head_of(model)) is not None}
@@ -124,7 +128,7 @@ def _write_models(
                 yield known[model.page]
                 continue
             facts = [pages.read_version(version, source.signer) for version in model.versions]
-            _write_model(writer, templates, model, facts, title)
+            _write_model(writer, templates, model, facts, title, page_of(model))
             line = json.dumps(pages.model_json(model, facts), sort_keys=True)
             after = looked_at(model, facts, heads)
             if after is not None and model.name in heads:
@@ -171,8 +175,9 @@ def _latest(model: ModelFacts) -> tuple[str, str]:
 
 
 def _write_model(
-    writer: SiteWriter, templates: Templates, model: ModelFacts, facts: Sequence[VersionFacts], title: str
-) -> None:
+    writer: SiteWriter, templates: Templates, model: ModelFacts, facts: Sequence[VersionFacts], title: str,
+    page_of: PageOf,
+) -> None:  # fmt: skip
     page = pages.model_page(model)
     drawn = [
         {"picture": picture(each.to_svg()), "title": each.title, "points": len(each)}
@@ -181,21 +186,40 @@ def _write_model(
     latest = next((each for each in facts if each.version.version == page["latest"]), None)
     page |= {"trends": drawn, "sections": _set(templates, latest.sections if latest else [])}
     writer.write(model.page, _render(templates, "model.html", model.page, title, page=page))
+    top = next((each for each in facts if each.version.version == model.top), None)
     for each in facts:
         shown = pages.version_page(model, each)
         shown["sections"] = _set(templates, each.sections)
-        shown["picture"] = picture(each.lineage.to_svg()) if each.lineage is not None else None
         name = model.page_of(each.version.version)
-        writer.write(name, _render(templates, "version.html", name, title, page=shown))
+        lineage, before = each.lineage, top.lineage if top else None
+        if lineage is not None:
+            shown["lineage"] = lineage_shown(lineage, page_of, _root(name), templates.drawn)
+        if shown["diff"] and lineage is not None and before is not None:
+            shown["diff"]["picture"] = difference_shown(before, lineage, templates.drawn)
+        dress = EXPLORED if lineage is not None and len(lineage) > _PLAIN else "version.html"
+        writer.write(name, _render(templates, "version.html", name, title, page=shown, dress=dress))
 
 
 def _set(templates: Templates, sections: Sequence[tuple[str, str]]) -> list[tuple[str, Any]]:
     return [(name, templates.markdown(text)) for name, text in sections]
 
 
-def _render(templates: Templates, template: str, name: str, title: str, *, page: dict[str, Any]) -> str:
+def _render(
+    templates: Templates,
+    template: str,
+    name: str,
+    title: str,
+    *,
+    page: dict[str, Any],
+    dress: str | None = None,
+) -> str:
     """A page, with links that are relative to it: it opens from a disk, too."""
-    return templates.render(template, root="../" * name.count("/"), here=template, title=title, page=page)
+    return templates.render(template, dress=dress, root=_root(name), here=template, title=title, page=page)
+
+
+def _root(name: str) -> str:
+    """The way from a page to the top of the site."""
+    return "../" * name.count("/")
 
 
 def _audit_pages(events: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -345,8 +346,9 @@ def test_boxes_stand_apart_and_arrows_go_from_left_to_right(lineage: Lineage) ->
         for ox, oy, ow, oh in boxes[position + 1 :]:
             assert x + w <= ox or ox + ow <= x or y + h <= oy or oy + oh <= y
     for path in top.iter("{http://www.w3.org/2000/svg}path"):
-        numbers = [float(each) for each in path.attrib["d"].replace("M", " ").replace("C", " ").split()]
-        assert numbers[-2] > numbers[0]
+        ways = re.findall(r"[MH](\d+)|(\d+) [\d.]+(?=[HC]|$)", path.attrib["d"])
+        places = [int(straight or curved) for straight, curved in ways]
+        assert places == sorted(places) and places[-1] > places[0]
 
 
 def test_many_files_of_one_step_are_one_box_that_names_them() -> None:
