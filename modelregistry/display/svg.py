@@ -135,7 +135,8 @@ def _lines(box: Box) -> Iterator[_Line]:
     left = _PAD + _inset(box)
     first, *rest = box.lines
     yield _Line(first, left, _PAD + 11, "t")
-    long = max(_LONGEST, ceil(len(rest) / _MOST_BESIDE)) if box.opened else max(len(rest), 1)
+    beside = min(ceil(len(rest) / _LONGEST), _MOST_BESIDE) if box.opened else 1
+    long = max(ceil(len(rest) / max(beside, 1)), 1)
     for start in range(0, len(rest), long):
         column = rest[start : start + long]
         for row, text in enumerate(column):

@@ -496,7 +496,8 @@ class LineageDiff(Tabular):
 
     @property
     def _title(self) -> str:
-        return f"from {self.before.subject.name} to {self.after.subject.name}"
+        before, after = (each.subject.version or each.subject.name for each in (self.before, self.after))
+        return f"from {before} to {after}"
 
     def drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
         """The boxes and arrows of its pictures; ``Lineage.to_svg`` says what the arguments are.

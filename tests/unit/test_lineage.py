@@ -363,6 +363,81 @@ def test_many_files_of_one_step_are_one_box_that_names_them() -> None:
     assert lineage.to_mermaid().count("-->") == 2
 
 
+FILES = [
+    replace(CODE, id=f"code:src/{n}.py", name=f"src/{n}.py", path=f"src/{n}.py", digest=f"git:{n:040}")
+    for n in range(60)
+]
+TABLES = [artifact(f"data/{n}.csv", "dataset") for n in range(10)]
+
+
+@pytest.fixture
+def large() -> Lineage:
+    """A model that one step made from 60 files of code and 10 of data."""
+    return Lineage(
+        [MODEL, TRAIN, *FILES, *TABLES],
+        [Edge(MODEL.id, TRAIN.id), *(Edge(TRAIN.id, each.id) for each in (*FILES, *TABLES))],
+    )
+
+
+def drawn_texts(svg: str) -> list[str]:
+    """What a picture says without its tooltips."""
+    return [str(each.text) for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_all_folded_boxes_open_and_name_everything_in_them(large: Lineage) -> None:
+    names = {node.name for node in (*FILES, *TABLES)}
+    assert len(names & {*drawn_texts(large.to_svg())}) < 5
+    opened = large.to_svg(opened=True)
+    assert names <= {*drawn_texts(opened)}
+    assert opened.count("<rect") == 4, "they are still one box, with one arrow"
+    for text in (large.to_mermaid(opened=True), large.to_dot(opened=True)):
+        assert all(name in text for name in names)
+
+
+@pytest.mark.parametrize("what", ["src/7.py", ["src/7.py"], FILES[7].digest, "src"])
+def test_only_the_box_that_holds_what_is_named_opens(large: Lineage, what: str | list[str]) -> None:
+    shown = drawn_texts(large.to_svg(opened=what))
+    assert {each.name for each in FILES} <= {*shown}
+    assert "data/5.csv" not in shown
+
+
+def test_what_is_not_there_can_not_be_opened(large: Lineage) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"'other\.py' is not in the lineage of 'models/churn\.skops'"
+    ):
+        large.to_svg(opened=["src/7.py", "other.py"])
+    with pytest.raises(InvalidInputError, match="no box of it to open"):
+        large.diff(large).to_dot(opened="other.py")
+
+
+def test_the_names_in_an_open_box_do_not_cover_each_other_and_stay_in_it(large: Lineage) -> None:
+    top = ElementTree.fromstring(large.to_svg(opened="src/7.py"))
+    (box,) = [each for each in top if "code" in each.attrib.get("class", "").split()]
+    rect, *lines = (each for each in box if each.tag.endswith(("rect", "text")))
+    x, y, width, height = (float(rect.attrib[key]) for key in ("x", "y", "width", "height"))
+    places = [(float(line.attrib["x"]), float(line.attrib["y"])) for line in lines]
+    assert len({*places}) == len(places) == 61
+    assert all(x < left < x + width and y < bottom < y + height for left, bottom in places)
+    assert len({left for left, _ in places}) == 3, (
+        "60 names are in three columns, and not one that has no end"
+    )
+
+
+def test_of_very_many_an_open_box_says_how_many_it_leaves_out() -> None:
+    files = [replace(CODE, id=f"code:{n}", name=f"{n}.py") for n in range(1_000)]
+    lineage = Lineage([TRAIN, *files], [Edge(TRAIN.id, each.id) for each in files])
+    shown = drawn_texts(lineage.to_svg(opened=True))
+    assert "199.py" in shown and "200.py" not in shown and "and 800 more" in shown
+
+
+def test_wide_letters_fit_into_their_box() -> None:
+    def width(name: str) -> float:
+        top = ElementTree.fromstring(Lineage([replace(MODEL, name=name)], []).to_svg())
+        return float(next(top.iter("{http://www.w3.org/2000/svg}rect")).attrib["width"])
+
+    assert width("数据处理特征工程模型训练脚本文件" * 2) > 1.5 * width("a" * 32)
+
+
 def test_strangers_text_is_shown_and_never_markup() -> None:
     node = replace(MODEL, name=HOSTILE, values={HOSTILE: HOSTILE}, note=HOSTILE)
     lineage = Lineage([node, TRAIN], [Edge(node.id, TRAIN.id)])
@@ -397,6 +472,8 @@ def test_a_difference_is_a_picture_with_marks(lineage: Lineage) -> None:
     for mark in ("added", "removed", "changed"):
         assert f" {mark}" in svg
         assert f"{mark}:" in texts(svg)
+        assert any(line.endswith(f" {mark}") for line in drawn_texts(svg)), "by word, not by colour alone"
+        assert mark in lineage.diff(other).to_mermaid() and mark in lineage.diff(other).to_dot()
 
 
 def test_it_is_drawn_alike_every_time(lineage: Lineage) -> None:
