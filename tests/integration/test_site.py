@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,6 +21,10 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.node import Edge, Node
+from modelregistry.site.lineage import lineage_shown, version_pages
+from modelregistry.site.pages import ModelFacts
 from tests.integration.projects import TOP, commit, git, init, write
 
 HOSTILE = (
@@ -62,6 +67,7 @@ def hrefs_lead_somewhere(site: mr.Site) -> None:
         for link in Page(text).links:
             place = (site.path / name).parent / unquote(link.partition("#")[0])
             assert link.startswith("#") or place.is_file(), f"{name} links to {link}"
+            assert not link.startswith("#") or f'id="{link[1:]}"' in text, f"{name} has no {link}"
 
 
 def test_a_site_has_a_page_for_each_model_and_version_and_all_links_lead_somewhere(
@@ -153,6 +159,61 @@ def test_what_can_not_be_read_is_told_and_the_rest_is_there(registry: Registry, 
         registry.register("churn", rev=rev, version="v0.2.0")
     text = text_of(pages(registry.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"])
     assert "Not all could be read" in text and "gone.md" in text and "v0.2.0 registered" in text
+
+
+def boxes(page: str) -> list[str]:
+    """Where the boxes of the first picture lead."""
+    picture = page.partition('<svg class="lineage"')[2].partition("</svg>")[0]
+    return re.findall(r'<a class="n [^"]*" href="([^"]*)"', picture)
+
+
+def test_a_box_leads_to_the_page_of_the_version_that_it_is_and_else_to_what_is_known_of_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    root = Path(registry.target)
+    write(root / "dvc.yaml", "artifacts:\n  card: {path: card.txt, type: model}\n")
+    write(root / "card.txt", "age 0.3")
+    rev = commit(root, "Add a scorecard")
+    made = registry.register("card", rev=rev, inputs=["churn@v0.1.0"], params={"bins": 12})
+    site = registry.export_site(tmp_path / "public")
+    page = pages(site)["models/card/v0.1.0.html"]
+    assert "../../models/churn/v0.1.0.html" in boxes(page)
+    assert len(boxes(page)) == len(made.lineage) and "#n0" in boxes(page), "not to the page that one is on"
+    assert "bins 12" in text_of(page)
+    hrefs_lead_somewhere(site)
+
+
+def test_a_version_of_another_registry_is_known_by_the_address_of_that(registry: Registry) -> None:
+    address = "https://git.example.com/risk/models"
+    (model,) = (
+        ModelFacts(history, versions, None, prefix="risk/", registry="risk", address=f"{address}.git")
+        for history, versions in registry._as_source(None).models()
+    )
+    page = version_pages([model])(model)
+    node = Node("model", "model", "model.bin", repository=address, version="churn@v0.1.0")
+    assert page(node) == page(replace(node, repository=None)) == "risk/models/churn/v0.1.0.html"
+    assert page(replace(node, repository="https://elsewhere.example.com/models")) is None
+    assert page(replace(node, version="churn@v9.9.9")) is None
+    assert page(replace(node, version=None)) is None
+
+
+def test_many_nodes_are_listed_in_part_and_each_box_leads_somewhere() -> None:
+    files = [Node(f"code:{n}", "code", f"{n}.py") for n in range(300)]
+    model = Node("model", "model", "model.bin")
+    lineage = Lineage([model, *files], [Edge(model.id, each.id) for each in files])
+    shown = lineage_shown(lineage, lambda _: None, "", str)
+    assert len(shown["rows"]) == 200 and shown["left_out"] == 101
+    places = {*re.findall('href="([^"]*)"', shown["picture"] + shown["opened"])}
+    assert places == {"#lineage-open", "#lineage-list", *(f"#n{n}" for n in range(200))}
+
+
+def test_each_page_has_only_the_script_that_it_uses(registry: Registry, tmp_path: Path) -> None:
+    text = pages(registry.export_site(tmp_path / "public"))
+    assert "data-filters" in text["index.html"].partition("<script>")[2]
+    for name, page in text.items():
+        script = page.partition("<script>")[2]
+        assert ("svg.lineage" in script) == ("made from" in page.lower() and len(boxes(page)) > 2), name
+        assert ("clipboard" in script) == ('class="copy"' in page), name
 
 
 def test_strangers_text_is_only_text(plain: Path, tmp_path: Path) -> None:
