@@ -96,7 +96,7 @@ class Folders:
 
     def item(self, path: str) -> Item | None:
         """What is at a path from the top; nothing is known of what is in a submodule."""
-        found = self._walk(path)
+        found = self._walked.get(path) or self._walk(path)
         return found[1] if found is not None and found[0] == path else None
 
     def submodule(self, path: str) -> tuple[str, str] | None:

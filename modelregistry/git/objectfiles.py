@@ -8,11 +8,14 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from modelregistry.git.objects import GitObject, raw_entries
 from modelregistry.git.pack import MOST_BYTES, Pack, unpacked
 
 _FEW_BYTES = 1 << 16
+_MOST_KEPT = 1 << 22
+"""Bytes of objects that are asked for again."""
 _NAME = re.compile(r"([0-9a-f]{40})(\^\{tree\}|:(.+))?", re.DOTALL)
 _FOLDER = b"40000"
 _KNOWN = frozenset([_FOLDER, b"100644", b"100755", b"120000"])
@@ -31,6 +34,8 @@ class ObjectFiles:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._packs: list[Pack] | None = None
+        self._kept: dict[str, GitObject] = {}
+        self._left = _MOST_KEPT
         self._folders: dict[str, Mapping[bytes, tuple[bytes, bytes]]] = {}
 
     def close(self) -> None:
@@ -92,6 +97,17 @@ class ObjectFiles:
         return self._folders[folder]
 
     def _object(self, oid: str, limit: float) -> GitObject:
+        found = self._kept.get(oid)
+        if found is None:
+            found = self._read(oid)
+            self._left -= found.size
+            if self._left < 0:
+                self._kept.clear()
+                self._left = _MOST_KEPT
+            self._kept[oid] = found
+        return found if found.size <= limit else replace(found, data=None)
+
+    def _read(self, oid: str) -> GitObject:
         if self._packs is None:
             self._packs = _packs(os.path.join(self._folder, "pack"))
         for pack in self._packs:
@@ -103,7 +119,7 @@ class ObjectFiles:
             kind, data = self._loose(oid)
         if hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest() != oid:
             raise ValueError("another object than that")
-        return GitObject(oid, kind, len(data), data if len(data) <= limit else None)
+        return GitObject(oid, kind, len(data), data)
 
     def _loose(self, oid: str) -> tuple[str, bytes]:
         with open(os.path.join(self._folder, oid[:2], oid[2:]), "rb", buffering=0) as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -244,17 +244,23 @@ def differences(step: Step, plan: PlannedStep) -> list[str]:
         ("output", [out.path for out in plan.outs], [out.path for out in step.outs]),
         ("dependency", plan.deps, [dep.path for dep in step.deps]),
     ):
-        known = set(map(posixpath.normpath, recorded))
-        missing = [path for path in planned if posixpath.normpath(path) not in known]
+        missing = without(planned, recorded)
         found += [f"the {word} {path!r} is not in dvc.lock" for path in missing]
     return found
 
 
 def left_over(step: Step, plan: PlannedStep) -> list[str]:
     """What ``dvc.lock`` recorded and ``dvc.yaml`` does not name any more; to DVC that is no change."""
-    planned = {posixpath.normpath(path) for path in (*plan.deps, *(out.path for out in plan.outs))}
-    recorded = [*(dep.path for dep in step.deps), *(out.path for out in step.outs)]
-    return [path for path in recorded if posixpath.normpath(path) not in planned]
+    planned = [*plan.deps, *(out.path for out in plan.outs)]
+    return without([*(dep.path for dep in step.deps), *(out.path for out in step.outs)], planned)
+
+
+def without(paths: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The paths that are none of the others, however they are spelled."""
+    known = set(others)
+    left = [path for path in paths if path not in known]  # most are spelled alike
+    known |= set(map(posixpath.normpath, known)) if left else set()
+    return [path for path in left if posixpath.normpath(path) not in known]
 
 
 def param_differences(

@@ -67,7 +67,8 @@ class StepRecord:
         """The files that its parameters are in, from the Git root."""
         recorded = self.recorded.params if self.recorded is not None else ()
         planned = self.planned.params if self.planned is not None else ()
-        return filter(None, map(self.place, dict.fromkeys([*recorded, *planned])))
+        files = dict.fromkeys([*recorded, *planned]) if recorded or planned else ()
+        return filter(None, map(self.place, files))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.dvcfiles import DvcFile, dvc_file, read_manifest, resolve
@@ -26,8 +26,7 @@ def nothing_cached(address: str, file: str) -> None:
     del address, file
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What is recorded about a path."""
 
     exact: tuple[Made, ...] = ()
@@ -65,6 +64,7 @@ class Records:
         self.unread: dict[str, str] = {}
         self._cached = cached
         self._made: dict[str, tuple[Made, ...]] = {}
+        self._found: dict[str, Found] = {}
         self._places: list[str] | None = None
         self._lingering: dict[str, Made] = {}
         self._dvc_files: set[str] = set()
@@ -139,6 +139,12 @@ class Records:
 
     def find(self, path: str) -> Found:
         """What is recorded about a path that was prepared."""
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = self._look_up(path)
+        return found
+
+    def _look_up(self, path: str) -> Found:
         exact = self._made.get(path)
         if exact:
             return Found(exact)
@@ -164,6 +170,7 @@ class Records:
     def _add(self, made: Made) -> None:
         self._made[made.path] = (*self._made.get(made.path, ()), made)
         self._places = None
+        self._found.clear()
 
     def prepare(self, paths: Iterable[str], *, measured: str | None = None) -> None:
         """Read what is needed to tell how the paths came to be, all at once.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.dvcfiles import Dep, ListedFile, Step, listing_md5
-from modelregistry.project.pipeline import PlannedStep, differences, left_over, param_differences
+from modelregistry.project.pipeline import PlannedStep, differences, left_over, param_differences, without
 from modelregistry.project.recorded import Made, StepRecord
 from modelregistry.project.records import Records
 from modelregistry.project.snapshot import MOST_COMPARED, md5_of
@@ -85,10 +85,10 @@ class Judge:
             one, other = self._changed_params(step, file, keys, values)
             changed += one
             unclear += other
-        known = {posixpath.normpath(path) for path in planned.deps}
+        unplanned = set(without([dep.path for dep in recorded.deps], planned.deps))
         for dep in recorded.deps:
             path = step.place(dep.path) if dep.path else None
-            if path is None or posixpath.normpath(dep.path) not in known or dep.md5 is None:
+            if path is None or dep.path in unplanned or dep.md5 is None:
                 continue
             same, why = self._is_same_input(path, dep, dep.md5)
             if same is False:

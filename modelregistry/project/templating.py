@@ -237,7 +237,7 @@ class Templates:
         found: object = context.values
         for name in names:
             try:
-                if isinstance(found, Mapping):
+                if isinstance(found, dict):
                     found = found[name]
                 elif isinstance(found, list):
                     found = found[int(name)]

@@ -621,21 +621,32 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return log
 
 
-def test_one_git_reads_a_whole_lineage(root: Path, calls: Path, tmp_path: Path) -> None:
+def lend(root: Path) -> None:
+    """Put the objects into another folder, where only git looks for them."""
+    objects = root / ".git" / "objects"
+    objects.rename(root.parent / "lent")
+    write(objects / "info" / "alternates", f"{root.parent / 'lent'}\n")
+
+
+@pytest.mark.parametrize("gits", [0, 1], ids=["none where the objects are small and here", "one elsewhere"])
+def test_at_most_one_git_reads_a_whole_lineage(root: Path, calls: Path, tmp_path: Path, gits: int) -> None:
     project(root, {"train.py": "x\n", "a/b/c.txt": "x"}, TRAIN)
     write(root / "dvc.yaml", "vars: [more.yaml]\n" + (root / "dvc.yaml").read_text())
     write(root / "more.yaml", "n: 1\n")
     version = made_at(commit(root))
+    if gits:
+        lend(root)
     source = Provenance(GitRepo.discover(root), home=tmp_path / "home")
     calls.write_text("")
     assert named(source.of(version, "m.pkl", "dvc.yaml"), "train").status == "recorded"
-    assert len(calls.read_text().splitlines()) == 1
+    assert len(calls.read_text().splitlines()) == gits
 
 
 def test_a_git_whose_time_was_up_while_nobody_asked_it_is_started_anew(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rev = project(root, {"m.pkl": "x"})
+    lend(root)
     monkeypatch.setattr("modelregistry.git.objects.LOCAL_SECONDS", 0.2)
     repo = GitRepo.discover(root)
     with repo.reading() as read:
@@ -653,6 +664,7 @@ def test_one_git_reads_the_lineages_of_many_versions(root: Path, calls: Path, tm
         project(root, {"train.py": f"{number}\n"}, {"train": {"outs": [entry("m.pkl", str(number))]}})
         for number in range(5)
     ]
+    lend(root)
     repo = GitRepo.discover(root)
     source = Provenance(repo, home=tmp_path / "home")
     calls.write_text("")
