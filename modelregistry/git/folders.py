@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modelregistry.errors import GitError
-from modelregistry.git.objects import GitObject, entries_of
+from modelregistry.git.objects import GitObject, raw_entries
 from modelregistry.git.repo import Read
 
 MOST_LISTED = 200_000
@@ -50,10 +50,20 @@ class Memory:
     def __init__(self) -> None:
         self.items: dict[str, Items] = {}
         self.found: dict[str, tuple[str, ...]] = {}
+        self._entries: dict[tuple[bytes, bytes, bytes], tuple[str, Item]] = {}
 
     def add(self, tree: GitObject) -> Items:
         """What a folder that was read has in it."""
-        items = {name: Item(mode, oid) for name, mode, oid in entries_of(tree)}
+        items: dict[str, Item] = {}
+        known = self._entries  # from one commit to the next, most of a folder stays as it is
+        for raw in raw_entries(tree):
+            entry = known.get(raw)
+            if entry is None:
+                mode, name, oid = raw
+                item = Item(mode.decode(), oid.hex())
+                entry = known[raw] = name.decode("utf-8", "surrogateescape"), item
+            items[entry[0]] = entry[1]
+        bound(known)
         self.items[tree.oid] = items
         return items
 
@@ -159,13 +169,11 @@ class Folders:
         top = [name for name, item in items.items() if item.is_file and self._is_wanted(name)]
         folders = {name: item.oid for name, item in items.items() if item.is_folder}
         whole = self._look_through(folders.values())
+        inner = [(name, oid, paths) for name, oid in folders.items() if (paths := self._found.get(oid))]
         left = max(_MOST_FOUND - len(top), 0)
-        inner = []
-        for name, oid in sorted(folders.items(), key=lambda pair: len(self._found.get(pair[1], ()))):
-            if paths := self._found.get(oid):
-                inner.append((name, oid, paths[:left]))
-                whole = whole and len(paths) < _MOST_FOUND and len(paths) <= left
-                left = max(left - len(paths), 0)
+        counts = [len(paths) for _, _, paths in inner]
+        if sum(counts) > left or max(counts, default=0) >= _MOST_FOUND:
+            inner, whole = _least(inner, left), False
         return top[:_MOST_FOUND], sorted(inner), whole
 
     def _look_through(self, oids: Iterable[str]) -> bool:
@@ -239,6 +247,17 @@ def bring(memory: Memory, roots: Iterable[str], ask: Read) -> None:
             items = memory.add(tree)
             below |= dict.fromkeys(item.oid for item in items.values() if item.is_folder)
         level = [oid for oid in below if oid not in memory.items]
+
+
+def _least(
+    folders: list[tuple[str, str, tuple[str, ...]]], most: int
+) -> list[tuple[str, str, tuple[str, ...]]]:
+    """The folders with as many of their paths as may be in all; those of the folder that has the most are left out first."""
+    found = []
+    for name, oid, paths in sorted(folders, key=lambda folder: len(folder[2])):
+        found.append((name, oid, paths[:most]))
+        most = max(most - len(paths), 0)
+    return found
 
 
 def bound(kept: dict[Any, Any], most: int = _MOST_KEPT) -> None:

@@ -14,6 +14,7 @@ from modelregistry.git.objects import GitObject, raw_entries
 from modelregistry.git.pack import MOST_BYTES, Pack, unpacked
 
 _FEW_BYTES = 1 << 16
+_FEW_FOLDERS = 32  # of many commits, few are asked for again
 _MOST_KEPT = 1 << 22
 """Bytes of objects that are asked for again."""
 _NAME = re.compile(r"([0-9a-f]{40})(\^\{tree\}|:(.+))?", re.DOTALL)
@@ -93,6 +94,8 @@ class ObjectFiles:
             found = self._object(folder, MOST_BYTES)
             if found.kind != "tree":
                 raise ValueError("not a folder")
+            if len(self._folders) >= _FEW_FOLDERS:
+                self._folders.clear()
             self._folders[folder] = {name: (mode, oid) for mode, name, oid in raw_entries(found)}
         return self._folders[folder]
 
