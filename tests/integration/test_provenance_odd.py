@@ -698,7 +698,7 @@ def test_what_was_built_before_changes_no_lineage(root: Path, tmp_path: Path) ->
 
 
 def test_what_was_parsed_once_is_not_read_again(root: Path, trace: Trace, tmp_path: Path) -> None:
-    steps = {f"s{n}": {"outs": [entry(f"x{n}")]} for n in range(50)} | TRAIN
+    steps = {f"s{n}": {"outs": [entry(f"x{n}")]} for n in range(1_000)} | TRAIN
     project(root, {"train.py": "x\n"}, steps)
     trace()
     kept = {path.name for path in (tmp_path / "home" / "documents").rglob("*.json")}

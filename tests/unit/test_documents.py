@@ -140,6 +140,20 @@ def test_what_is_asked_again_is_kept_before_what_is_new() -> None:
     assert [recent.get(key) for key in "acd"] == [None, "CC", None]
 
 
+def test_what_is_parsed_as_soon_as_it_would_be_found_is_not_kept_on_disk(tmp_path: Path) -> None:
+    def lock(steps: int) -> bytes:
+        return b"stages:\n" + b"".join(b"  s%d:\n    cmd: 0x10\n" % n for n in range(steps))
+
+    simple = lock(1_000)
+    documents = Documents(tmp_path)
+    found = documents.parsed(OID, "dvc.lock", simple)
+    assert documents.find(OID, "dvc.lock") is found == read_document(simple, "x.yaml")
+    documents.parsed("b" * 40, "dvc.lock", b"stages: {s: {cmd: 0x10}}\n")
+    assert [*tmp_path.rglob("*.json")] == []
+    documents.parsed("c" * 40, "dvc.lock", lock(2_000))
+    assert len([*tmp_path.rglob("*.json")]) == 1
+
+
 def test_a_document_is_parsed_once_and_known_to_the_next_process(tmp_path: Path) -> None:
     documents = Documents(tmp_path)
     assert documents.find(OID, "dvc.lock") is ABSENT
