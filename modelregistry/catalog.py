@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from modelregistry.display.fields import short
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, more_than
 from modelregistry.display.view import Table, View
@@ -101,8 +100,8 @@ class Catalog(Shown):
         if not self._registries:
             raise InvalidInputError("a catalog of no registry: name at least one")
 
-    def __repr__(self) -> str:
-        return f"Catalog({short(', '.join(map(repr, self._registries)))})"
+    def _line(self) -> str:
+        return f"Catalog({', '.join(map(repr, self._registries))})"
 
     def _view(self) -> View:
         rows = [(name, without_secrets(os.fspath(each.target))) for name, each in self._registries.items()]

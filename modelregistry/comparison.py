@@ -10,6 +10,7 @@ from modelregistry.display.fields import dressed
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows, Tabular
 from modelregistry.display.view import Badge, Look, Note, Table, View
+from modelregistry.display.words import clean
 from modelregistry.log.history import History
 from modelregistry.metadata.evaluation import Metric, better
 from modelregistry.metadata.signature import Column, ModelSignature, incompatibilities
@@ -63,12 +64,12 @@ class Comparison(Tabular):
         """The lines that differ."""
         return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS)
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         told = f"{self.base.reference!r}, {self.candidate.reference!r}, {len(self.differences)} differences"
         return f"Comparison({told}: {self.verdict.partition(':')[0]})"
 
     def __str__(self) -> str:
-        return f"{self.verdict}\n\n{self.rows}"
+        return f"{clean(self.verdict)}\n\n{self.rows}"
 
     def _view(self) -> View:
         answer = self.verdict.partition(" ")[0].rstrip(":")

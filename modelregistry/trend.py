@@ -11,6 +11,7 @@ from modelregistry.display import chart
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows, Tabular
 from modelregistry.display.view import Note, View
+from modelregistry.display.words import clean
 from modelregistry.search.search import is_number
 from modelregistry.version import ModelVersion
 
@@ -87,12 +88,14 @@ class Trend(Tabular):
     def __len__(self) -> int:
         return len(self.points)
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"Trend({self.model!r}, {self.metric!r}, {len(self.points)} versions)"
 
     def __str__(self) -> str:
         return "\n".join(
-            filter(None, (self.title, "", str(self.rows), f"({self.note})" if self.note else ""))
+            filter(
+                None, (clean(self.title), "", str(self.rows), f"({clean(self.note)})" if self.note else "")
+            )
         )
 
     def to_vega_lite(self) -> dict[str, Any]:

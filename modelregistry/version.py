@@ -153,7 +153,7 @@ class ModelVersion(Shown):
     """The event that registered it."""
     _reader: Reader = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         end = "dry_run=True" if self.dry_run else f"rev={self.rev[:10]!r}"
         return f"ModelVersion({self.name!r}, {self.version!r}, state={self.state!r}, {end})"
 

@@ -166,7 +166,7 @@ class ModelCard(Shown):
     def __str__(self) -> str:
         return self.to_markdown()
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"ModelCard({self.reference!r}, missing={self.missing!r})"
 
     def _view(self) -> View:

@@ -15,6 +15,7 @@ from pathlib import Path
 from modelregistry.content.store import Store, verify_file
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
+from modelregistry.display.view import Code, Facts, Note, View
 from modelregistry.errors import IntegrityError, InvalidInputError
 from modelregistry.project import documents
 from modelregistry.version import ModelVersion
@@ -101,8 +102,14 @@ class Cache(Shown):
         self._store = store
         self._versions = versions
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"Cache({os.fspath(self.folder)!r})"
+
+    def _view(self) -> View:
+        return View(
+            "Cache",
+            blocks=[Facts([("at", Code(os.fspath(self.folder)))]), Note("list() shows what is in it.")],
+        )
 
     @property
     def folder(self) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from modelregistry.display.colours import LINE, TEXT, fill, page, stroke
+from modelregistry.display.words import UNSEEN
 
 MOST_POINTS = 500
 """That are drawn, the last ones."""
@@ -18,7 +18,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 56, 48
 _LABEL_WIDTH = 64
 _LONGEST = 60
 _TICKS = 4
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _LINE, _HELD = ("#0f766e", "#5eead4"), ("#be123c", "#fda4af")
 _RULES = (
     f".axis{{{stroke(LINE)}}}", f".line{{fill:none;{stroke(_LINE)};stroke-width:2}}",
@@ -177,4 +176,4 @@ def _short(text: str, most: int = _LONGEST) -> str:
 
 def _text(text: str, *, lines: bool = False) -> str:
     """Strangers' text, for SVG."""
-    return "\n".join(escape(_UNSEEN.sub(" ", line)) for line in (text.split("\n") if lines else [text]))
+    return "\n".join(escape(UNSEEN.sub(" ", line)) for line in (text.split("\n") if lines else [text]))

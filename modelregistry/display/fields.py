@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from modelregistry.display.view import Badge, Code, Facts, Size, View
-from modelregistry.display.words import look_of, state, text_of
+from modelregistry.display.words import clean, look_of, state, text_of
 
 _LONGEST = 240
 _IDENTITIES = (
@@ -36,11 +36,12 @@ def one_line(value: object) -> str:
     said = ", ".join(
         f"{name}={_short.repr(field)}" for name, field in _fields(value) if _says_something(field)
     )
-    return f"{type(value).__name__}({short(said)})"
+    return f"{type(value).__name__}({said})"
 
 
 def short(text: str) -> str:
-    """The text, or as much of it as fits into a line."""
+    """The text in one line, or as much of it as fits."""
+    text = clean(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
@@ -79,4 +80,4 @@ def _fields(value: object) -> Iterator[tuple[str, object]]:
         names = [*value._fields]
     else:
         names = [*getattr(type(value), "model_fields", ())]
-    return ((name, getattr(value, name)) for name in names if not name.startswith("_"))
+    return ((name, getattr(value, name, None)) for name in names if not name.startswith("_"))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelregistry.display.layout import Arrow
+from modelregistry.display.words import UNSEEN
 
 _WIDEST = 34
 """Characters of a line that a box shows; all of it is in the tooltip."""
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 COLOURS = {
     "model": ("#0f766e", "#ccfbf1", "#5eead4", "#134e4a"),
@@ -144,7 +143,7 @@ def _line(box: Box) -> str:
 
 def clean(text: str) -> str:
     """Strangers' text without what no picture may hold."""
-    return _UNSEEN.sub(" ", text)
+    return UNSEEN.sub(" ", text)
 
 
 def shortened(line: str) -> str:

@@ -26,10 +26,16 @@ class Shown:
 
         return view_of(self)
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
+        """What it is, in a few words; its fields, where a class says nothing else."""
         from modelregistry.display.fields import one_line
 
         return one_line(self)
+
+    def __repr__(self) -> str:
+        from modelregistry.display.fields import short
+
+        return short(self._line())
 
     def __str__(self) -> str:
         return repr(self)
@@ -53,6 +59,6 @@ class Shown:
 
 def shown(kind: Kind) -> Kind:
     """Give a named tuple, which can have no other base, what ``Shown`` has."""
-    for name in ("_view", "__repr__", "__str__", "_repr_html_", "_repr_pretty_", "__rich__"):
+    for name in ("_view", "_line", "__repr__", "__str__", "_repr_html_", "_repr_pretty_", "__rich__"):
         setattr(kind, name, getattr(Shown, name))
     return kind

@@ -82,8 +82,7 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
-        from modelregistry.display.fields import short
+    def _line(self) -> str:
         from modelregistry.display.words import count
 
         name = type(self).__name__
@@ -91,7 +90,7 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
             return f"{name}(0 rows)"
         named = [*map(_name, self._rows[:_NAMED]), *(["…"] if len(self._rows) > _NAMED else [])]
         kind = type(self._rows[0]).__name__
-        return f"{name}({count(len(self._rows), 'row')} of {kind}: {short(', '.join(named))})"
+        return f"{name}({count(len(self._rows), 'row')} of {kind}: {', '.join(named)})"
 
     def __str__(self) -> str:
         from modelregistry.display.terminal import text
@@ -153,9 +152,9 @@ def more_than(rows: Sequence[object]) -> list[str]:
 
 def _name(row: object) -> str:
     """What a row is called, where it is one of those that are called something."""
-    from modelregistry.display.words import clean
+    from modelregistry.display.words import clean, shortened
 
     for attribute in ("reference", "name", "what", "path"):
         if isinstance(name := getattr(row, attribute, None), str):
-            return clean(name)
-    return repr(row)
+            return shortened(clean(name), 60)
+    return shortened(repr(row), 60)

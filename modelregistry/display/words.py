@@ -16,6 +16,8 @@ LONGEST = 400
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _JOINERS = "\u200c\u200d"
 """Invisible, and needed: they join the parts of an emoji and of words in some scripts."""
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""What no picture may hold, or what turns the direction of writing there."""
 _DIGEST = re.compile(r"([a-z0-9]+:)?([0-9a-f]{12})[0-9a-f]{20,}")
 _AGES = ((365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
 _COMMON: Mapping[str, Look] = {

@@ -13,6 +13,7 @@ from modelregistry.display import picture, svg
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
 from modelregistry.display.view import Note, Table, View
+from modelregistry.display.words import lines
 from modelregistry.errors import InvalidInputError
 from modelregistry.lineage.node import DECLARED, KINDS, NODE_COLUMNS, Edge, Kind, Node, flat, merged
 from modelregistry.lineage.picture import FOLD, Drawing, bundle, drawing, with_opened
@@ -120,7 +121,7 @@ class Lineage(Tabular):
     def __hash__(self) -> int:
         return hash((tuple(self._nodes), self.edges))
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         counts = ", ".join(f"{len(found)} {kind}" for kind in KINDS if (found := self.of_kind(kind)))
         return f"<lineage of {self.subject.name!r}: {counts}>"
 
@@ -314,7 +315,7 @@ class Lineage(Tabular):
         return picture.to_dot(*self.drawing(fold, opened))
 
     def __str__(self) -> str:
-        return picture.to_text(*self.drawing())
+        return lines(picture.to_text(*self.drawing()))
 
     def _view(self) -> View:
         notes = [Note(note, "warn") for note in self.notes]
@@ -467,12 +468,12 @@ class LineageDiff(Tabular):
         """
         return picture.to_dot(*self.drawing(fold, opened))
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
         return f"<lineage {self._title}: {counts}>"
 
     def __str__(self) -> str:
-        return picture.to_text(*self.drawing()) if self else "no difference"
+        return lines(picture.to_text(*self.drawing())) if self else "no difference"
 
     @property
     def rows(self) -> Rows[tuple[str, Node, Node]]:

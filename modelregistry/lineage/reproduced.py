@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows, Tabular
 from modelregistry.display.view import Listing, Look, Note, View
+from modelregistry.display.words import clean
 from modelregistry.errors import InvalidInputError
 from modelregistry.lineage.node import Node, flat
 
@@ -58,11 +59,11 @@ class Reproduction(Tabular):
         """The verdicts."""
         return self.outputs
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"Reproduction({self._said!r}, {len(self.outputs)} outputs, seconds={self.seconds:.1f})"
 
     def __str__(self) -> str:
-        return f"{self._said}\n{self.outputs}"
+        return f"{clean(self._said)}\n{self.outputs}"
 
     def _view(self) -> View:
         log = [Listing("What the pipeline printed last", self.log, folded=True)] if self.log else []

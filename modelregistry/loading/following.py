@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from modelregistry.display.shown import Shown, shown
+from modelregistry.display.view import Facts, View
 from modelregistry.errors import InvalidInputError
 from modelregistry.registry import Registry
 from modelregistry.version import ModelVersion, Trust, Verify
@@ -71,8 +72,11 @@ class Followed(Shown):
         """The version it is, as it was when it was loaded."""
         return self._serving.version
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"<following {self.version.name!r}, serving {self.version.reference}>"
+
+    def _view(self) -> View:
+        return View(f"Following {self.version.name}", blocks=[Facts([("serving", self.version.reference)])])
 
     def refresh(self) -> bool:
         """Look now; whether another model is served since.

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from modelregistry.display.shown import Shown
+from modelregistry.display.shown import Shown, shown
 
 SCHEMA = 1
 """The version of the fields below that this library writes and the newest it understands."""
@@ -77,6 +77,7 @@ class DeclaredLineage(Fact):
     metrics: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+@shown
 class Bytes(NamedTuple):
     """What a registration says of the bytes."""
 

@@ -18,7 +18,6 @@ from pydantic import JsonValue
 from modelregistry.childprocess import run
 from modelregistry.content.identity import whole_digest
 from modelregistry.content.store import hash_file
-from modelregistry.display.fields import short
 from modelregistry.display.tables import Rows, Tabular
 from modelregistry.display.view import Badge, Code, Facts, Note, View
 from modelregistry.errors import InvalidInputError, RefusedError, UntrustedModelError
@@ -71,10 +70,9 @@ class Evaluated(Tabular):
         """The metrics, line by line."""
         return Rows(figures(self.metrics), _COLUMNS)
 
-    def __repr__(self) -> str:
-        return short(
-            f"Evaluated({self.reference!r}, seconds={self.seconds:.1f}, metrics={dict(figures(self.metrics))!r})"
-        )
+    def _line(self) -> str:
+        metrics = dict(figures(self.metrics))
+        return f"Evaluated({self.reference!r}, seconds={self.seconds:.1f}, metrics={metrics!r})"
 
     def _view(self) -> View:
         badges = [] if self.recorded else [Badge("dry run", "warn")]

@@ -150,7 +150,7 @@ class Hub(Shown):
                 stacklevel=2,
             )
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"Registry({without_secrets(self.target)!r})"
 
     def _view(self) -> View:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelregistry.display.shown import Shown
+from modelregistry.display.view import Code, Facts, View
 from modelregistry.errors import ExportError, InvalidInputError
 
 MANIFEST = "modelregistry-site.json"
@@ -37,11 +38,19 @@ class Site(Shown):
     removed: tuple[str, ...]
     """Files of an earlier export that nothing stands for any more."""
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return (
             f"Site({os.fspath(self.path)!r}, {len(self.files):,} files, {len(self.written):,} written, "
             f"{len(self.removed):,} removed)"
         )
+
+    def _view(self) -> View:
+        counts = {"files": self.files, "written": self.written, "removed": self.removed}
+        facts = [
+            ("at", Code(os.fspath(self.path))),
+            *((what, f"{len(names):,}") for what, names in counts.items()),
+        ]
+        return View("Site", blocks=[Facts(facts)])
 
 
 def file_name(name: str) -> str:

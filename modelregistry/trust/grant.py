@@ -66,7 +66,7 @@ class Grant(Tabular):
         """What is known, and what is new, line by line."""
         return Rows(self._lines(), _COLUMNS)
 
-    def __repr__(self) -> str:
+    def _line(self) -> str:
         return f"Grant({self.reference!r}, {self.digest!r}, granted={self.granted}, tier={self.tier!r})"
 
     def __str__(self) -> str:
