@@ -48,10 +48,10 @@ def run_tests(session: nox.Session) -> None:
     """Run the tests (arguments go to pytest: `nox -s tests -- --cov -k promote`)."""
     isolate(session)
     install(session, "test")
-    # Others run what needs more: the docs tools, strace, a browser, the libraries of further formats, MLflow, a registry of containers.
+    # Others run what needs more: the docs tools, strace, a browser, a kernel of Jupyter, the libraries of further formats, MLflow, a registry of containers.
     elsewhere = [
         f"--ignore=tests/{folder}"
-        for folder in ("docs", "crash", "formats", "mlflow", "containers", "browser")
+        for folder in ("docs", "crash", "formats", "mlflow", "containers", "browser", "notebooks")
     ]
     # A few tests take minutes: dealt out by the dozen, none waits in a queue behind them while the other core idles.
     session.run("pytest", "-n", "2", "--maxschedchunk=12", *elsewhere, *session.posargs)
@@ -109,6 +109,14 @@ def browser(session: nox.Session) -> None:
     isolate(session)
     install(session, "browser", extras="[site]")
     session.run("pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(default=False)
+def notebooks(session: nox.Session) -> None:
+    """Execute a notebook, make a page of it, and look at that in a browser (needs Debian's chromium)."""
+    isolate(session)
+    install(session, "notebooks", extras="[pandas,polars]")
+    session.run("pytest", "tests/notebooks", *session.posargs)
 
 
 def run_long(session: nox.Session, sizes: dict[str, str], *arguments: str) -> None:

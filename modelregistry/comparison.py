@@ -74,10 +74,11 @@ class Comparison(Tabular):
     def _view(self) -> View:
         answer = self.verdict.partition(" ")[0].rstrip(":")
         look: Look = {"incompatible": "bad", "nobody": "warn"}.get(answer, "good")  # type: ignore[assignment]
-        columns = ("", self.base.reference, self.candidate.reference, "")
+        columns = ("what", self.base.reference, self.candidate.reference, "change")
         lines = [
             (row.what, dressed(row.what, row.base), dressed(row.what, row.candidate), _judged(row))
             for row in self.rows
+            if row.base is not None or row.candidate is not None
         ]
         return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines)])
 

@@ -48,7 +48,7 @@ def _block(block: Block, *, is_first: bool) -> Iterable[str]:
         case Listing(title=title, text=told):
             yield f'<p class="mr-quiet{first}">{_text(title)}</p><pre>{_lines(told)}</pre>'
         case Picture(svg=svg, text=told, opened=opened):
-            yield f"{_opening(svg, opened) if opened else _wide(svg, 'picture')}{_folded('As text', told)}"
+            yield f"{_opening(svg, opened, first) if opened else _wide(svg, 'picture', first)}{_folded('As text', told)}"
 
 
 def _table(block: Table, first: str) -> Iterable[str]:
@@ -60,11 +60,13 @@ def _table(block: Table, first: str) -> Iterable[str]:
             for title, kind in zip(block.columns, kinds, strict=True)
         )
         body = "".join(
-            "<tr>" + "".join(f"<td{kind} dir=\"auto\">{_cell(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>"
+            "<tr>" + "".join(f"<td{kind}>{_cell(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>"
             for row in block.rows
         )  # fmt: skip
         yield _wide(
-            f'<table class="mr-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', "table"
+            f'<table class="mr-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>',
+            "table",
+            first,
         )
     else:
         yield f'<p class="mr-quiet{first}">(nothing)</p>'
@@ -83,7 +85,7 @@ def _fact(line: tuple[str, object]) -> str:
         case Size(size=size) if size >= 1000:
             more = f"{size:,} bytes"
     said = f' <span class="mr-quiet">({more})</span>' if more else ""
-    return f'<tr><th scope="row">{_text(what)}</th><td dir="auto">{_cell(value)}{said}</td></tr>'
+    return f'<tr><th scope="row">{_text(what)}</th><td>{_cell(value)}{said}</td></tr>'
 
 
 def _cell(value: object) -> str:
@@ -100,26 +102,31 @@ def _cell(value: object) -> str:
         case tuple() | list() if value and all(isinstance(each, Badge) for each in value):
             return " ".join(map(_badge, value))
         case Mapping():
-            return _text(text_of(value))
+            return _isolated(_text(text_of(value)))
         case _:
-            return escape(text_of(value))
+            return _isolated(escape(text_of(value)))
+
+
+def _isolated(text: str) -> str:
+    """Text that may be written from right to left, and turns nothing around it."""
+    return text if text.isascii() else f"<bdi>{text}</bdi>"
 
 
 def _badge(badge: Badge) -> str:
     return f'<span class="mr-badge{_class(badge.look)}" dir="auto">{_text(badge.text)}</span>'
 
 
-def _wide(inner: str, what: str) -> str:
+def _wide(inner: str, what: str, first: str) -> str:
     """What may be wider than the page: it is moved by itself, with the keyboard too."""
-    return f'<div class="mr-wide" role="group" aria-label="{what}" tabindex="0">{inner}</div>'
+    return f'<div class="mr-wide{first}" role="group" aria-label="{what}" tabindex="0">{inner}</div>'
 
 
-def _opening(closed: str, opened: str) -> str:
+def _opening(closed: str, opened: str, first: str) -> str:
     """A picture that is exchanged for one in which everything is open, by a click on it, and by keys, without a script."""
     return (
-        '<details class="mr-opening"><summary><span class="mr-closed">Open the folded boxes</span>'
+        f'<details class="mr-opening{first}"><summary><span class="mr-closed">Open the folded boxes</span>'
         '<span class="mr-open">Fold the boxes again</span>'
-        f'<span class="mr-closed mr-wide">{closed}</span></summary>{_wide(opened, "picture")}</details>'
+        f'<span class="mr-closed mr-wide">{closed}</span></summary>{_wide(opened, "picture", "")}</details>'
     )
 
 

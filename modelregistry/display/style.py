@@ -32,17 +32,16 @@ color:var(--mr-quiet);background:var(--mr-raised);white-space:normal}
 & p:is(.mr-good,.mr-warn,.mr-bad){padding:.35rem .6rem;border-radius:6px}
 & .mr-quiet{color:var(--mr-quiet)}
 & .mr-wide{overflow-x:auto;margin-top:.5rem}
-& .mr-wide:first-of-type{margin-top:0}
 & .mr-wide table{margin:0}
 & .mr-wide svg{display:block}
 & span.mr-wide{display:block}
 & .mr-opening .mr-open,& .mr-opening[open]>summary>.mr-closed{display:none}
 & .mr-opening[open]>summary>.mr-open{display:inline}
 & table{width:auto;border-collapse:collapse;table-layout:auto;color:inherit}
-& tr{background:none;border:0}
+& :is(thead,tbody) tr:nth-child(n){background:none;border:0}
 & :is(th,td){padding:.25rem 1.1rem .25rem 0;border:0;text-align:start;vertical-align:top;
 max-width:36rem;font-weight:400;white-space:normal;background:none;color:inherit}
-& .mr-rows :is(th,td){border-bottom:1px solid var(--mr-line)}
+& .mr-rows :is(th,td){border-bottom:1px solid var(--mr-line);overflow-wrap:break-word}
 & .mr-rows tr:last-child td{border-bottom:0}
 & thead th,& .mr-facts th{color:var(--mr-quiet);white-space:nowrap}
 & thead th{font-size:.9em;font-weight:600}

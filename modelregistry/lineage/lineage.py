@@ -320,7 +320,7 @@ class Lineage(Tabular):
     def _view(self) -> View:
         notes = [Note(note, "warn") for note in self.notes]
         shown = with_opened(self.drawing(), self.drawing(opened=True), title=self._title, text=str(self))
-        return View(f"Lineage of {self.subject.name}", blocks=[*notes, shown])
+        return View(f"Lineage of {self.subject.version or self.subject.name}", blocks=[*notes, shown])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return bundle(*self.drawing(), title=self._title, text=str(self))
@@ -484,7 +484,8 @@ class LineageDiff(Tabular):
         return Rows([*marked, *(("changed", *pair) for pair in self.changed)], _DIFF_COLUMNS)
 
     def _view(self) -> View:
-        title = f"Lineage {self._title}"
+        one, other = (each.subject.version or each.subject.name for each in (self.before, self.after))
+        title = f"Lineage from {one} to {other}"
         if not self:
             return View(title, blocks=[Note("no difference")])
         values = [(each.file, each.key, each.before, each.after) for each in (*self.params, *self.metrics)]

@@ -16,6 +16,7 @@ from modelregistry.errors import RegistryError
 from modelregistry.log.history import History
 from modelregistry.log.summaries import summarize
 from modelregistry.names import check_model
+from modelregistry.plugins import GIT
 
 _Line = tuple[str, str | None, Mapping[str, tuple[str, ...]], bool]
 
@@ -38,13 +39,13 @@ def portrait(
 
     Args:
         place: Its address, without secrets.
-        log: Its log.
+        log: Its log; that in tags is on this machine.
         fold: Reads a model as its log is on this machine; None where that takes long.
         at_hand: A context in which nothing is fetched.
         synced_at: When it was fetched last; None where it is no mirror.
     """
     facts: list[tuple[str, object]] = [("fetched", synced_at)]
-    if log.capabilities.remote:
+    if log.capabilities.remote and log.kind != GIT:
         facts.append(("log", log.identity))
         return registry_card(
             place, [], total=None, facts=facts, note="Its log is in a database: models() lists its models."
