@@ -161,9 +161,10 @@ class ModelVersion(Shown):
         from modelregistry.display.cards import version_card
 
         return version_card(
-            self.reference, self.stages or (self.state,), deprecated=self.deprecated, message=self.message,
-            author=self.author, created_at=self.created_at, rev=self.rev, digest=self.digest, size=self.size,
-            metrics=metrics_of(self, self._reader.glance(self) if self._reader is not None else {}), metadata=self.metadata,
+            self.reference, self.stages or (self.state,), deprecated=self.deprecated, dry_run=self.dry_run,
+            message=self.message, author=self.author, created_at=self.created_at, rev=self.rev, digest=self.digest,
+            size=self.size, metadata=self.metadata,
+            metrics=metrics_of(self, self._reader.glance(self) if self._reader is not None else {}),
         )  # fmt: skip
 
     @property

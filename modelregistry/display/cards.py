@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from modelregistry.display.view import Badge, Block, Code, Facts, Listing, Note, Size, Table, View
@@ -21,6 +21,7 @@ def version_card(
     states: Iterable[str],
     *,
     deprecated: bool,
+    dry_run: bool,
     message: str,
     author: str,
     created_at: datetime,
@@ -36,6 +37,7 @@ def version_card(
         reference: The version, as ``name@version``.
         states: The stages it holds; else its state.
         deprecated: Whether the model is.
+        dry_run: Whether the version is not there.
         message: Why it was registered.
         author: Who did.
         created_at: When.
@@ -45,7 +47,8 @@ def version_card(
         metrics: What is known of its figures.
         metadata: What was said of it.
     """
-    badges = [*map(state, states), *([Badge("deprecated", "warn")] if deprecated else [])]
+    marks = {"deprecated": deprecated, "dry run": dry_run}
+    badges = [*map(state, states), *(Badge(word, "warn") for word, holds in marks.items() if holds)]
     said = {key: value for key, value in metadata.items() if key not in _TOLD_ELSEWHERE}
     facts = Facts(
         [
@@ -53,17 +56,23 @@ def version_card(
             ("by", author or None),
             ("digest", Code(digest) if digest is not None else None),
             ("size", Size(size) if size is not None else None),
-            ("commit", Code(rev[:10])),
+            ("commit", Code(rev[:10]) if rev else None),
             ("metrics", _first(metrics)),
             ("metadata", _first(said)),
         ]
     )
     why = [Note(message)] if message else []
-    return View(reference.replace("@", " ", 1), badges, [*why, facts, _how_to_load(reference, badges)])
+    return View(
+        reference.replace("@", " ", 1),
+        badges,
+        [*why, facts, _how_to_load(reference, {badge.text for badge in badges})],
+    )
 
 
-def _how_to_load(reference: str, states: Iterable[Badge]) -> Block:
-    if any(each.text == _WITHDRAWN for each in states):
+def _how_to_load(reference: str, marks: Collection[str]) -> Block:
+    if "dry run" in marks:
+        return Note("It is not there: the call would make it.", "warn")
+    if _WITHDRAWN in marks:
         return Note("It was withdrawn, and is never served again.", "bad")
     return Listing("Load it", f"mr.load_model({_python(reference)})")
 
