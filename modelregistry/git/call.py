@@ -19,6 +19,8 @@ import git.cmd
 import git.exc
 
 from modelregistry.errors import GitError, GitTimeoutError
+from modelregistry.git.transfer import Listener
+from modelregistry.progress import Report
 from modelregistry.urlsecrets import without_secrets
 
 _HARDENED = (
@@ -82,8 +84,16 @@ class GitCall:
         stdin: bytes = b"",
         timeout: float = LOCAL_SECONDS,
         environment: Mapping[str, str] | None = None,
+        report: Report | None = None,
     ) -> bytes:
         """What git prints when called with ``arguments``.
+
+        Args:
+            arguments: What it is called with.
+            stdin: What it reads.
+            timeout: Seconds after which it is ended.
+            environment: Variables of its own.
+            report: Told of the objects that it receives, where it is asked for ``--progress``.
 
         Raises:
             GitError: Git exits with another status than 0.
@@ -91,7 +101,9 @@ class GitCall:
         """
         process = self._start(arguments, environment)
         try:
-            output, errors = process.communicate(stdin, timeout=timeout)
+            with _heard(process, report) as said:
+                output, errors = process.communicate(stdin, timeout=timeout)
+            errors = said() if report is not None else errors
         except subprocess.TimeoutExpired as error:
             process.kill()
             process.communicate()
@@ -169,6 +181,38 @@ class GitCall:
         popen: subprocess.Popen[bytes] = process.proc
         process.proc = None
         return popen
+
+
+@contextmanager
+def _heard(process: subprocess.Popen[bytes], report: Report | None) -> Iterator[Callable[[], bytes]]:
+    """While git runs, what it says of its progress is told; what else it said, once it has ended."""
+    stream = process.stderr
+    if report is None or stream is None:
+        yield lambda: b""
+        return
+    process.stderr = None  # which communicate() would read
+    listener = Listener(report)
+    failures: list[BaseException] = []
+
+    def listen() -> None:
+        while piece := os.read(stream.fileno(), 1 << 16):
+            if not failures:
+                try:
+                    listener.hear(piece)
+                except BaseException as error:  # noqa: BLE001 (of who is told: git must be read to its end all the same)
+                    failures.append(error)
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    try:
+        yield lambda: listener.said
+    finally:
+        if process.poll() is None:
+            process.kill()
+        thread.join()
+        stream.close()
+    if failures:
+        raise failures[0]
 
 
 def read_settings(run: Callable[..., bytes], pattern: str) -> list[tuple[str, str, str]]:

@@ -24,7 +24,9 @@ from modelregistry.errors import GitError, GitTimeoutError, PartialViewWarning, 
 from modelregistry.git.call import NETWORK_SECONDS, GitCall
 from modelregistry.git.remote import GitRemote
 from modelregistry.git.repo import GitRepo, check_url
+from modelregistry.git.transfer import OPTION
 from modelregistry.git.transport import Transport
+from modelregistry.progress import Progress, reported
 from modelregistry.urlsecrets import without_secrets
 
 _STALE_SECONDS = 60.0
@@ -52,7 +54,7 @@ class GitMirror:
         self.repo.bring = self.remote.bring
 
     @classmethod
-    def open(cls, url: str, directory: Path, *, max_age: float) -> GitMirror:
+    def open(cls, url: str, directory: Path, *, max_age: float, progress: Progress = None) -> GitMirror:
         """The copy of ``url`` below ``directory``, cloned if it is not there, else fetched as ``refresh`` does.
 
         Raises:
@@ -70,8 +72,9 @@ class GitMirror:
             with _held(FileLock(f"{place}.lock", mode=0o600), NETWORK_SECONDS):
                 cloned = not place.exists()  # else another process did
                 if cloned:
-                    _clone(url, place)
+                    _clone(url, place, progress)
         mirror = cls(url, place)
+        mirror.remote.progress = progress
         if not cloned:
             mirror.refresh(max_age)
         mirror._looked_at = time.monotonic()
@@ -161,7 +164,7 @@ def _held(lock: FileLock, patience: float) -> Iterator[None]:
         lock.release()
 
 
-def _clone(url: str, place: Path) -> None:
+def _clone(url: str, place: Path, progress: Progress) -> None:
     """Clone, so that the copy is there whole or not at all; its lock is held."""
     for left in place.parent.glob(f"{place.name}-*"):  # by one that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -171,13 +174,14 @@ def _clone(url: str, place: Path) -> None:
         transport = Transport(lambda *arguments: call.run(arguments))
         clone = Path(folder, "new.git")
         try:
-            call.run(
-                [
-                    "clone", "--quiet", "--bare", "--filter=blob:none", "--template=",
-                    "--upload-pack=git-upload-pack", "--", url, os.fspath(clone),
-                ],
-                timeout=NETWORK_SECONDS, environment=transport.environment,
-            )  # fmt: skip
+            with reported(progress, f"cloning {without_secrets(url)}", "objects") as report:
+                call.run(
+                    [
+                        "clone", OPTION, "--bare", "--filter=blob:none", "--template=",
+                        "--upload-pack=git-upload-pack", "--", url, os.fspath(clone),
+                    ],
+                    timeout=NETWORK_SECONDS, environment=transport.environment, report=report,
+                )  # fmt: skip
         except GitError as error:
             raise RemoteError(
                 str(error), arguments=error.arguments, stderr=error.stderr, status=error.status

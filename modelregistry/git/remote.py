@@ -25,7 +25,9 @@ from modelregistry.errors import (
 )
 from modelregistry.git.call import NETWORK_SECONDS, lock_hint, read_settings
 from modelregistry.git.repo import GitRepo, check_url
+from modelregistry.git.transfer import OPTION
 from modelregistry.git.transport import Transport
+from modelregistry.progress import Progress, Report, reported
 from modelregistry.urlsecrets import without_secrets
 
 _TRIES = 3
@@ -63,7 +65,12 @@ class GitRemote:
             ``InvalidInputError``: a repository whose remote is odd can still be read.
         push_url: Where it is pushed to, if that is another place.
         name: What the repository calls it, where its configuration is of our own making; else it is called by its URL.
+
+    Attributes:
+        progress: Who is told while something is fetched.
     """
+
+    progress: Progress = None
 
     def __init__(
         self, repo: GitRepo, url: str, *, push_url: str | None = None, name: str | None = None
@@ -133,11 +140,12 @@ class GitRemote:
         for attempt in range(1, _TRIES + 1):
             with self._repo.guard():
                 try:
-                    self._call(
-                        self._address, *before, "fetch", "--no-tags", "--no-prune", "--no-write-fetch-head",
-                        "--no-recurse-submodules", "--upload-pack=git-upload-pack", *options, "--stdin",
-                        stdin="".join(f"{spec}\n" for spec in specs).encode(),
-                    )  # fmt: skip
+                    with reported(self.progress, f"fetching {self}", "objects") as report:
+                        self._call(
+                            self._address, *before, "fetch", OPTION, "--no-tags", "--no-prune", "--no-write-fetch-head",
+                            "--no-recurse-submodules", "--upload-pack=git-upload-pack", *options, "--stdin",
+                            stdin="".join(f"{spec}\n" for spec in specs).encode(), report=report,
+                        )  # fmt: skip
                     return True
                 except GitError as error:
                     failure = error
@@ -221,7 +229,14 @@ class GitRemote:
             "--recurse-submodules=no", "--receive-pack=git-receive-pack", operands=[f"{oid}:{name}"],
         )  # fmt: skip
 
-    def _call(self, address: str, *arguments: str, operands: Sequence[str] = (), stdin: bytes = b"") -> bytes:
+    def _call(
+        self,
+        address: str,
+        *arguments: str,
+        operands: Sequence[str] = (),
+        stdin: bytes = b"",
+        report: Report | None = None,
+    ) -> bytes:
         """What git prints when it calls the address, which comes after the arguments and before the operands."""
         self._transport.check(self._url if address == self._name else address)
         # So old a way to configure a remote that only a name without a slash can be one.
@@ -233,7 +248,7 @@ class GitRemote:
                 )
         return self._repo.run(
             *arguments, "--end-of-options", address, *operands,
-            stdin=stdin, timeout=NETWORK_SECONDS, environment=self._transport.environment,
+            stdin=stdin, timeout=NETWORK_SECONDS, environment=self._transport.environment, report=report,
         )  # fmt: skip
 
     def _failed(self, error: GitError) -> GitError:

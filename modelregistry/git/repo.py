@@ -30,6 +30,7 @@ from modelregistry.git.call import LOCAL_SECONDS, GitCall
 from modelregistry.git.objectfiles import ObjectFiles
 from modelregistry.git.objects import GitObject, ObjectReader, entries_of
 from modelregistry.log.tags import MOST_TAG_BYTES, RawTag
+from modelregistry.progress import Report
 from modelregistry.urlsecrets import without_secrets
 
 _PIPE_BYTES = 1 << 17
@@ -176,9 +177,10 @@ class GitRepo:
         stdin: bytes = b"",
         timeout: float = LOCAL_SECONDS,
         environment: Mapping[str, str] | None = None,
+        report: Report | None = None,
     ) -> bytes:
         """What git prints when called with ``arguments`` on this repository; raises as ``GitCall.run`` does."""
-        return self._git.run(arguments, stdin=stdin, timeout=timeout, environment=environment)
+        return self._git.run(arguments, stdin=stdin, timeout=timeout, environment=environment, report=report)
 
     # -- references ----------------------------------------------------------------------------------------
 

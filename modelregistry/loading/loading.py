@@ -14,16 +14,17 @@ from modelregistry.errors import DeprecatedModelWarning
 from modelregistry.loading.loadedmodels import LoadedModels
 from modelregistry.progress import Progress
 from modelregistry.registry import Registry
-from modelregistry.version import ModelVersion, Trust, Verify
+from modelregistry.version import ModelVersion, Reader, Trust, Verify
 
 _opened: dict[Hashable, Registry] = {}
-_loaded: WeakKeyDictionary[Registry, LoadedModels] = WeakKeyDictionary()
+_loaded: WeakKeyDictionary[Reader, LoadedModels] = WeakKeyDictionary()
+"""By what reads for the versions of one registry."""
 _lock = threading.RLock()
 _MOST_OPENED = 32
 
 
 def load_model(
-    reference: str,
+    reference: str | ModelVersion,
     *,
     version: str | None = None,
     stage: str | None = None,
@@ -42,10 +43,11 @@ def load_model(
     model are kept.
 
     Args:
-        reference: ``churn#current``, ``churn@v1.2.0``, ``churn`` (the latest version).
+        reference: ``churn#current``, ``churn@v1.2.0``, ``churn`` (the latest version); or a version that was read.
         version: Instead of a version in the reference.
         stage: Instead of a stage in the reference.
-        registry: A registry, or a path or Git URL of one. Left out: ``$MODELREGISTRY_URL``, else the current folder.
+        registry: A registry, or a path or Git URL of one. Left out: that which the version was read from, else
+            ``$MODELREGISTRY_URL``, else the current folder.
         trust: Names (``["mypkg.Clipper"]``) or digests (``["sha256:…"]``) to trust, or ``"code"`` for anything.
         loader: The loader to use, such as ``"skops"``; else the one that recognises the file.
         verify: ``"once"``: files that look as they did when they were last hashed are not hashed again; ``"always"``:
@@ -53,8 +55,9 @@ def load_model(
         offline: Read a URL's mirror as it is, and only bytes that are on this machine, without the network. A registry
             that is passed says that itself.
         copy: Load an object of the caller's own.
-        progress: Who is told while missing bytes are fetched: a callback of fsspec, True for a bar, False for none;
-            left out, there is a bar where somebody looks and it takes long.
+        progress: Who is told while missing bytes are fetched: a function of what is done and what there is in all, a
+            callback of fsspec, True for a bar, False for none. Left out, there is a bar where somebody looks (a terminal, a
+            notebook) and it takes longer than a second.
 
     Raises:
         NotFoundError: No such model, version, or holder of the stage.
@@ -66,8 +69,7 @@ def load_model(
         CacheError: They can't be kept.
         MissingDependencyError: The library of the format is not installed.
     """
-    opened = _open(registry, offline=offline)
-    found = _get(opened, reference, version=version, stage=stage)
+    found = _find(reference, version, stage, registry, offline=offline)
 
     def load() -> object:
         return found.load(trust=trust, loader=loader, verify=verify, progress=progress)
@@ -76,11 +78,11 @@ def load_model(
         return load()
     allowed = trust if trust is None or isinstance(trust, str) else frozenset(trust)
     key = (found.version, found.rev, found.digest, allowed, loader)
-    return _models_of(opened).get(found.name, key, load)
+    return _models_of(found._reader).get(found.name, key, load)
 
 
 def download(
-    reference: str,
+    reference: str | ModelVersion,
     to: str | os.PathLike[str],
     *,
     version: str | None = None,
@@ -117,7 +119,7 @@ def download(
         IntegrityError: They are not the registered bytes.
         CacheError: They can't be kept.
     """
-    found = _get(_open(registry, offline=offline), reference, version=version, stage=stage)
+    found = _find(reference, version, stage, registry, offline=offline)
     return found.download(to, overwrite=overwrite, verify=verify, progress=progress)
 
 
@@ -137,16 +139,26 @@ def _open(target: Registry | str | os.PathLike[str] | None, *, offline: bool) ->
     return known
 
 
-def _get(registry: Registry, reference: str, *, version: str | None, stage: str | None) -> ModelVersion:
-    found = registry.get(reference, version=version, stage=stage)
+def _find(
+    reference: str | ModelVersion,
+    version: str | None,
+    stage: str | None,
+    target: Registry | str | os.PathLike[str] | None,
+    *,
+    offline: bool,
+) -> ModelVersion:
+    if isinstance(reference, ModelVersion) and target is None and version is None and stage is None:
+        found = reference
+    else:
+        found = _open(target, offline=offline).get(reference, version=version, stage=stage)
     if found.deprecated:
         warnings.warn(f"model {found.name!r} is deprecated", DeprecatedModelWarning, stacklevel=3)
     return found
 
 
-def _models_of(registry: Registry) -> LoadedModels:
-    found = _loaded.get(registry)
+def _models_of(reader: Reader) -> LoadedModels:
+    found = _loaded.get(reader)
     if found is None:
         with _lock:
-            found = _loaded.setdefault(registry, LoadedModels())
+            found = _loaded.setdefault(reader, LoadedModels())
     return found

@@ -27,6 +27,8 @@ class Registry(KeepingVerbs):
         backend: Where the log is kept: ``"git"`` for the tags of the repository, the address of a database such as
             ``"postgresql://user@host/database"``, or what ``open_backend`` gave. Left out: ``$MODELREGISTRY_BACKEND``,
             else this user's ``config.toml``, else ``"git"``. Code and data stay in the repository and in DVC.
+        progress: Who is told while a URL is cloned, and whatever is fetched from Git, as of
+            ``ModelVersion.local_path``.
 
     Raises:
         RepositoryNotFoundError: No Git repository there.

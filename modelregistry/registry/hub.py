@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,6 +34,7 @@ from modelregistry.log.marks import Marks
 from modelregistry.log.tags import render
 from modelregistry.names import check_model
 from modelregistry.plugins import BACKENDS, GIT, STORAGES, load_class, open_backend
+from modelregistry.progress import Progress, check_progress
 from modelregistry.project.declarations import Declarations, declaring_file
 from modelregistry.trust.privatefile import PrivateFile, home_folder
 from modelregistry.urlsecrets import without_secrets
@@ -83,7 +85,10 @@ class Hub(Shown):
         signers: Signers | Mapping[str, str] | str | os.PathLike[str] | None = None,
         strict: bool = False,
         backend: Backend | str | None = None,
+        progress: Progress = None,
     ) -> None:
+        check_progress(progress)
+        self._progress = progress
         self.target = config.choose_target(target)
         self._url = self.target if is_url(self.target) else None
         self._max_age = float("inf") if offline else max_age
@@ -99,7 +104,9 @@ class Hub(Shown):
                 raise InvalidInputError(f"a URL is its own remote: leave remote= out, not {remote!r}")
             from modelregistry.git.mirror import GitMirror
 
-            self._mirror = GitMirror.open(self._url, cache / "mirrors", max_age=self._max_age)
+            self._mirror = GitMirror.open(
+                self._url, cache / "mirrors", max_age=self._max_age, progress=progress
+            )
             self._repo = self._mirror.repo
         else:
             self._repo = GitRepo.discover(self.target)
@@ -386,7 +393,25 @@ class Hub(Shown):
         """Where the log is shared. Asked for by what writes: a service that only reads has no need to know."""
         if self._mirror is not None:
             return self._mirror.remote
-        return choose_remote(self._repo, self._remote_name, default=_ORIGIN)
+        found = choose_remote(self._repo, self._remote_name, default=_ORIGIN)
+        if found is not None:
+            found.progress = self._progress
+        return found
+
+    @contextmanager
+    def _telling(self, progress: Progress) -> Iterator[None]:
+        """Somebody else is told of what is fetched; None for who was to be told when it was opened."""
+        before = self._progress
+        if progress is not None:
+            self._progress = progress
+        if self._mirror is not None:
+            self._mirror.remote.progress = self._progress
+        try:
+            yield
+        finally:
+            self._progress = before
+            if self._mirror is not None:
+                self._mirror.remote.progress = before
 
     def _refresh(self, *, max_age: float | None = None) -> None:
         """Bring the mirror of a URL up to date, if it is older than that."""

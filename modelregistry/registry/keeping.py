@@ -146,9 +146,10 @@ class KeepingVerbs(IntakeVerbs):
         """
         self._check_writable()
         check_progress(progress)
-        self._refresh(max_age=0)
-        synced = self._backend.sync()
-        self._keep_what_offline_needs()
+        with self._telling(progress):
+            self._refresh(max_age=0)
+            synced = self._backend.sync()
+            self._keep_what_offline_needs()
         return synced
 
     def trust(
@@ -187,20 +188,23 @@ class KeepingVerbs(IntakeVerbs):
         signature = self._verified.signature(version.registered) if self._verified else None
         return grant(version, needed, signature, PinnedDigests(), dry_run=dry_run)
 
-    def distrust(self, reference: str | ModelVersion) -> None:
+    def distrust(self, reference: str | ModelVersion, *, dry_run: bool = False) -> None:
         """Take that back: the bytes run no code from now on, whoever signed or made them, but by ``trust=`` of a call.
 
         What a process has loaded already stays in its memory.
 
         Args:
             reference: The version, which may be withdrawn, as ``get`` takes or gives it; or a digest (``"sha256:…"``).
+            dry_run: Write nothing.
 
         Raises:
             NotFoundError: No such model, version, or holder of the stage.
             InvalidInputError: What begins like a digest is none.
             RefusedError: It was registered without a sha256, or the file can't be written.
         """
-        PinnedDigests().add(PinnedDigest(self._digest_of(reference), trusted=False))
+        pin = PinnedDigest(self._digest_of(reference), trusted=False)
+        if not dry_run:
+            PinnedDigests().add(pin)
 
     def _digest_of(self, reference: str | ModelVersion) -> str:
         if isinstance(reference, str) and reference.startswith("sha256:"):

@@ -526,6 +526,11 @@ class WritingVerbs(ReadingVerbs):
 
         GTO hides it too; DVC does not.
 
+        Args:
+            model: Its name.
+            message: Why, for people.
+            dry_run: Write nothing.
+
         Raises:
             ModelNotFoundError: No such model.
         """
