@@ -185,6 +185,20 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Complete references, versions and stages in IPython and Jupyter: ``%load_ext modelregistry``."""
+    from modelregistry.display.completion import attach
+
+    attach(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Complete them no more: ``%unload_ext modelregistry``."""
+    from modelregistry.display.completion import detach
+
+    detach(shell)
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

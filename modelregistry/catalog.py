@@ -92,7 +92,11 @@ class Catalog(Shown):
         | Iterable[str | os.PathLike[str] | Registry],
     ) -> None:
         if isinstance(registries, str | os.PathLike | Registry):
-            raise InvalidInputError(f"a catalog is made of several registries: [{registries!r}], say")
+            raise InvalidInputError(
+                f"a catalog is made of several registries, and {without_secrets(repr(registries))} is one: put it into a list"
+            )
+        if isinstance(registries, bytes) or not isinstance(registries, Iterable):
+            raise InvalidInputError(f"registries={registries!r} must be a list or a mapping of registries")
         if isinstance(registries, Mapping):
             self._registries = {name: _open(each) for name, each in registries.items()}
         else:

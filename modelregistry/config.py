@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, InvalidSettingsError
 from modelregistry.git.repo import GitRepo, file_mark
+from modelregistry.givenpath import given_path, given_place
 from modelregistry.log.history import DEFAULT_STAGES, Stages
 from modelregistry.names import check_stage
 from modelregistry.project.yamltext import is_null, parse
@@ -234,8 +235,14 @@ def read_head(repo: GitRepo) -> tuple[str | None, Settings]:
 
 
 def choose_target(target: str | os.PathLike[str] | None) -> str:
-    """The path or URL of the registry: what was passed, else ``$MODELREGISTRY_URL``, else here."""
-    return os.fspath(target) if target is not None else os.environ.get("MODELREGISTRY_URL") or "."
+    """The path or URL of the registry: what was passed, else ``$MODELREGISTRY_URL``, else here.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
+    if target is None:
+        return os.environ.get("MODELREGISTRY_URL") or "."
+    return given_place(target, "registry")
 
 
 def read_signers(
@@ -271,7 +278,7 @@ def read_signers(
             raise InvalidInputError(
                 f"signers={signers!r}: it must be the path of a policy, or a mapping of e-mail addresses to keys"
             )
-        path = Path(signers)
+        path = given_path(signers, "signers")
     text = _read_own(path, "policy", "whom you believe")
     parse_text = parse_policy if path.suffix == ".toml" else parse_allowed_signers
     return parse_text(text, os.fspath(path))

@@ -73,7 +73,7 @@ def backend_class(address: str) -> type[Backend]:
         InvalidInputError: There is none. The address is not repeated: it may hold a password.
         MissingDependencyError: What it needs is not installed.
     """
-    name = address.partition(":")[0].partition("+")[0]
+    name = address.partition(":")[0].partition("+")[0] if isinstance(address, str) else ""
     if name in BACKENDS:
         try:
             return cast("type[Backend]", load_class(BACKENDS[name]))
@@ -185,6 +185,8 @@ def find_exporter(name: str) -> Exporter:
         InvalidInputError: There is none.
         MissingDependencyError: The package that brings it needs what is not installed.
     """
+    if not isinstance(name, str):
+        raise InvalidInputError(f"format={name!r} must be the name of an exporter, such as 'folder'")
     if name in _exporters:
         return _exporters[name]
     if name in EXPORTERS:

@@ -46,7 +46,12 @@ class Reader(Protocol):
         """A verified file or folder on this machine."""
 
     def open(
-        self, version: ModelVersion, path: str | None, *, verify: Verify, progress: Progress
+        self,
+        version: ModelVersion,
+        path: str | os.PathLike[str] | None,
+        *,
+        verify: Verify,
+        progress: Progress,
     ) -> BinaryIO:
         """One verified file, opened for reading."""
 
@@ -321,7 +326,11 @@ class ModelVersion(Shown):
         return self._reader.local_path(self, verify=verify, progress=progress)
 
     def open(
-        self, path: str | None = None, *, verify: Verify = "once", progress: Progress = None
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        verify: Verify = "once",
+        progress: Progress = None,
     ) -> BinaryIO:
         """One of its files, verified, opened for reading; of a folder, only that file is fetched.
 

@@ -27,6 +27,7 @@ from modelregistry.errors import (
     WithdrawnError,
 )
 from modelregistry.git.repo import GitRepo
+from modelregistry.givenpath import given_place
 from modelregistry.loading.deserialize import deserialize
 from modelregistry.loading.environment import warn_of_mismatch
 from modelregistry.loading.loaderchoice import hinted_framework, wanted_loader
@@ -400,7 +401,7 @@ class ContentReader:
     def open(
         self,
         version: ModelVersion,
-        path: str | None,
+        path: str | os.PathLike[str] | None,
         *,
         verify: Verify = "once",
         progress: Progress = None,
@@ -411,6 +412,7 @@ class ContentReader:
             if len(files) != 1:
                 raise PathNotFoundError(f"{version.reference} has {len(files)} files: say which, open('…')")
             path = files[0].path
+        path = given_place(path, "path")
         found, _ = self._verified(version, path, verify, progress)
         return open(found, "rb")
 

@@ -44,6 +44,11 @@ def push(
         ExportError: The registry can't be reached, or says no.
         IntegrityError: A file changed since it was verified.
     """
+    if "@" in target.removeprefix("oci://").partition("/")[0]:
+        raise InvalidInputError(
+            f"the address of a registry at {target.rpartition('@')[2]!r} carries a login, which others would read there: pass "
+            'storage_options={"username": …, "password": …}, or have docker login keep it'
+        )
     match = _TARGET.fullmatch(target)
     if match is None or not _OPTIONS.issuperset(options):
         raise InvalidInputError(

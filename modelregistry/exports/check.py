@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from modelregistry.content.identity import whole_digest
-from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, NotFoundError
+from modelregistry.errors import (
+    IntegrityError,
+    InvalidFileError,
+    InvalidInputError,
+    MissingBytesError,
+    NotFoundError,
+)
 from modelregistry.exports.manifest import MANIFEST, ExportManifest
 from modelregistry.exports.state import There, flaws
 from modelregistry.exports.target import Target
 from modelregistry.log.events import FileDigest
 from modelregistry.progress import Progress, check_progress
+
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 def verify_export(
@@ -38,6 +47,7 @@ def verify_export(
         The manifest.
 
     Raises:
+        InvalidInputError: ``digest`` is none.
         NotFoundError: There is no manifest: nothing was exported there, or an export is under way or was broken off.
         InvalidFileError: The manifest is none, contradicts itself, or is of another version of its schema.
         MissingBytesError: Files are missing.
@@ -45,6 +55,10 @@ def verify_export(
         ExportError: The target can't be read.
     """
     check_progress(progress)
+    if digest is not None and not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
+        raise InvalidInputError(
+            f"digest={digest!r} is none: pass version.digest, 'sha256:' and 64 hexadecimal digits in lower case"
+        )
     place = Target(target, storage_options)
     there = There.look(place)
     manifest = there.manifest

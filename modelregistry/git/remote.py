@@ -290,7 +290,7 @@ def choose_remote(repo: GitRepo, name: str | None, *, default: str) -> GitRemote
     found = GitRemote.named(repo, name)
     if found is None and name != default:
         raise InvalidInputError(
-            f"no remote {name!r} in {repo!r}: 'git remote add {name} …', or remote=None for none"
+            f"no remote {without_secrets(str(name))!r} in {repo!r}: 'git remote add {without_secrets(str(name))} …', or remote=None for none"
         )
     return found
 

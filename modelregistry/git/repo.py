@@ -29,6 +29,7 @@ from modelregistry.errors import (
 from modelregistry.git.call import LOCAL_SECONDS, GitCall
 from modelregistry.git.objectfiles import ObjectFiles
 from modelregistry.git.objects import GitObject, ObjectReader, entries_of
+from modelregistry.givenpath import given_path
 from modelregistry.log.tags import MOST_TAG_BYTES, RawTag
 from modelregistry.progress import Report
 from modelregistry.urlsecrets import without_secrets
@@ -146,8 +147,9 @@ class GitRepo:
 
         Raises:
             RepositoryNotFoundError: There is none.
+            InvalidInputError: It is no path.
         """
-        start = Path(path).absolute()
+        start = given_path(path, "registry").absolute()
         for folder in (start, *start.parents):
             dot_git = folder / ".git"
             if dot_git.is_dir():
@@ -446,7 +448,7 @@ class GitRepo:
             RevisionNotFoundError: It stands for none.
         """
         try:
-            if not rev.isprintable():
+            if not isinstance(rev, str) or not rev.isprintable():
                 raise GitError("unprintable")
             output = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
         except GitError as error:

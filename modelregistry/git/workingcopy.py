@@ -19,6 +19,7 @@ from typing import NamedTuple
 from modelregistry.errors import GitError, InvalidInputError, WorkingCopyError
 from modelregistry.git.indexlock import Journal, index_lock
 from modelregistry.git.repo import GitRepo
+from modelregistry.givenpath import given_path
 from modelregistry.log.tags import clean_person
 
 _FILE = "100644"
@@ -183,6 +184,7 @@ class WorkingCopy:
             raise InvalidInputError(
                 f"not a file in the repository: {path!r}; write it relative to the Git root"
             )
+        given_path(self._root / path, "path")  # which may be too long
         places = [self._root.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
         for place in places:
             if place.is_symlink():

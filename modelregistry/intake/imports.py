@@ -24,6 +24,7 @@ from modelregistry.errors import (
     RepositoryNotFoundError,
 )
 from modelregistry.git.repo import GitRepo, check_url, is_url
+from modelregistry.givenpath import given_place
 from modelregistry.intake.broughtalong import BroughtAlong, brought_along
 from modelregistry.intake.receiving import ORIGIN
 from modelregistry.log.tags import tag_prefix
@@ -61,7 +62,7 @@ class Import(Shown):
     rev: str | None = None
     reference: str | None = None
     as_name: str | None = None
-    path: str | None = None
+    path: str | os.PathLike[str] | None = None
     metadata: Mapping[str, JsonValue] | None = field(default=None, hash=False)
     version: str | None = None
     bump: Bump | None = None
@@ -264,7 +265,11 @@ def _named(found: Located, wanted: Import) -> Located:
         if wanted.as_name is not None:
             raise
         raise InvalidInputError(f"{error}: as_name= says what it is called here") from error
-    path = wanted.path or suggested_path(model, posixpath.basename(found.origin.path))
+    path = (
+        given_place(wanted.path, "path")
+        if wanted.path is not None
+        else suggested_path(model, posixpath.basename(found.origin.path))
+    )
     if _path(path) != path:
         raise InvalidInputError(
             f"path={path!r} is not one in the repository; write it relative to the Git root"

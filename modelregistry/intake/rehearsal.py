@@ -50,7 +50,12 @@ class Rehearsal:
         _refuse(version, "its bytes are kept nowhere yet")
 
     def open(
-        self, version: ModelVersion, path: str | None, *, verify: Verify, progress: Progress
+        self,
+        version: ModelVersion,
+        path: str | os.PathLike[str] | None,
+        *,
+        verify: Verify,
+        progress: Progress,
     ) -> BinaryIO:
         """Refused."""
         _refuse(version, "its bytes are kept nowhere yet")

@@ -65,13 +65,17 @@ class Tracking:
         check_model(self.model)
         if not isinstance(self.source, str) or not self.source or "\0" in self.source:
             raise InvalidInputError(f"{self.source!r} is neither a path nor a URL")
-        if self.checksum is not None and not _CHECKSUM.fullmatch(self.checksum):
+        if self.checksum is not None and not (
+            isinstance(self.checksum, str) and _CHECKSUM.fullmatch(self.checksum)
+        ):
             raise InvalidInputError(
                 f"checksum={self.checksum!r} is none: 'sha256:' and 64 hexadecimal digits in lower case, or 'md5:' and 32"
             )
         if not all(isinstance(text, str | None) for text in (self.license, self.origin, self.description)):
             raise InvalidInputError("license=, origin= and description= are a text each")
-        if isinstance(self.labels, str) or not all(isinstance(label, str) for label in self.labels):
+        if not isinstance(self.labels, list | tuple) or not all(
+            isinstance(label, str) for label in self.labels
+        ):
             raise InvalidInputError(f"labels={self.labels!r} must be a list of texts, such as ['tabular']")
         if self.version_aware and not (self.is_remote and self.is_of_dvc):
             raise InvalidInputError(

@@ -175,7 +175,7 @@ def follow(
         RegistryError: The first one can't be loaded: as ``load_model`` does.
         InvalidInputError: ``every`` is not above zero.
     """
-    if every is not None and not every > 0:
+    if every is not None and not (isinstance(every, int | float) and every > 0):
         raise InvalidInputError(f"every={every!r} is no time between two looks; None looks at refresh() only")
     opened = registry if isinstance(registry, Registry) else Registry(registry, max_age=(every or 0) / 2)
     return Followed(

@@ -10,10 +10,11 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from modelregistry import config
-from modelregistry.errors import DeprecatedModelWarning
+from modelregistry.errors import DeprecatedModelWarning, InvalidInputError
 from modelregistry.loading.loadedmodels import LoadedModels
 from modelregistry.progress import Progress
 from modelregistry.registry import Registry
+from modelregistry.trust.trust import Trust as Given
 from modelregistry.version import ModelVersion, Reader, Trust, Verify
 
 _opened: dict[Hashable, Registry] = {}
@@ -76,7 +77,9 @@ def load_model(
 
     if copy:
         return load()
-    allowed = trust if trust is None or isinstance(trust, str) else frozenset(trust)
+    if not isinstance(loader, str | None):
+        raise InvalidInputError(f"loader={loader!r} must be the name of a loader, such as 'skops'")
+    allowed = Given.parse(trust)
     key = (found.version, found.rev, found.digest, allowed, loader)
     return _models_of(found._reader).get(found.name, key, load)
 
@@ -127,7 +130,7 @@ def _open(target: Registry | str | os.PathLike[str] | None, *, offline: bool) ->
     """The registry; opened once a process, and again where what opening it goes by has changed."""
     if isinstance(target, Registry):
         return target
-    key = (os.getcwd(), config.choose_target(target), offline, config.token())
+    key = (os.getcwd(), config.choose_target(target), bool(offline), config.token())
     known = _opened.get(key)
     if known is None:
         with _lock:

@@ -37,12 +37,12 @@ class Cursor:
             InvalidInputError: It is none.
         """
         try:
-            if not text.startswith(_PREFIX):
+            if not isinstance(text, str) or not text.startswith(_PREFIX):
                 raise ValueError(text)
             data = base64.b64decode(text.removeprefix(_PREFIX), altchars=b"-_", validate=True)
             if len(data) % _BYTES:
                 raise ValueError(text)
-        except (AttributeError, binascii.Error, ValueError) as error:
+        except (binascii.Error, ValueError) as error:
             raise InvalidInputError(
                 f"not a cursor: {str(text)[:40]!r}; it is what events().cursor gave, whole"
             ) from error

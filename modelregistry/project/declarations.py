@@ -172,7 +172,8 @@ def relative_path(file: str, path: str) -> str:
     Raises:
         InvalidInputError: It is not one in the repository.
     """
-    relative = posixpath.relpath(path, posixpath.dirname(file) or ".") if path else ""
+    is_text = isinstance(path, str) and path
+    relative = posixpath.relpath(path, posixpath.dirname(file) or ".") if is_text else ""
     if resolve(file, relative) != path:
         raise InvalidInputError(f"not a path in the repository: {path!r}; write it relative to the Git root")
     return relative

@@ -170,6 +170,10 @@ class Hub(Shown):
 
     def _open_log(self, backend: Backend | str | None) -> Backend:
         """Where the log is kept: in the repository's tags, or elsewhere."""
+        if backend is not None and not isinstance(backend, str | Backend):
+            raise InvalidInputError(
+                f"backend={backend!r}: it must be an address, or what open_backend(…) gave"
+            )
         chosen = config.choose_backend(backend, self._names) if not isinstance(backend, Backend) else backend
         if chosen == GIT:
             return self._open_tags()
@@ -276,8 +280,10 @@ class Hub(Shown):
             known = self._folded[model] = Folded(token, log, History(model, log.events, stages))
         if as_of is None:
             return known
-        if as_of.tzinfo is None:
-            raise InvalidInputError(f"as_of={as_of!r} has no time zone: datetime(…, tzinfo=UTC), for one")
+        if not isinstance(as_of, datetime) or as_of.tzinfo is None:
+            raise InvalidInputError(
+                f"as_of={as_of!r} is no moment with a time zone: datetime(…, tzinfo=UTC), for one"
+            )
         if as_of >= datetime.now(UTC):  # events written in quick succession are dated some seconds ahead
             return known
         return Folded(None, known.log, History(model, known.log.events, stages, as_of=as_of))

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from modelregistry.display.listing import VERSION_COLUMNS
 from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError, PartlyRegisteredError, RegistryError, RegistryWarning
+from modelregistry.givenpath import given_place
 from modelregistry.log.events import Bytes
 from modelregistry.log.history import History
 from modelregistry.names import Bump, check_model
@@ -51,7 +52,7 @@ class IntakeVerbs(WritingVerbs):
         obj: object,
         model: str,
         *,
-        path: str | None = None,
+        path: str | os.PathLike[str] | None = None,
         loader: str | None = None,
         version: str | None = None,
         bump: Bump | None = None,
@@ -114,7 +115,8 @@ class IntakeVerbs(WritingVerbs):
         said = changes.check_metadata(metadata or {})
         wanted = MetadataCheck.of(self._repo, schema)
         shared = self._push and self._shared() is not None
-        wish = Wish(obj, model, path, loader, example, pushed=shared and push_data and not dry_run)
+        place = given_place(path, "path") if path is not None else None
+        wish = Wish(obj, model, place, loader, example, pushed=shared and push_data and not dry_run)
         adder = load_class(ADDERS["dvc"])(self._repo)
         with incoming(self._repo, self._declarations, adder, wish) as saved:
             edited = uncommitted(self._repo, but=saved.path)
@@ -152,7 +154,7 @@ class IntakeVerbs(WritingVerbs):
         rev: str | None = None,
         reference: str | None = None,
         as_name: str | None = None,
-        path: str | None = None,
+        path: str | os.PathLike[str] | None = None,
         version: str | None = None,
         bump: Bump | None = None,
         message: str = "",
@@ -345,7 +347,7 @@ class IntakeVerbs(WritingVerbs):
         source: str | os.PathLike[str],
         name: str,
         *,
-        path: str | None = None,
+        path: str | os.PathLike[str] | None = None,
         checksum: str | None = None,
         license: str | None = None,  # noqa: A002 - the word of model cards
         origin: str | None = None,
@@ -411,7 +413,8 @@ class IntakeVerbs(WritingVerbs):
         check_words(metadata, version, own=["license"])
         said = declared(inputs, (), {}, {})
         wanted = Tracking(
-            os.fspath(source) if isinstance(source, os.PathLike) else source, name, path=path, checksum=checksum, origin=origin, license=license,
+            os.fspath(source) if isinstance(source, os.PathLike) else source, name,
+            path=given_place(path, "path") if path is not None else None, checksum=checksum, origin=origin, license=license,
             description=description, labels=labels, version_aware=version_aware,
             storage_options=storage_options or {},
         )  # fmt: skip
@@ -479,8 +482,13 @@ class IntakeVerbs(WritingVerbs):
         from modelregistry.metadata.check import MetadataCheck
         from modelregistry.mlflow.importing import Here, Wishes, import_mlflow
 
-        if isinstance(models, str):
-            raise InvalidInputError(f"models={models!r} must be a list of names: [{models!r}]")
+        if isinstance(models, str) or not (models is None or isinstance(models, Iterable)):
+            raise InvalidInputError(f"models={models!r} must be a list of names: ['churn'], for one")
+        for argument, value in (("names", names), ("stages", stages)):
+            if not isinstance(value, Mapping | None):
+                raise InvalidInputError(
+                    f"{argument}={value!r} must be a mapping of what is there to what is here"
+                )
         self._check_writable()
         check_progress(progress)
         self._refresh(max_age=0)
@@ -501,7 +509,7 @@ class IntakeVerbs(WritingVerbs):
             is_pushed=push_data and self._push and self._shared() is not None,
         )  # fmt: skip
         wishes = Wishes(
-            models=None if models is None else frozenset(models), names=dict(names or {}), stages=dict(stages or {}),
+            models=None if models is None else frozenset(map(str, models)), names=dict(names or {}), stages=dict(stages or {}),
             into=into, move_stages=move_stages, message=message, push_data=push_data,
         )  # fmt: skip
         return import_mlflow(uri, here, wishes, tracking_uri=tracking_uri, progress=progress, dry_run=dry_run)

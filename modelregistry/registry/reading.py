@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -27,12 +27,13 @@ from modelregistry.errors import InvalidInputError, RegistryError, RegistryWarni
 from modelregistry.git.remote import GitRemote
 from modelregistry.git.repo import is_url
 from modelregistry.log.choice import check_there, choose
+from modelregistry.log.completion import references
 from modelregistry.log.cursor import Cursor
 from modelregistry.log.events import Event
 from modelregistry.log.history import History
 from modelregistry.log.meaning import meant
 from modelregistry.log.summaries import Summaries, Summary, summarize
-from modelregistry.names import INACTIVE, WITHDRAWN, check_model, version_key
+from modelregistry.names import INACTIVE, WITHDRAWN, check_model, check_stage, version_key
 from modelregistry.progress import Progress, check_progress, counted
 from modelregistry.registry.hub import Hub
 from modelregistry.urlsecrets import without_secrets
@@ -85,6 +86,27 @@ class ReadingVerbs(Hub):
             wanted.check(self._read(wanted.model).history)
         folded = self._read(wanted.model, as_of)
         return self._version(folded, choose(folded.history, wanted.reference, self._hint))
+
+    def __getitem__(self, reference: str) -> ModelVersion:
+        return self.get(reference)
+
+    __iter__ = None
+    """It is no list: ``models()`` is."""
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """What IPython offers in ``registry["…"]``: every model, and every stage that somebody holds."""
+        return [
+            reference
+            for model, found in sorted(self._summaries().items())
+            for reference in (model, *(f"{model}#{stage}" for stage in found.stages))
+        ]
+
+    def _complete(self, begun: str) -> Sequence[str]:
+        """The references that begin so, by what is on this machine: whoever types won't wait for the network."""
+        return references(begun, self._backend.heads(), self._as_it_lies)
+
+    def _as_it_lies(self, model: str) -> History:
+        return History(model, self._backend.read(model).events, self._read_stages())
 
     def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
         """Two versions side by side, and whether the second can stand in where the first is called.
@@ -241,6 +263,8 @@ class ReadingVerbs(Hub):
 
         Raises:
             ModelNotFoundError: No such model.
+            InvalidNameError: A stage that can be none.
+            InvalidInputError: A moment without a time zone.
         """
         folded = self._read(check_model(model), as_of)
         history = folded.history
@@ -253,7 +277,7 @@ class ReadingVerbs(Hub):
         elif stage == INACTIVE:
             names = [name for name in history.served if not history.stages_of(name)]
         else:
-            names = history.holders(stage)
+            names = history.holders(check_stage(stage))
         ordered = sorted(names, key=version_key, reverse=True)
         return Rows((self._version(folded, name) for name in ordered), VERSION_COLUMNS)
 

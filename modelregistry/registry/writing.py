@@ -16,10 +16,11 @@ from pydantic import JsonValue
 from modelregistry.content.content import MANIFEST, MOST_FILES_IN_EVENT
 from modelregistry.content.identity import manifest_text
 from modelregistry.errors import InvalidInputError, RegistryWarning
+from modelregistry.givenpath import given_place
 from modelregistry.log.events import Bytes, Event
 from modelregistry.log.history import ANY, Expected, History
 from modelregistry.log.meaning import Meant, holder_meant, meant_to_change
-from modelregistry.names import Bump, Reference, check_model
+from modelregistry.names import Bump, Reference, check_model, check_stage
 from modelregistry.plugins import loaders_for
 from modelregistry.progress import Progress, check_progress
 from modelregistry.registry.reading import ReadingVerbs
@@ -46,7 +47,7 @@ class WritingVerbs(ReadingVerbs):
         self,
         model: str,
         *,
-        path: str | None = None,
+        path: str | os.PathLike[str] | None = None,
         rev: str = "HEAD",
         version: str | None = None,
         bump: Bump | None = None,
@@ -126,6 +127,7 @@ class WritingVerbs(ReadingVerbs):
             inputs, code, changes.check_metadata(params or {}, "params"),
             changes.check_metadata(metrics or {}, "metrics"),
         )  # fmt: skip
+        path = given_place(path, "path") if path is not None else None
         self._refresh(max_age=0)
         wanted = MetadataCheck.of(self._repo, schema)
         source_rev = self._repo.resolve(rev)
@@ -298,7 +300,7 @@ class WritingVerbs(ReadingVerbs):
             lambda history, writer: changes.rollback(history, writer, stage, keep=keep),
             message=message,
             dry_run=dry_run,
-            pin=holders_of(stage),
+            pin=holders_of(check_stage(stage)),
         )
 
     def demote(
@@ -339,7 +341,7 @@ class WritingVerbs(ReadingVerbs):
             ),
             message=message,
             dry_run=dry_run,
-            pin=holders_of(stage),
+            pin=holders_of(check_stage(stage)),
         )
 
     def withdraw(

@@ -61,6 +61,8 @@ def export_site(
     check_progress(progress)
     if not isinstance(title, str):
         raise InvalidInputError(f"title={title!r} must be a text")
+    if odd := [source.address for source in sources if not isinstance(source.address, str | None)]:
+        raise InvalidInputError(f"url={odd[0]!r} must be a text")
     writer = SiteWriter(target)
     templates = Templates()
     prefix = "{}/" if len(sources) > 1 else ""

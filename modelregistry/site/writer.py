@@ -16,6 +16,7 @@ from typing import Any
 from modelregistry.display.shown import Shown
 from modelregistry.display.view import Code, Facts, View
 from modelregistry.errors import ExportError, InvalidInputError
+from modelregistry.givenpath import given_path
 
 MANIFEST = "modelregistry-site.json"
 """What says which files are ours. It is written before the first of them, and again after the last."""
@@ -74,12 +75,7 @@ class SiteWriter:
     """
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
-        text = os.fspath(target)
-        if not isinstance(text, str) or not text:
-            raise InvalidInputError(
-                f"{target!r} is no folder to write a site to: name one, such as 'public/'"
-            )
-        self.folder = Path(text)
+        self.folder = given_path(target, "target")
         with self._told("can't be read"):
             self._known, self.notes = self._read_manifest()
         self._digests: dict[str, str] = {}
