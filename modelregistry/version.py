@@ -417,13 +417,14 @@ class ModelVersion(Shown):
             format: ``"skops"`` (scikit-learn) or ``"onnx"`` (scikit-learn, by ``skl2onnx``).
             trust: As ``load`` takes it: the model is loaded first.
             loader: As ``load`` takes it.
-            example: Some rows of input: what was written must answer to them as the model does. ``"onnx"`` takes the
-                types of its inputs from them, else all of them for 32-bit floats.
+            example: Some rows of input, as an array, a data frame, a list of rows or a list of texts: what was written
+                must answer to them as the model does. ``"onnx"`` takes the types of its inputs from them (numbers in
+                lists are 64-bit floats), else all of them for 32-bit floats.
             progress: As for ``local_path``.
 
         Raises:
             ConversionError: The model can't be written so, or answers otherwise then; nothing was left behind.
-            InvalidInputError: No such format, or no such folder.
+            InvalidInputError: No such format, no such folder, or an example that is no rows of input.
             UntrustedModelError: Loading would run code that the caller does not trust; it says which.
             MissingDependencyError: The library of a format is not installed.
             MissingBytesError: The bytes are nowhere to be had.

@@ -478,8 +478,10 @@ class ContentReader:
     ) -> Path:
         """The same model in another format."""
         from modelregistry.loading.convert import check_wish, convert
+        from modelregistry.loading.example import rows_of
 
         check_wish(format, to)
+        example = None if example is None else rows_of(example)
         model = self.load(version, trust=trust, loader=loader, progress=progress)
         return convert(model, posixpath.basename(version.path), to, format=format, example=example)
 

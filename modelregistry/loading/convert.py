@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from modelregistry.errors import ConversionError, InvalidInputError, MissingDependencyError, RegistryError
 from modelregistry.loaders.base import Permit
+from modelregistry.loading.example import column_of, rows_of
 from modelregistry.plugins import LOADERS, load_class
 
 _Answer = TypeVar("_Answer")
@@ -27,14 +28,15 @@ def convert(model: object, name: str, to: Path, *, format: str, example: object 
         name: What its file or folder is called in the repository.
         to: The folder to write to.
         format: The format.
-        example: Some rows of input, an array or a data frame; None for no comparison.
+        example: Some rows of input, as ``rows_of`` takes them; None for no comparison.
 
     Raises:
         ConversionError: It can't be written so, or answers otherwise then; nothing was left behind.
-        InvalidInputError: No such format, or no such folder.
+        InvalidInputError: No such format, no such folder, or an example that is no rows.
         MissingDependencyError: The library of the format is not installed.
     """
     check_wish(format, to)
+    example = None if example is None else rows_of(example)
     write = _write_onnx if format == "onnx" else _write_skops
     target = to / f"{PurePosixPath(name).stem}.{format}"
     scratch = to / f".{secrets.token_hex(8)}.{format}"
@@ -102,6 +104,7 @@ def _write_onnx(model: Any, path: Path, example: Any) -> None:
             )
         types = [("X", FloatTensorType([None, int(count)]))]
     options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
+    example = column_of(example)
     try:
         graph = skl2onnx.to_onnx(model, example, initial_types=types, options=options)
     except Exception:
@@ -115,6 +118,7 @@ def _write_onnx(model: Any, path: Path, example: Any) -> None:
 def ask(model: Any, example: Any) -> list[Any]:
     """What a model answers to the example, as one list."""
     if hasattr(model, "get_inputs"):  # a session of ONNX Runtime
+        example = column_of(example)
         names = [each.name for each in model.get_inputs()]
         if hasattr(example, "columns") and {*names} <= {*example.columns}:
             feed = {name: example[[name]].to_numpy() for name in names}

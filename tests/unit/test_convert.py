@@ -20,6 +20,7 @@ from modelregistry.errors import ConversionError, InvalidInputError
 from modelregistry.loaders.base import Permit
 from modelregistry.loaders.skops import SkopsLoader
 from modelregistry.loading.convert import alike, convert
+from modelregistry.loading.example import column_of
 
 RANDOM = np.random.default_rng(1)
 FEATURES, TARGET = RANDOM.normal(size=(60, 3)), np.array(["no", "yes"] * 30)
@@ -51,6 +52,9 @@ def test_a_skops_file_holds_the_same_model(model: object, sample: object, tmp_pa
         (CLASSIFIER, None),
         (CLASSIFIER, FEATURES[:5]),
         (CLASSIFIER, FEATURES[:5].astype(np.float32)),
+        (CLASSIFIER, FEATURES[:5].tolist()),
+        (CLASSIFIER, tuple(tuple(row) for row in FEATURES[:5].tolist())),
+        (CLASSIFIER, [[1, 2, 3], [4, 5, 6]]),
         (REGRESSOR, FEATURES.astype(np.float32)),
         (StandardScaler().fit(FEATURES), FEATURES[:5]),
         (MIXED, FRAME[:5]),
@@ -105,7 +109,6 @@ def test_what_answers_otherwise_is_an_error_and_leaves_nothing(tmp_path: Path) -
         (TfidfVectorizer().fit(["a text", "another"]), "onnx", None, "pass an example="),
         ({"a": 1}, "onnx", None, "pass an example="),
         (CLASSIFIER, "skops", FEATURES[:, :2], "does not work"),
-        (CLASSIFIER, "onnx", "text", "does not work"),
     ],
 )
 def test_what_can_not_be_converted_is_an_error_with_the_librarys_words(
@@ -114,6 +117,30 @@ def test_what_can_not_be_converted_is_an_error_with_the_librarys_words(
     with pytest.raises(ConversionError, match=why):
         convert(model, "churn.joblib", tmp_path, format=to, example=sample)
     assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("to", ["skops", "onnx"])
+@pytest.mark.parametrize(
+    ("sample", "why"),
+    [
+        ("text", "no list of rows"), (3, "no list of rows"), ({"age": [1.0]}, "no list of rows"), ([], "no row"),
+        ([1.0, 2.0, 3.0], r"\[example\]"), ([{"age": 1.0}], "pandas.DataFrame"), ([[1.0], [1.0, 2.0]], "one length"),
+    ],
+)  # fmt: skip
+def test_a_sample_that_is_no_rows_is_told_before_anything_is_written(
+    to: str, sample: object, why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        convert(CLASSIFIER, "churn.joblib", tmp_path, format=to, example=sample)
+    assert nothing_left(tmp_path)
+
+
+def test_texts_are_a_sample_of_what_takes_texts(tmp_path: Path) -> None:
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(
+        ["good film", "bad film"] * 3, [1, 0] * 3
+    )
+    assert convert(model, "mood.joblib", tmp_path, format="skops", example=["good", "bad film"]).exists()
+    assert column_of(["good", "bad film"]).tolist() == [["good"], ["bad film"]]
 
 
 @pytest.mark.parametrize("to", ["", "pickle", "SKOPS", "../skops"])
