@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from modelregistry.errors import MissingDependencyError
+from modelregistry.loaders import lightgbmestimators
 from modelregistry.loaders.base import (
     Description,
     Inspection,
@@ -21,6 +23,8 @@ from modelregistry.metadata.signature import Column, ModelSignature
 _HEAD = b"tree\n"
 _MOST_LINE = 1 << 26
 """Bytes of a line; the names of all features are on one."""
+_MOST_LINES = 100
+"""Of a head."""
 
 
 class LightGBMLoader(Loader):
@@ -46,32 +50,36 @@ class LightGBMLoader(Loader):
         return Inspection(Tier.DATA)
 
     def describe(self, path: Path) -> Description:
-        """The features, by name where the model was trained with names.
+        """The features, by name where the model was trained with names; of an estimator, what comes out of it, too.
 
         Raises:
             UnknownFormatError: The file is malformed.
         """
         self._check(path)
-        with self.reading(path), path.open("rb") as file:
-            while line := file.readline(_MOST_LINE):
-                key, _, value = line.decode().rstrip().partition("=")
+        with self.reading(path):
+            lines = _head_of(path)
+            estimator = lightgbmestimators.noted_in(b"\n".join(lines))
+            for line in lines:
+                key, _, value = line.decode().partition("=")
                 if key == "feature_names":
-                    return Description(_signature(value.split(" ")))
+                    return Description(_signature(value.split(" "), estimator.outputs if estimator else ()))
         return Description()
 
     def describe_object(self, model: object) -> ModelSignature | None:
-        """The features of a booster."""
-        booster: Any = model
+        """The features of a booster, dressed as an estimator of scikit-learn's or not."""
+        dressed: Any = model
+        booster = dressed.booster_ if hasattr(dressed, "booster_") else dressed
         return _signature(booster.feature_name())
 
     def load(self, path: Path, permit: Permit) -> object:
-        """A ``Booster``, without the parameters of its training.
+        """The ``LGBMClassifier``, ``LGBMRegressor`` or ``LGBMRanker`` that ``save`` was given, else a ``Booster``.
 
-        The file does not tell which estimator of scikit-learn's it was dressed as.
+        LightGBM's own files do not tell which estimator of scikit-learn's they were dressed as. Parameters of a
+        training that an estimator's constructor does not name are left out.
 
         Raises:
             UnknownFormatError: The file is malformed.
-            MissingDependencyError: LightGBM is not installed.
+            MissingDependencyError: LightGBM is not installed, or scikit-learn where the model needs it.
         """
         self._check(path)
         with self.importing():
@@ -80,9 +88,16 @@ class LightGBMLoader(Loader):
         from modelregistry.loaders import lightgbmtrees
 
         with self.reading(path):
-            text = lightgbmtrees.checked(path.read_bytes())
-            booster: object = lightgbm.Booster(model_str=text.decode())
-        return booster
+            text = path.read_bytes()
+            estimator = lightgbmestimators.noted_in(text.partition(b"\n\n")[0])
+            if estimator is not None and not lightgbm.compat.SKLEARN_INSTALLED:
+                raise MissingDependencyError(
+                    f"{path.name!r} is a {estimator.name}, which needs scikit-learn: pip install scikit-learn"
+                )
+            booster: object = lightgbm.Booster(model_str=lightgbmtrees.checked(text).decode())
+            if estimator is None:
+                return booster
+            return lightgbmestimators.made_again(lightgbm, estimator, booster)
 
     def saves(self, model: object) -> bool:
         """Boosters, dressed as estimators of scikit-learn's or not."""
@@ -93,19 +108,28 @@ class LightGBMLoader(Loader):
         return ".txt"
 
     def loses(self, model: object) -> str | None:
-        """The dress of scikit-learn's."""
+        """The dress of scikit-learn's, where it is one that can't be noted."""
+        name = type(model).__name__
         if is_of(model, "lightgbm", "Booster"):
             return None
-        name = type(model).__name__
-        return (
-            f"that it is a {name}: it loads as a Booster, whose predict gives probabilities for a classifier"
-        )
+        noted = lightgbmestimators.noted_of(model)
+        if noted is None:
+            return (
+                f"that it is a {name}, since its objective or its labels can't be written down: it loads as a Booster, whose "
+                "predict gives what the objective makes of it"
+            )
+        return f"that it is a {name}: it loads as a {noted.name}" if noted.name != name else None
 
     def save(self, model: object, path: Path) -> None:
-        """Write it."""
+        """Write it; of an estimator of scikit-learn's with a note of what that is, which LightGBM itself passes by."""
         dressed: Any = model
-        booster = dressed.booster_ if is_of(model, "lightgbm", "LGBMModel") else dressed
-        booster.save_model(path)
+        if is_of(model, "lightgbm", "Booster"):
+            dressed.save_model(path)
+            return
+        dressed.booster_.save_model(path)
+        estimator = lightgbmestimators.noted_of(model)
+        if estimator is not None:
+            path.write_bytes(lightgbmestimators.with_note(path.read_bytes(), estimator))
 
     def _check(self, path: Path) -> None:
         self.check_file(path)
@@ -114,6 +138,15 @@ class LightGBMLoader(Loader):
                 raise ValueError("it does not begin with 'tree'")
 
 
-def _signature(names: list[str]) -> ModelSignature:
+def _head_of(path: Path) -> list[bytes]:
+    """The lines before the first tree."""
+    lines: list[bytes] = []
+    with path.open("rb") as file:
+        while (line := file.readline(_MOST_LINE).rstrip(b"\r\n")) and len(lines) < _MOST_LINES:
+            lines.append(line)
+    return lines
+
+
+def _signature(names: list[str], outputs: tuple[Column, ...] = ()) -> ModelSignature:
     made_up = [f"Column_{number}" for number in range(len(names))]
-    return ModelSignature(tuple(Column(None if names == made_up else name) for name in names))
+    return ModelSignature(tuple(Column(None if names == made_up else name) for name in names), outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,7 +54,9 @@ class XGBoostLoader(Loader):
         return Inspection(Tier.DATA)
 
     def describe(self, path: Path) -> Description:
-        """The features, by name where the model has names, and the version that wrote it where that is JSON.
+        """The features, what comes out of an estimator, and the version that wrote it where that is JSON.
+
+        Features have names where the model has them.
 
         Raises:
             UnknownFormatError: The file is malformed.
@@ -62,6 +65,9 @@ class XGBoostLoader(Loader):
         booster = self._loaded(path, "Booster")
         with self.reading(path):
             signature = self.describe_object(booster)
+        if signature is not None and (kind := _ESTIMATOR.search(head(path, _END))) is not None:
+            methods = ["predict", "predict_proba"] if kind[1] == b"classifier" else ["predict"]
+            signature = replace(signature, outputs=tuple(map(Column, methods)))
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _END))
             version = _VERSION.search(file.read())

@@ -329,12 +329,34 @@ def test_a_pickle_is_made_of_anything_on_purpose(loader: str, quick: Callable[..
 
 
 def test_what_a_format_does_not_keep_is_a_warning(quick: Callable[..., mr.ModelVersion]) -> None:
-    dressed = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(ROWS, LABELS)
+    def objective(wanted: Any, given: Any) -> tuple[Any, Any]:
+        return given - wanted, np.ones(len(wanted))
+
+    dressed = lightgbm.LGBMRegressor(
+        n_estimators=2, verbose=-1, min_child_samples=1, objective=objective
+    ).fit(ROWS, ROWS[:, 0])
     with pytest.warns(
-        mr.RegistryWarning, match="does not keep that it is a LGBMClassifier: it loads as a Booster"
+        mr.RegistryWarning, match="does not keep that it is a LGBMRegressor.*loads as a Booster"
     ):
         made = quick(dressed, "m")
     assert isinstance(made.load(), lightgbm.Booster)
+
+
+def test_an_estimator_of_another_library_comes_back_as_what_it_was(
+    quick: Callable[..., mr.ModelVersion],
+) -> None:
+    texts = np.where(LABELS, "stays", "leaves")
+    for name, model, labels in (
+        ("light", lightgbm.LGBMClassifier(n_estimators=2, verbose=-1), texts),
+        ("boosted", xgboost.XGBClassifier(n_estimators=2), LABELS),
+    ):
+        made = quick(model.fit(ROWS, labels), name, example=ROWS[:5])
+        loaded: Any = made.load()
+        assert type(loaded) is type(model)
+        assert loaded.predict(ROWS).tolist() == model.predict(ROWS).tolist()
+        assert np.array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
+        assert made.signature is not None
+        assert [each.name for each in made.signature.outputs] == ["predict", "predict_proba"]
 
 
 def test_a_loader_that_dvc_yaml_names_is_the_one_and_a_path_that_tells_nothing_is_noted(

@@ -14,6 +14,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.base
 import xgboost
 
 from modelregistry.errors import UnknownFormatError
@@ -258,6 +259,89 @@ def test_a_lightgbm_model_answers_as_it_did(
     assert loaded.feature_name() == model.feature_name()
     assert loaded.feature_importance().tolist() == model.feature_importance().tolist()
     assert capfd.readouterr() == ("", "")
+
+
+TEXTS = np.array(["stays", "leaves", "asks"])[np.arange(len(LABELS)) % 3]
+ESTIMATORS: dict[str, Callable[[], Any]] = {
+    "two numbers": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(FRAME, (ROWS[:, 0] > 0.5) * 5),
+    "two texts": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(FRAME, TEXTS == "asks"),
+    "three texts": lambda: lightgbm.LGBMClassifier(n_estimators=3, num_leaves=7, verbose=-1).fit(FRAME, TEXTS),
+    "objects": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(FRAME, TEXTS.astype(object)),
+    "an equals sign": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(FRAME, np.char.add("=", TEXTS)),
+    "one against all": lambda: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, objective="multiclassova").fit(ROWS, TEXTS),
+    "a number": lambda: lightgbm.LGBMRegressor(n_estimators=3, verbose=-1, random_state=3).fit(FRAME, ROWS[:, 0]),
+    "a rank": lambda: lightgbm.LGBMRanker(n_estimators=3, verbose=-1).fit(FRAME, LABELS, group=[len(LABELS)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", ESTIMATORS)
+def test_a_lightgbm_estimator_comes_back_as_it_was(
+    title: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = ESTIMATORS[title]()
+    rows = ROWS if title == "one against all" else FRAME
+    path = tmp_path / "model.txt"
+    loader = LightGBMLoader()
+    loader.save(model, path)
+    assert loader.loses(model) is None
+    capfd.readouterr()
+    loaded = load(path)
+    assert type(loaded) is type(model)
+    answers = loaded.predict(rows)
+    assert answers.dtype == model.predict(rows).dtype
+    assert answers.tolist() == model.predict(rows).tolist()
+    kept = {name: value for name, value in model.get_params().items() if name not in ("verbose", "n_jobs")}
+    assert {name: loaded.get_params()[name] for name in kept} == kept
+    assert loaded.n_features_in_ == model.n_features_in_
+    outputs = ["predict"]
+    if hasattr(model, "classes_"):
+        assert loaded.predict_proba(rows).tolist() == model.predict_proba(rows).tolist()
+        assert (loaded.classes_.tolist(), loaded.n_classes_) == (model.classes_.tolist(), model.n_classes_)
+        outputs.append("predict_proba")
+    signature = loader.describe(path).signature
+    assert signature is not None
+    assert ([each.name for each in signature.outputs], len(signature.inputs)) == (outputs, 3)
+    assert capfd.readouterr() == ("", "")
+    # Whoever has nothing but LightGBM reads it all the same.
+    plain = lightgbm.Booster(model_file=path)
+    assert np.array_equal(plain.predict(rows), model.booster_.predict(rows))
+    sklearn.base.clone(loaded).set_params(verbose=-1)
+
+
+def test_an_estimator_with_a_function_of_its_own_is_a_booster_and_says_so(tmp_path: Path) -> None:
+    def objective(wanted: Any, given: Any) -> tuple[Any, Any]:
+        return given - wanted, np.ones(len(wanted))
+
+    model = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1, objective=objective).fit(FRAME, ROWS[:, 0])
+    loader = LightGBMLoader()
+    loader.save(model, tmp_path / "model.txt")
+    assert "loads as a Booster" in str(loader.loses(model))
+    assert isinstance(load(tmp_path / "model.txt"), lightgbm.Booster)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "{}", "[]", "nonsense", '{"class": "Booster", "parameters": {}}',
+        '{"class": "LGBMClassifier", "parameters": {}, "objective": "binary"}',
+        '{"class": "LGBMRegressor", "parameters": {"machines": "10.0.0.1"}, "objective": "l2"}',
+        '{"class": "LGBMRegressor", "parameters": {"num_leaves": "7"}, "objective": "l2"}',
+        '{"class": "LGBMRegressor", "parameters": {"num_leaves": 4294967296}, "objective": "l2"}',
+        '{"class": "LGBMRegressor", "parameters": {"learning_rate": NaN}, "objective": "l2"}',
+        '{"class": "LGBMRegressor", "parameters": {}, "objective": {"a": 1}}',
+        '{"class": "LGBMClassifier", "parameters": {}, "objective": "l2", "labels": [1, 2, 3]}',
+        '{"class": "LGBMClassifier", "parameters": {}, "objective": "l2", "labels": [2, 1], "label_type": "int64"}',
+        '{"class": "LGBMClassifier", "parameters": {}, "objective": "l2", "labels": [[1], 2]}',
+        '{"class": "LGBMClassifier", "parameters": {}, "objective": "l2", "labels": [1, 2], "label_type": "O"}',
+    ],
+)  # fmt: skip
+def test_a_note_that_lies_is_refused(note: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.txt"
+    LIGHT["regressor"]().save_model(path)
+    head, blank, rest = path.read_text().partition("\n\n")
+    path.write_text(f"{head}\nmodelregistry_estimator={note}{blank}{rest}")
+    with pytest.raises(UnknownFormatError):
+        load(path)
 
 
 def test_its_features_are_told(tmp_path: Path) -> None:
