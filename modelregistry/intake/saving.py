@@ -148,6 +148,15 @@ def _candidates(model: object, name: str, wanted: str | None) -> list[Loader]:
 
 
 def _advice(model: object, name: str) -> str:
+    if is_of(model, "numpy", "ndarray") or is_of(model, "torch", "Tensor"):
+        return 'pass arrays of numbers by their names, {"weights": …}, which are kept as safetensors'
+    if is_of(model, "keras", "Layer"):
+        return "put it into a keras.Model, which is kept whole"
+    if isinstance(model, dict) and any(is_of(each, "numpy", "ndarray") for each in model.values()):
+        return (
+            "of a dict, arrays of numbers under names that are texts are kept, as safetensors; put anything else into "
+            "metadata=, or pass loader='pickle' or loader='joblib', which others load only where they trust it"
+        )
     if is_of(model, "torch", "Module"):
         return (
             "pass its state_dict() to keep the weights alone, or torch.export.export(model, (example,)) to keep a "

@@ -33,6 +33,9 @@ _RANKING = frozenset(
 ) | {"StochasticFilter", "YetiRank", "YetiRankPairwise"}
 
 
+_DRESSED = ("CatBoostClassifier", "CatBoostRegressor")
+
+
 class CatBoostLoader(Loader):
     """What ``save_model`` writes as ``cbm``."""
 
@@ -66,11 +69,17 @@ class CatBoostLoader(Loader):
         return Description(self.describe_object(self.load(path, Permit())))
 
     def describe_object(self, model: object) -> ModelSignature | None:
-        """The features of a model."""
+        """The features of a model, and what comes out of one that classifies or counts."""
         loaded: Any = model
+        methods = [
+            each
+            for each in ("predict", "predict_proba")
+            if is_of(model, "catboost", *_DRESSED) and hasattr(loaded, each)
+        ]
         names: list[str] = loaded.feature_names_
         made_up = [str(number) for number in range(len(names))]
-        return ModelSignature(tuple(Column(None if names == made_up else name) for name in names))
+        inputs = tuple(Column(None if names == made_up else name) for name in names)
+        return ModelSignature(inputs, tuple(map(Column, methods)))
 
     def load(self, path: Path, permit: Permit) -> object:
         """A ``CatBoostClassifier`` or ``CatBoostRegressor``, as the loss says; a ``CatBoost`` that ranks.

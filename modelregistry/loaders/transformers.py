@@ -92,14 +92,23 @@ class TransformersLoader(Loader):
         return Pretrained(model, processor)
 
     def saves(self, model: object) -> bool:
-        """A model of transformers' own, alone or with its tokenizer or processor: ``(model, tokenizer)``."""
-        first = model[0] if isinstance(model, tuple) and len(model) == 2 else model
-        return is_own(first, "transformers") and is_of(first, "transformers", "PreTrainedModel")
+        """A model of transformers' own, alone, with its tokenizer or processor (``(model, tokenizer)``), or in a pipeline."""
+        trained, _ = _parts(model)
+        return is_own(trained, "transformers") and is_of(trained, "transformers", "PreTrainedModel")
+
+    def loses(self, model: object) -> str | None:
+        """That it was a pipeline."""
+        if not is_of(model, "transformers", "Pipeline"):
+            return None
+        task = getattr(model, "task", None)
+        return (
+            "that it is a pipeline: it loads as its model and what prepares the input, of which "
+            f"transformers.pipeline({task!r}, model=…, tokenizer=…) makes one again"
+        )
 
     def save(self, model: object, path: Path) -> None:
         """Write it, with weights as safetensors."""
-        pair: Any = model if isinstance(model, tuple) else (model, None)
-        trained, processor = pair
+        trained, processor = _parts(model)
         with hubfolders.quiet():
             trained.save_pretrained(path, safe_serialization=True)
             if processor is not None:
@@ -113,6 +122,17 @@ class TransformersLoader(Loader):
                 f"{path.name!r} is an adapter, whose base model is elsewhere: merge the two and register that, or read "
                 'it by hand with loader="path"'
             )
+
+
+def _parts(model: Any) -> tuple[Any, Any]:
+    """The model and what prepares its input, if that is there."""
+    if isinstance(model, tuple) and len(model) == 2:
+        return model[0], model[1]
+    if not is_of(model, "transformers", "Pipeline"):
+        return model, None
+    prepares = ("processor", "tokenizer", "image_processor", "feature_extractor")
+    found = (getattr(model, each, None) for each in prepares)
+    return model.model, next((each for each in found if each is not None), None)
 
 
 def _class(transformers: Any, config: dict[str, Any], *, code: bool) -> Any:

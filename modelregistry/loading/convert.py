@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from modelregistry.errors import ConversionError, InvalidInputError, MissingDependencyError, RegistryError
-from modelregistry.loaders.base import Permit
+from modelregistry.loaders.base import Permit, is_of
 from modelregistry.loading.example import column_of, rows_of
 from modelregistry.plugins import LOADERS, load_class
 
@@ -126,7 +126,8 @@ def ask(model: Any, example: Any) -> list[Any]:
             feed = {names[0]: example.to_numpy() if hasattr(example, "columns") else example}
         answer = model.run(None, feed)[0]
     else:
-        answer = model.predict(example) if hasattr(model, "predict") else model.transform(example)
+        quiet = {"verbose": 0} if is_of(model, "keras", "Model") else {}
+        answer = model.predict(example, **quiet) if hasattr(model, "predict") else model.transform(example)
     for dense in ("toarray", "to_numpy"):
         if hasattr(answer, dense):
             answer = getattr(answer, dense)()

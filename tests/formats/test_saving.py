@@ -125,6 +125,30 @@ def test_transformers(with_tokenizer: bool, kept: Callable[..., Saved], load: Lo
     assert torch.equal(loaded.model(words).logits, model(words).logits)
 
 
+def test_a_pipeline_of_transformers_is_its_model_and_tokenizer_and_says_so(
+    kept: Callable[..., Saved], load: Load
+) -> None:
+    model = transformers.BertForSequenceClassification(bert()).eval()
+    pipeline = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer())
+    saved = kept(pipeline)
+    assert "transformers.pipeline('text-classification'" in str(saved.loader.loses(pipeline))
+    loaded = load(saved.place)
+    again = transformers.pipeline("text-classification", model=loaded.model, tokenizer=loaded.processor)
+    assert again("good film") == pipeline("good film")
+
+
+@pytest.mark.parametrize(
+    ("model", "advice"),
+    [
+        (np.ones(3), "safetensors"), (torch.ones(3), "safetensors"), ({"w": np.ones(3), "b": 1}, "metadata="),
+        (keras.layers.Dense(1), "keras.Model"),
+    ],
+)  # fmt: skip
+def test_what_is_nearly_a_model_says_what_to_pass_instead(model: object, advice: str) -> None:
+    with pytest.raises(InvalidInputError, match=advice):
+        plan(model, "m", wanted=None, path=None, declared=None)
+
+
 def test_a_sentence_transformer(kept: Callable[..., Saved], load: Load, tmp_path: Path) -> None:
     transformers.BertModel(bert()).save_pretrained(tmp_path / "base")
     tokenizer().save_pretrained(tmp_path / "base")
