@@ -130,7 +130,11 @@ def _plain(text: str) -> tuple[bytes, ...]:
 
 
 def _in_json(text: str) -> tuple[bytes, ...]:
-    """The same, or what says that characters of it may be spelled otherwise."""
+    """The same, or what says that a character of it may be spelled otherwise: ``\\u0072isk``, ``a\\/b``."""
     plain = _plain(text)
-    is_simple = text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
-    return plain and (*plain, *((b"\\u00", b"\\/") if is_simple else (b"\\",)))
+    if not plain:
+        return ()
+    if not (text.isascii() and text.isprintable()) or '"' in text or "\\" in text:
+        return (*plain, b"\\")
+    escapes = {b"\\u00%x" % (ord(character) >> 4) for character in text}
+    return (*plain, *sorted(escapes | ({b"\\/"} if "/" in text else set())))

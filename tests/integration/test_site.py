@@ -11,10 +11,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -25,6 +26,8 @@ from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Edge, Node
 from modelregistry.site.lineage import lineage_shown, version_pages
 from modelregistry.site.pages import ModelFacts
+from modelregistry.site import pages as pages_of_site
+from modelregistry.site import writer as writer_of_site
 from tests.integration.projects import TOP, commit, git, init, write
 
 HOSTILE = (
@@ -303,6 +306,111 @@ def test_many_events_are_on_several_pages_of_which_the_full_ones_stay(
     assert "audit.html" in second.written and "audit/1.html" not in second.written
     assert [pages(second)[name].count("data-kind=") for name in ("audit/1.html", "audit.html")] == [2, 2]
     hrefs_lead_somewhere(second)
+
+
+def contents(site: mr.Site) -> dict[str, bytes]:
+    return {path.relative_to(site.path).as_posix(): path.read_bytes() for path in files_in(site.path)}
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_site_that_is_exported_again_and_again_is_what_a_new_one_would_be(
+    registry: Registry, tmp_path: Path
+) -> None:
+    changes: list[Callable[[], object]] = [
+        lambda: registry.register("risk", rev="main", inputs=["churn@v0.1.1"]),
+        lambda: registry.annotate("churn", "v0.1.1", {"metrics": {"auc": 0.9}}),
+        lambda: registry.promote("churn", "v0.1.1", "current"),
+        lambda: registry.register("churn", rev="main"),
+        lambda: registry.withdraw("churn", "v0.1.2"),
+        lambda: registry.deprecate("risk", message="No longer asked for"),
+    ]
+    for number, change in enumerate(changes):
+        change()
+        again = registry.export_site(tmp_path / "again")
+        assert contents(again) == contents(registry.export_site(tmp_path / f"new-{number}"))
+    titled = registry.export_site(tmp_path / "again", title="Ours")
+    assert contents(titled) == contents(registry.export_site(tmp_path / "titled", title="Ours"))
+    assert {"models/churn/v0.1.0.html", "models/risk/index.html"} <= {*titled.written}
+
+
+def test_only_the_versions_of_models_that_moved_are_looked_at_again(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register("risk", rev="main~1", inputs=["churn@v0.1.1"])
+    looked: list[str] = []
+    read_version = pages_of_site.read_version
+
+    def look(version: mr.ModelVersion, signer: Any) -> Any:
+        looked.append(version.reference)
+        return read_version(version, signer)
+
+    monkeypatch.setattr(pages_of_site, "read_version", look)
+    registry.export_site(tmp_path / "public")
+    assert sorted(looked) == ["churn@v0.1.0", "churn@v0.1.1", "risk@v0.1.0"]
+    looked.clear()
+    assert Registry(registry.target).export_site(tmp_path / "public").written == ()
+    assert looked == []
+    registry.register("risk", rev="main")
+    registry.export_site(tmp_path / "public")
+    assert sorted(looked) == ["risk@v0.1.0", "risk@v0.1.1"]
+    looked.clear()
+    registry.annotate("churn", "v0.1.0", {"owner": "risk"})
+    registry.export_site(tmp_path / "public")
+    assert sorted(looked) == ["churn@v0.1.0", "churn@v0.1.1", "risk@v0.1.0", "risk@v0.1.1"], (
+        "risk was made from churn"
+    )
+
+
+def test_what_could_not_be_read_is_looked_at_again(registry: Registry, tmp_path: Path) -> None:
+    root = Path(registry.target)
+    tree = git(root, "rev-parse", f"{registry.get('churn@v0.1.0').rev}^{{tree}}").strip()
+    lost = root / ".git" / "objects" / tree[:2] / tree[2:]
+    kept = lost.rename(tmp_path / "kept")
+    first = Registry(root).export_site(tmp_path / "public")
+    assert "Not all could be read" in pages(first)["models/churn/v0.1.0.html"]
+    kept.rename(lost)
+    second = Registry(root).export_site(tmp_path / "public")
+    assert "Not all could be read" not in pages(second)["models/churn/v0.1.0.html"]
+
+
+def test_a_page_that_was_edited_or_lost_is_made_again(registry: Registry, tmp_path: Path) -> None:
+    site = registry.export_site(tmp_path / "public")
+    before = contents(site)
+    for name in ("models/churn/v0.1.0.html", "audit.html", "catalogue.json"):
+        (site.path / name).write_text("edited")
+        assert registry.export_site(tmp_path / "public").written == (name,)
+        (site.path / name).unlink()
+        assert registry.export_site(tmp_path / "public").written == (name,)
+    assert contents(site) == before
+
+
+def test_an_export_that_is_stopped_anywhere_is_gone_on_with(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register("risk", rev="main~1")
+    registry.export_site(tmp_path / "public")
+    registry.register("churn", rev="main")
+    registry.register("risk", rev="main")
+    expected = contents(registry.export_site(tmp_path / "new"))
+    replace = writer_of_site._replace
+    for stop in range(9):
+        shutil.copytree(tmp_path / "public", tmp_path / "stopped")
+        left = iter(range(stop))
+
+        def write(place: Path, data: bytes, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            replace(place, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(writer_of_site, "_replace", write)
+            with pytest.raises(KeyboardInterrupt):
+                registry.export_site(tmp_path / "stopped")
+        assert contents(registry.export_site(tmp_path / "stopped")) == expected
+        shutil.rmtree(tmp_path / "stopped")
 
 
 def test_without_the_extra_the_error_says_what_to_install(registry: Registry, tmp_path: Path) -> None:
