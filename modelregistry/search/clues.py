@@ -130,7 +130,7 @@ def _plain(text: str) -> tuple[bytes, ...]:
 
 
 def _in_json(text: str) -> tuple[bytes, ...]:
-    """The same, or what says that a character of it may be spelled otherwise: ``\\u0072isk``, ``a\\/b``."""
+    """The same, or what says that a character of it may be spelled otherwise, by an escape."""
     plain = _plain(text)
     if not plain:
         return ()

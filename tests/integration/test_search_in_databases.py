@@ -78,7 +78,7 @@ def spelled_otherwise(log: Log) -> Iterator[Entry]:
         head, _, trailer = text[:-1].rpartition(b"Model-Registry: ")
         facts = json.loads(trailer)
         plain = json.dumps(facts, ensure_ascii=False).replace("/", "\\/")
-        if log.model.endswith("1"):
+        if log.model.endswith(("1", "5")):
             plain = plain.replace("risk", "\\u0072isk").replace("owner", "o\\u0077ner")
         yield Entry(event, head + b"Model-Registry: " + plain.encode() + b"\n")
 
@@ -180,6 +180,9 @@ def test_what_is_found_by_way_of_a_database_is_what_plain_python_finds_in_memory
 
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.recursive(comparisons(), joined, max_leaves=4))
+    @example(("metadata.owner == 'risk'", lambda row: row["metadata"].get("owner") == "risk"))
+    @example(("metadata.owner == 'ops'", lambda row: row["metadata"].get("owner") == "ops"))
+    @example(("metadata['a.b'] == 'a/b'", lambda row: row["metadata"].get("a.b") == "a/b"))
     @example((f"rev == '{rows[0]['rev']}'", lambda row: row["rev"] == rows[0]["rev"]))
     @example((f"digest == '{rows[0]['digest']}'", lambda row: True))
     def check(leaf: Leaf) -> None:
