@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -208,10 +209,13 @@ class _Reader:
 
     def _artifacts(self) -> Mapping[str, tuple[str, str | None]]:
         entries = self._document.get("artifacts")
+        entries = entries if isinstance(entries, dict) else {}
+        # Of many models in one file most are plain, and a commit of each model's has that file.
+        is_plain = "${" not in json.dumps(entries, default=str)
         found = {}
-        for name, entry in entries.items() if isinstance(entries, dict) else ():
+        for name, entry in entries.items():
             try:
-                filled = self._templates.fill({name: entry}, self._context)
+                filled = {name: entry} if is_plain else self._templates.fill({name: entry}, self._context)
             except InvalidFileError:
                 continue  # whoever asks for that one is told
             for key, value in filled.items():

@@ -13,6 +13,8 @@ from modelregistry.project.pipeline import OutKind, Pipeline, PlannedOut, Planne
 from modelregistry.project.snapshot import Part, Snapshot
 from modelregistry.project.templating import vars_files
 
+_ARTIFACTS_OF_A_STEP = 16
+"""That weigh as much as a step."""
 _FIRST = ("dvc.yaml", "dvc.lock")
 
 
@@ -160,7 +162,8 @@ def _read(snapshot: Snapshot, parts: Sequence[Sequence[str]]) -> Iterator[Sequen
 
 
 def _weight(found: Recorded) -> int:
-    return 1 + len(found.steps)
+    declared = len(found.pipeline.artifacts) if found.pipeline is not None else 0
+    return 1 + len(found.steps) + declared // _ARTIFACTS_OF_A_STEP
 
 
 def _vars_files(snapshot: Snapshot, folder: str) -> Iterator[str]:
