@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from tests.bench import loading
+from tests.bench import loading, sites
 from tests.bench.contention import HEAD as CONTESTS
 from tests.bench.contention import OWN_VERSIONS, contests, reasons
 from tests.bench.measure import Row, table
@@ -158,8 +158,22 @@ logged models in SQLite, each with two metrics, and as many model versions, each
   stage and no alias. `search_model_versions` knows of no metrics.
 * "The first time", nothing of any commit was read before on this machine: each content is read once. Afterwards its
   metrics are remembered on disk. An open `Registry` keeps the logs, too, while none moves.
+* A log in a database is asked which models' records have what is looked for, by their bytes; those logs are read and
+  judged. Metrics that DVC recorded are in Git, and no database knows them.
 
-{searches}"""
+{searches}
+## Sites
+
+`export_site` of the same kind of repository, ten versions of each model and one `dvc.yaml` for all; each is done once,
+by a `Registry` just opened. The first time nothing of the repository was read before on this machine. There is no peer:
+MLflow's pages need a server.
+
+{sites}
+### Sizes of sites
+
+Every page opens by itself from a disk, and has its style and its script within it.
+
+{site_sizes}"""
 
 
 class Held(Protocol):
@@ -306,12 +320,20 @@ def measure_searching(folder: Path, *, quick: bool) -> Part:
     return Part(rows, {"searches": table(rows)})
 
 
+def measure_sites(folder: Path, *, quick: bool) -> Part:
+    """What it takes to write a registry as pages."""
+    folder.mkdir(parents=True)
+    rows, sizes = sites.measure(folder, (10,) if quick else (10, 100, sites.LARGE), say=say)
+    return Part(rows, {"sites": table(rows), "site_sizes": table(sizes, sites.SIZE_HEAD)})
+
+
 PARTS: dict[str, Callable[..., Part]] = {
     "calls": measure_calls,
     "lineage": measure_lineage,
     "writers": measure_writers,
     "backends": measure_backends,
     "loading": measure_loading,
+    "sites": measure_sites,
     "searching": measure_searching,
 }
 """What ``--only`` takes, in the order in which it is measured: what imports MLflow comes after what that would weigh on."""

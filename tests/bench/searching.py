@@ -5,9 +5,7 @@ Imported last, and by what measures this alone: MLflow would weigh on the other 
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,50 +20,21 @@ from mlflow.store.tracking.dbmodels.models import (
     SqlLoggedModelTag,
 )
 
-from modelregistry import Registry
+from modelregistry import Registry, migrate, open_backend
 from modelregistry.config import cache_folder
 from tests.bench.measure import Row, in_turn
-from tests.bench.registries import git, model_name
+from tests.bench.registries import model_name
+from tests.bench.trained import TEAMS, auc, make_repository
 
 VERSIONS_OF_A_MODEL = 50
-TEAMS = ("risk", "growth", "ads", "ops", "search")
+QUERY = "metadata.team == 'risk' and stage == 'current'"
 _AT_ONCE = 2_000
 _TOP = 10
-_PLAN = """\
-stages:
-  train:
-    cmd: python train.py
-    deps: [train.py]
-    params: [depth, rate]
-    outs: [model.bin]
-    metrics: [metrics.json: {{cache: false}}]
-artifacts:
-{artifacts}"""
-_LOCK = """\
-schema: '2.0'
-stages:
-  train:
-    cmd: python train.py
-    deps:
-    - path: train.py
-      hash: md5
-      md5: 68b329da9893e34099c7d8ad5cb9c940
-      size: 1
-    params:
-      params.yaml:
-        depth: {depth}
-        rate: 0.1
-    outs:
-    - path: model.bin
-      hash: md5
-      md5: '{number:032x}'
-      size: 1048576
-"""
 
 
 def measure(folder: Path, versions: int, *, repeats: int) -> list[Row]:
     """Everything about searches."""
-    root = _make_repository(folder / "searched", versions)
+    root = make_repository(folder / "searched", versions, VERSIONS_OF_A_MODEL)
     client = _make_mlflow(folder / "mlflow.db", versions)
     best = partial(_best, root)
     theirs = partial(_their_best, client)
@@ -75,21 +44,42 @@ def measure(folder: Path, versions: int, *, repeats: int) -> list[Row]:
     registry = Registry(root)
     again, _ = in_turn(repeats, partial(_top, registry), theirs)
     of_one, _ = in_turn(repeats, partial(_top, registry, name=model_name(3)), theirs)
-    query = "metadata.team == 'risk' and stage == 'current'"
-    told = partial(registry.search, query)
+    told = partial(registry.search, QUERY)
     said = partial(_all_of_team, client)
     assert len(told()) == versions // VERSIONS_OF_A_MODEL // len(TEAMS)
     assert len(said()) == versions // len(TEAMS)
     log, tags = in_turn(repeats, told, said)
+    address = _make_database(root, folder / "log.db")
+    in_sql = partial(_selected, root, address)
+    assert len(in_sql()) == versions // VERSIONS_OF_A_MODEL // len(TEAMS)
+    asked, all_tags = in_turn(repeats, in_sql, said)
+    one = partial(_selected, root, address, f"digest == 'sha256:{7:064x}'")
+    assert len(one()) == 1
+    of_bytes, _ = in_turn(repeats, one, said)
     logged, versioned = "`search_logged_models`, the same ten, by SQL", "`search_model_versions`, by tag"
     what = f"`search('metrics.auc > 0.9', sort='-metrics.auc', limit={_TOP})`, {versions:,} versions"
     return [
-        Row(f"{what}, the first time", cold, logged, peer, most=6),
-        Row("the same, remembered by an earlier process", warm, logged, peer, most=1.5),
-        Row("the same, once more by an open `Registry`", again, logged, peer, most=0.5),
+        Row(f"{what}, the first time", cold, logged, peer, most=4),
+        Row("the same, remembered by an earlier process", warm, logged, peer, most=1),
+        Row("the same, once more by an open `Registry`", again, logged, peer, most=0.25),
         Row(f"the same of one model of {VERSIONS_OF_A_MODEL} versions", of_one, logged, peer, most=0.1),
-        Row(f'`search("{query}")`', log, versioned, tags, most=0.5),
+        Row(f'`search("{QUERY}")`', log, versioned, tags, most=0.5),
+        Row("the same, the log in SQLite, by a `Registry` just opened", asked, versioned, all_tags, most=0.5),
+        Row("the version with some bytes, by its digest, likewise", of_bytes, most=0.3),
     ]
+
+
+def _make_database(root: Path, file: Path) -> str:
+    """The same log in SQLite."""
+    address = f"sqlite:///{file}"
+    migrate(address)
+    Registry(root).copy_log(open_backend(address))
+    return address
+
+
+def _selected(root: Path, address: str, query: str = QUERY) -> list[str]:
+    """What a registry finds that was just opened, its log in a database."""
+    return [version.reference for version in Registry(root, backend=open_backend(address)).search(query)]
 
 
 def _forget() -> None:
@@ -117,65 +107,7 @@ def _all_of_team(client: MlflowClient) -> list[Any]:
 
 def _check(ours: list[float], theirs: list[float], versions: int) -> None:
     """Both have found the same."""
-    assert ours == theirs == sorted(map(_auc, range(versions)), reverse=True)[:_TOP]
-
-
-def _auc(number: int) -> float:
-    """From 0.5 to 1, no two alike, and in no order."""
-    return round(0.5 + number * 7919 % 10_007 / 20_014, 6)
-
-
-# -- ours --------------------------------------------------------------------------------------------------
-
-
-def _make_repository(root: Path, versions: int) -> Path:
-    """So many versions, each at a commit of its own, with metrics and parameters of its own."""
-    models = versions // VERSIONS_OF_A_MODEL
-    root.mkdir(parents=True)
-    git(root, "init", "--quiet")
-    artifacts = "".join(
-        f"  {model_name(number)}: {{path: model.bin, type: model}}\n" for number in range(models)
-    )
-    git(root, "fast-import", "--quiet", stdin=b"".join(_commits(_PLAN.format(artifacts=artifacts), versions)))
-    git(root, "reset", "--quiet", "--hard")
-    git(root, "pack-refs", "--all", "--prune")
-    return root
-
-
-def _commits(plan: str, versions: int) -> Iterator[bytes]:
-    who = b"Ann Author <ann@example.com> %d +0000\n"
-    for number in range(versions):
-        at = 1_780_000_000 + number * 60
-        values = {"auc": _auc(number), "loss": number / 7, "by_region": {"eu": number, "us": -number}}
-        files = {
-            "metrics.json": json.dumps(values),
-            "params.yaml": f"depth: {number % 9}\nrate: 0.1\n",
-            "dvc.lock": _LOCK.format(depth=number % 9, number=number),
-        } | ({"dvc.yaml": plan, "train.py": "\n", ".dvc/config": ""} if number == 0 else {})
-        yield b"commit refs/heads/main\nmark :%d\ncommitter " % (number + 1) + who % at + b"data 5\nTrain\n"
-        for path, text in files.items():
-            yield b"M 100644 inline %b\ndata %d\n%b\n" % (path.encode(), len(text.encode()), text.encode())
-        model, position = divmod(number, VERSIONS_OF_A_MODEL)
-        name, version = model_name(model), f"v0.1.{position}"
-        trailer = {
-            "schema_version": 1, "kind": "register", "id": f"{number:032x}", "registry": "5b0e9e4b2bd04f9a8d1c5a4d5f6e7a80",
-            "digest": f"sha256:{number:064x}", "address": f"md5:{number:032x}", "size": 1048576,
-            "metadata": {"team": TEAMS[model % len(TEAMS)], "features": ["age", "tenure"]},
-        }  # fmt: skip
-        yield _tag(f"{name}@{version}", number, who % at, trailer)
-        if position == VERSIONS_OF_A_MODEL - 1:
-            yield _tag(f"{name}#current#1", number, who % (at + 1), None)
-    yield b"done\n"
-
-
-def _tag(name: str, number: int, who: bytes, trailer: dict[str, Any] | None) -> bytes:
-    said = (
-        f"Trained anew\n\nModel-Registry: {json.dumps(trailer)}\n"
-        if trailer is not None
-        else "As GTO writes it\n"
-    )
-    head = b"tag %b\nfrom :%d\ntagger " % (name.encode(), number + 1)
-    return head + who + b"data %d\n%b\n" % (len(said.encode()), said.encode())
+    assert ours == theirs == sorted(map(auc, range(versions)), reverse=True)[:_TOP]
 
 
 # -- theirs ------------------------------------------------------------------------------------------------
@@ -190,7 +122,7 @@ def _make_mlflow(file: Path, versions: int) -> MlflowClient:
     client.create_model_version(name, source="file:///models/0", tags={"team": TEAMS[0]})
     run = client.create_run("0")
     model = client.create_logged_model("0", name, source_run_id=run.info.run_id, params={"depth": "0"})
-    for key, value in {"auc": _auc(0), "loss": 0.0}.items():
+    for key, value in {"auc": auc(0), "loss": 0.0}.items():
         client.log_metric(run.info.run_id, key, value, model_id=model.model_id)
     client.finalize_logged_model(model.model_id, "READY")
     engine = sa.create_engine(address)
@@ -218,7 +150,7 @@ def _changed(row: dict[str, Any], number: int) -> dict[str, Any]:
     model, position = divmod(number, VERSIONS_OF_A_MODEL)
     changed: dict[str, Any] = {
         "model_id": f"m-{number:032x}", "name": model_name(model), "version": position + 1,
-        "metric_value": _auc(number) if row.get("metric_name") == "auc" else number / 7,
+        "metric_value": auc(number) if row.get("metric_name") == "auc" else number / 7,
         "value": TEAMS[model % len(TEAMS)] if row.get("key") == "team" else row.get("value"),
         "param_value": str(number % 9),
     }  # fmt: skip
