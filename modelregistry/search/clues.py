@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelregistry.names import INACTIVE, WITHDRAWN
@@ -48,6 +48,16 @@ class Either:
 
 Clue = Holds | Every | Either
 """It is about the bytes of the records, each the tag object that keeps an event; Git files say nothing to it."""
+
+
+def fits(clue: Clue, records: Sequence[bytes]) -> bool:
+    """Whether the log with these records fits it: what a backend that looks for candidates is held to."""
+    match clue:
+        case Every():
+            return all(fits(item, records) for item in clue.items)
+        case Either():
+            return any(fits(item, records) for item in clue.items)
+    return any(all(any(form in text for form in forms) for forms in clue.each) for text in records)
 
 
 def clue_of(condition: Condition) -> Clue | None:

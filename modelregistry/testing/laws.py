@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from modelregistry.backends.base import Backend, Log
+from modelregistry.backends.base import FEW, Backend, Log
 from modelregistry.log.events import Assigned, Registered, Unassigned
 from modelregistry.log.history import History, Stages
-from modelregistry.log.tags import first_number
+from modelregistry.log.tags import first_number, render
+from modelregistry.search.clues import Clue, Either, Every, Holds, fits
 from modelregistry.testing.events import START, make_event, make_events
 from modelregistry.testing.opened import Opened, Opener
 
@@ -118,6 +119,32 @@ class SequentialLaws(Opened):
         assert [log.model for log in logs] == sorted(("churn", *_NEIGHBOURS))
         assert all(same_log(log, backend.read(log.model)) for log in logs)
         assert backend.heads() == {log.model: log.head for log in logs}
+
+    def test_some_logs_are_what_they_are_among_all(self, backend: Backend, rev: str) -> None:
+        names = ["churn", *_NEIGHBOURS, *(f"m{number}" for number in range(2 * FEW))]
+        for name in names:
+            backend.append(make_event(Registered, name, rev, version="v1.0.0"))
+        logs = {log.model: log for log in backend.read_all()}
+        for some in ([], ["team/churn"], ["nobody", "Churn"], names[:-1], names):
+            found = [log for log in backend.read_some(some) if log.events]
+            assert sorted(log.model for log in found) == sorted(name for name in some if name in logs)
+            assert all(same_log(log, logs[log.model]) for log in found)
+
+    def test_no_log_that_fits_a_clue_is_missed(self, backend: Backend, rev: str) -> None:
+        for name in ("churn", *_NEIGHBOURS):
+            for event in make_events(name, rev)[: 1 + len(name) % 8]:
+                backend.append(event)
+        texts = {log.model: [render(event) for event in log.events] for log in backend.read_all()}
+        pieces = sorted({piece for records in texts.values() for text in records for piece in text.split()})
+        has: list[Clue] = [Holds(((piece,),)) for piece in pieces]
+        mixed: list[Clue] = [
+            Holds(((pieces[0], pieces[-1]), (rev.encode(),))), Holds(((b"%",), (b"_",))), Holds(((b"'", b"\\"),)),
+            Every((has[0], has[-1])), Either((has[1], has[-2])), Either((Every((has[2], has[3])), has[4])), Either(()),
+        ]  # fmt: skip
+        for clue in [*has, *mixed]:
+            told = backend.candidates(clue)
+            fitting = {model for model, records in texts.items() if fits(clue, records)}
+            assert told is None or fitting <= {*told}, f"{fitting - {*told}} fit {clue}"
 
     def test_an_outline_folds_to_what_its_log_does(self, backend: Backend, rev: str) -> None:
         for name in reversed(("churn", *_NEIGHBOURS)):
