@@ -10,6 +10,7 @@ from pathlib import Path
 from docutils.nodes import Element, TextElement
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 
 import modelregistry
 
@@ -30,6 +31,7 @@ nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 120  # seconds a cell
 nb_merge_streams = True
+nb_render_markdown_format = "gfm"  # with tables
 suppress_warnings = ["mystnb.unknown_mime_type"]  # what JupyterLab draws, and a page passes over for the SVG
 
 # The pages that show what the library makes of a project, and what is open until the build is done.
@@ -94,9 +96,19 @@ def outdated(app: Sphinx, *_: object) -> list[str]:
     return [] if shown.exists() and shown.stat().st_mtime > newest else sorted(SHOWING)
 
 
-def leave(*_: object) -> None:
-    """The project of the tour was needed while pages were read."""
+def leave(app: Sphinx, exception: Exception | None) -> None:
+    """The project of the tour was needed while pages were read; nothing that was made tells where it was."""
+    place = Path(os.environ.get("TOUR", "")).parent.name
     AROUND.close()
+    if exception is None and place:
+        made = (
+            path
+            for path in Path(app.outdir).rglob("*")
+            if path.suffix in {".html", ".ipynb", ".json", ".svg"}
+        )
+        told = [path.name for path in made if place in path.read_text(encoding="utf-8")]
+        if told:
+            raise ExtensionError(f"the name of a temporary folder is in {', '.join(told)}")
 
 
 def setup(app: Sphinx) -> None:
