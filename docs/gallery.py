@@ -82,8 +82,8 @@ def draw(registry: mr.Registry, into: Path) -> None:
     current, shadow = registry.get("tumour#current"), registry.get("tumour#shadow")
     first = registry.get("tumour@v0.1.0")
     shown = {
-        "versions.html": html(registry.versions("tumour"), "The versions of a model"),
-        "comparison.html": html(registry.compare(current, shadow), "Two versions compared"),
+        "versions.html": html(registry.versions("tumour")),
+        "comparison.html": html(registry.compare(current, shadow)),
         "trend.svg": registry.trend("tumour", "accuracy").to_svg(),
         "lineage.svg": current.lineage.to_svg(),
         "difference.svg": first.lineage.diff(current.lineage).to_svg(),
@@ -93,8 +93,7 @@ def draw(registry: mr.Registry, into: Path) -> None:
         (into / name).write_text(text, encoding="utf-8")
 
 
-def html(shown: object, label: str) -> str:
-    """As a notebook shows it, for a part of a page that scrolls where it is too wide."""
+def html(shown: object) -> str:
+    """As a notebook shows it, which can stand in any page."""
     bundle = getattr(shown, "_repr_mimebundle_", None)
-    text = bundle()["text/html"] if bundle else shown._repr_html_()  # type: ignore[attr-defined]
-    return f'<div class="shown" role="group" aria-label="{label}" tabindex="0">{text}</div>'
+    return bundle()["text/html"] if bundle else shown._repr_html_()  # type: ignore[attr-defined]
