@@ -11,8 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Edge, Node
-from modelregistry.site.lineage import lineage_shown, version_pages
-from modelregistry.site.pages import ModelFacts
 from modelregistry.site import pages as pages_of_site
 from modelregistry.site import writer as writer_of_site
+from modelregistry.site.lineage import lineage_shown, version_pages
+from modelregistry.site.pages import ModelFacts
 from tests.integration.projects import TOP, commit, git, init, write
 
 HOSTILE = (
