@@ -13,6 +13,9 @@ from dataclasses import replace
 from modelregistry.git.objects import GitObject, raw_entries
 from modelregistry.git.pack import MOST_BYTES, Pack, unpacked
 
+MOST_NAMES = 100
+"""That are read at once: of more, git is sooner done, though it has to be started."""
+
 _FEW_BYTES = 1 << 16
 _FEW_FOLDERS = 32  # of many commits, few are asked for again
 _MOST_KEPT = 1 << 22
@@ -25,7 +28,7 @@ _KNOWN = frozenset([_FOLDER, b"100644", b"100755", b"120000"])
 class ObjectFiles:
     """The loose objects and the packs of a repository; what they say is compared with the id that it was asked for.
 
-    Whatever is not certain is left to git: objects that are missing, large, damaged or in other folders, and names that
+    Whatever is not certain is left to git: objects that are many, missing, large, damaged or in other folders, and names that
     are neither the id of an object, nor a path at one, nor the folder of one.
 
     Args:
@@ -47,6 +50,8 @@ class ObjectFiles:
 
     def read(self, names: Sequence[str], limit: int, most: float) -> list[GitObject | None] | None:
         """As ``ObjectReader.read`` does; None where git is to be asked for all of them."""
+        if len(names) > MOST_NAMES:
+            return None
         found: list[GitObject | None] = []
         try:
             for name in names:

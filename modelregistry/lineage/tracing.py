@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from pydantic import JsonValue
 
@@ -66,14 +66,18 @@ class Tracer:
         self._sources = sources
         self._documents = documents
         self._draft = Draft()
-        self._declared = DeclaredTracer(
-            self._draft, self._file, self._at, lambda dep: self._outside(own, dep)
-        )
         self._followed: set[str] = set()
         self._imports: list[Import] = []
         self._imported: list[tuple[Import, Project, str]] = []
         self._projects: dict[tuple[Source, str], Project] = {}
         self._deps: dict[str, Dep] = {}
+
+    @cached_property
+    def _declared(self) -> DeclaredTracer:
+        # Most need none, and are forgotten at once: with it, they hold themselves until they are collected.
+        return DeclaredTracer(
+            self._draft, self._file, self._at, lambda dep: self._outside(self._own, dep)
+        )
 
     def lineage(self, ask: Compare) -> Lineage:
         """What was found."""

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelregistry.git import objectfiles
 from modelregistry.git.objectfiles import ObjectFiles
 from modelregistry.git.objects import GitObject
 from modelregistry.git.pack import patched
@@ -21,6 +22,11 @@ from modelregistry.git.repo import GitRepo
 from tests.integration.projects import commit, git, init
 
 Read = Callable[..., list[GitObject | None] | None]
+
+
+@pytest.fixture(autouse=True)
+def _many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objectfiles, "MOST_NAMES", 1_000)
 
 
 def by_files(folder: Path, *names: str, limit: int = 1 << 24, most: float = float("inf")) -> object:
@@ -141,6 +147,13 @@ def test_what_needs_git_is_left_to_git(project: Path, name: str) -> None:
     assert by_files(project, rev, name) is None
     (one,) = GitRepo.discover(project).read([name])
     assert [one] == by_git(project, name)
+
+
+def test_what_is_many_is_left_to_git(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rev = str(git(project, "rev-parse", "HEAD")).strip()
+    monkeypatch.setattr(objectfiles, "MOST_NAMES", 2)
+    assert by_files(project, rev, rev) is not None
+    assert by_files(project, rev, rev, rev) is None
 
 
 def test_a_name_that_git_is_never_asked_for_is_nothing(project: Path) -> None:
