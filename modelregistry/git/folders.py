@@ -11,7 +11,8 @@ from modelregistry.git.repo import Read
 
 MOST_LISTED = 200_000
 """Files that are listed of one folder: in Git, few objects make a folder without an end."""
-_MOST_FOUND = 20_000
+MOST_FOUND = 20_000
+"""Files with one of the names that are told of one commit."""
 _MOST_BYTES = 64 << 20
 _MOST_KEPT = 20_000
 _MOST_DEPTH = 100
@@ -158,6 +159,16 @@ class Folders:
                 return sorted(found), True
         return sorted(found), False
 
+    def top(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """The files in the top folder that have one of the names, and the name and the id of each folder in it."""
+        files, folders = [], []
+        for name, (mode, oid) in self._items(self._root).items():
+            if mode == _FOLDER:
+                folders.append((name, oid))
+            elif mode != _SUBMODULE and self._is_wanted(name):
+                files.append(name)
+        return files, sorted(folders)
+
     def found(self) -> tuple[Sequence[str], Sequence[tuple[str, str, Sequence[str]]], bool]:
         """All files that have one of the names, and whether those are all.
 
@@ -165,16 +176,14 @@ class Folders:
             Those in the top folder; for each folder in it with some, its name, its id and their paths in it; and whether
             there are no more.
         """
-        items = self._items(self._root)
-        top = [name for name, item in items.items() if item.is_file and self._is_wanted(name)]
-        folders = {name: item.oid for name, item in items.items() if item.is_folder}
-        whole = self._look_through(folders.values())
-        inner = [(name, oid, paths) for name, oid in folders.items() if (paths := self._found.get(oid))]
-        left = max(_MOST_FOUND - len(top), 0)
+        top, folders = self.top()
+        whole = self._look_through(oid for _, oid in folders)
+        inner = [(name, oid, paths) for name, oid in folders if (paths := self._found.get(oid))]
+        left = max(MOST_FOUND - len(top), 0)
         counts = [len(paths) for _, _, paths in inner]
-        if sum(counts) > left or max(counts, default=0) >= _MOST_FOUND:
+        if sum(counts) > left or max(counts, default=0) >= MOST_FOUND:
             inner, whole = _least(inner, left), False
-        return top[:_MOST_FOUND], sorted(inner), whole
+        return top[:MOST_FOUND], sorted(inner), whole
 
     def _look_through(self, oids: Iterable[str]) -> bool:
         """Know what is found in folders; whether it is all."""
@@ -204,7 +213,7 @@ class Folders:
                 if paths is None:
                     later.append(oid)
                     continue
-                self._found[oid] = self._memory.found[oid] = tuple(paths[:_MOST_FOUND])
+                self._found[oid] = self._memory.found[oid] = tuple(paths[:MOST_FOUND])
             if len(later) == len(pending):  # deeper than what was walked
                 return False
             pending = later
@@ -229,7 +238,7 @@ class Folders:
         paths = [name for name, item in items.items() if item.is_file and self._is_wanted(name)]
         for name, found in sorted(inner.items(), key=lambda pair: len(pair[1] or ())):
             paths += (f"{name}/{path}" for path in found or ())
-            if len(paths) > _MOST_FOUND:
+            if len(paths) > MOST_FOUND:
                 break
         return paths
 

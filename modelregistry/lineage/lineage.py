@@ -240,13 +240,14 @@ class Lineage(Tabular):
     @cached_property
     def _terms(self) -> tuple[Mapping[str, Sequence[int]], Mapping[str, Sequence[int]]]:
         """The positions of nodes: by all that they are found by themselves, and by the path of what may hold more."""
-        exact: dict[str, list[int]] = {}
-        holders: dict[str, list[int]] = {}
+        # Tuples: of many lineages, these would be most of what the collector has to look through.
+        exact: dict[str, tuple[int, ...]] = {}
+        holders: dict[str, tuple[int, ...]] = {}
         for position, node in enumerate(self):
             for term in _terms(node):
-                exact.setdefault(term, []).append(position)
+                exact[term] = (*exact.get(term, ()), position)
             if node.path is not None and node.kind in _MADE_OF_BYTES:
-                holders.setdefault(node.path, []).append(position)
+                holders[node.path] = (*holders.get(node.path, ()), position)
         return exact, holders
 
     def _walk(self, node: Node | str, neighbours: Mapping[str, Sequence[str]]) -> tuple[Node, ...]:

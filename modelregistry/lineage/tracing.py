@@ -75,9 +75,7 @@ class Tracer:
     @cached_property
     def _declared(self) -> DeclaredTracer:
         # Most need none, and are forgotten at once: with it, they hold themselves until they are collected.
-        return DeclaredTracer(
-            self._draft, self._file, self._at, lambda dep: self._outside(self._own, dep)
-        )
+        return DeclaredTracer(self._draft, self._file, self._at, lambda dep: self._outside(self._own, dep))
 
     def lineage(self, ask: Compare) -> Lineage:
         """What was found."""

@@ -50,7 +50,6 @@ class Records:
         cached: Finds bytes in the project's cache on this machine.
 
     Attributes:
-        steps: Every step of every pipeline.
         unread: Which of DVC's files can't be read, and why.
 
     Raises:
@@ -59,7 +58,6 @@ class Records:
 
     def __init__(self, snapshot: Snapshot, *, cached: Cached = nothing_cached) -> None:
         self.snapshot = snapshot
-        self.steps: list[StepRecord] = []
         self._recorded: dict[str, Recorded] = {}
         self.unread: dict[str, str] = {}
         self._cached = cached
@@ -80,17 +78,21 @@ class Records:
             self.unread["."] = "the commit has more files than were looked at"
         if count > MOST_FILES:
             self.unread["dvc.yaml"] = f"there are {count:,} pipelines, and {MOST_FILES:,} of them are read"
+        # For each commit anew, of all folders that it has: so with little ado.
+        self._recorded = {each.file: each for each in found}
         for each in found:
-            self._recorded[each.file] = each
-            self.steps += each.steps
-            if each.unread:
-                self.unread |= each.unread
-            before = len(self._made)
-            self._made |= each.made
-            if len(self._made) < before + len(each.made):  # some path is made twice
-                self._made = _merged(self._recorded.values())
+            self._made.update(each.made)
+        if len(self._made) < sum([len(each.made) for each in found]):  # some path is made twice
+            self._made = _merged(found)
+        for each in [each for each in found if each.unread or each.lingering]:
+            self.unread |= each.unread
             for made in each.lingering:
                 self._lingering.setdefault(made.path, made)
+
+    @cached_property
+    def steps(self) -> Sequence[StepRecord]:
+        """Every step of every pipeline."""
+        return [step for each in self._recorded.values() for step in each.steps]
 
     @cached_property
     def pipelines(self) -> Mapping[str, Pipeline]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from modelregistry.errors import GitError, InvalidFileError, RevisionNotFoundError
-from modelregistry.git.folders import Folders, bound
+from modelregistry.git.folders import MOST_FOUND, Folders, bound
 from modelregistry.git.objects import GitObject
 from modelregistry.git.repo import GitRepo
 from modelregistry.project.documents import ABSENT, MOST_BYTES, MOST_KEPT, Documents
@@ -26,7 +26,7 @@ MOST_COMPARED = 10_000
 _Meaning = TypeVar("_Meaning")
 _MOST_ALIKE = 4
 _IGNORE = "ignore"
-_MOST_PARTS = 2_000
+_MOST_PARTS = 20_000
 _LINK = "120000"
 _NAMES = ("dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".gitattributes")
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -42,6 +42,8 @@ class Part:
     """``""`` for the top folder."""
     named: Mapping[str, Sequence[str]]
     """The paths of files that DVC or Git gives a meaning to, as ``Snapshot.named`` has them."""
+    size: int = 0
+    """How many those are."""
     learned: Any = None
     """What was made of all that was learned of it, if it can be of no other files."""
 
@@ -130,20 +132,30 @@ class Snapshot:
     @cached_property
     def parts(self) -> Sequence[Part]:
         """The top folder, without those in it, and each of those, as far as they have such files."""
-        paths, inner, whole = self._folders.found()
+        top, folders = self._folders.top()
+        known = [part for folder in folders if (part := self._documents.parts.get(folder)) is not None]
+        if len(known) < len(folders) or len(top) + sum([part.size for part in known]) > MOST_FOUND:
+            top, known = self._look_through(folders)
+        return [part for part in (Part("", _by_name(top)), *known) if part.named]
+
+    def _look_through(self, folders: Sequence[tuple[str, str]]) -> tuple[Sequence[str], list[Part]]:
+        """The files that are looked at, of those at the top, and what is in the folders there."""
+        top, inner, whole = self._folders.found()
         self.is_cut = self.is_cut or not whole
         known = self._documents.parts
-        found = [Part("", _by_name(paths))]
-        for name, oid, below in inner:
-            part = known.get((name, oid))
-            if part is None:
-                part = Part(name, _by_name(f"{name}/{path}" for path in below))
-                if whole:
-                    known[name, oid] = part
-            found.append(part)
         if len(known) > _MOST_PARTS:
             known.clear()
-        return [part for part in found if part.named]
+        below = {(name, oid): paths for name, oid, paths in inner}
+        parts = []
+        for folder in folders:
+            name, part = folder[0], known.get(folder)
+            if part is None:
+                paths = below.get(folder, ())
+                part = Part(name, _by_name(f"{name}/{path}" for path in paths), len(paths))
+                if whole:
+                    known[folder] = part
+            parts.append(part)
+        return top, parts
 
     # -- what it holds -------------------------------------------------------------------------------------
 
