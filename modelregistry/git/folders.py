@@ -169,7 +169,7 @@ class Folders:
                 files.append(name)
         return files, sorted(folders)
 
-    def found(self) -> tuple[Sequence[str], Sequence[tuple[str, str, Sequence[str]]], bool]:
+    def found(self) -> tuple[list[str], Sequence[tuple[str, str, Sequence[str]]], bool]:
         """All files that have one of the names, and whether those are all.
 
         Returns:

@@ -138,7 +138,7 @@ class Snapshot:
             top, known = self._look_through(folders)
         return [part for part in (Part("", _by_name(top)), *known) if part.named]
 
-    def _look_through(self, folders: Sequence[tuple[str, str]]) -> tuple[Sequence[str], list[Part]]:
+    def _look_through(self, folders: Sequence[tuple[str, str]]) -> tuple[list[str], list[Part]]:
         """The files that are looked at, of those at the top, and what is in the folders there."""
         top, inner, whole = self._folders.found()
         self.is_cut = self.is_cut or not whole
