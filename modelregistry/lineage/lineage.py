@@ -297,7 +297,7 @@ class Lineage(Tabular):
         Raises:
             InvalidInputError: What is to be opened is not in it.
         """
-        return svg.to_svg(*self.drawing(fold, opened), title=self._title)
+        return svg.to_svg(*self._drawing(fold, opened), title=self._title)
 
     def to_mermaid(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
         """A diagram in the language of Mermaid, which GitHub, GitLab and JupyterLab draw.
@@ -305,7 +305,7 @@ class Lineage(Tabular):
         Raises:
             InvalidInputError: What is to be opened is not in it.
         """
-        return picture.to_mermaid(*self.drawing(fold, opened))
+        return picture.to_mermaid(*self._drawing(fold, opened))
 
     def to_dot(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
         """A diagram in the language of Graphviz.
@@ -313,29 +313,24 @@ class Lineage(Tabular):
         Raises:
             InvalidInputError: What is to be opened is not in it.
         """
-        return picture.to_dot(*self.drawing(fold, opened))
+        return picture.to_dot(*self._drawing(fold, opened))
 
     def __str__(self) -> str:
-        return lines(picture.to_text(*self.drawing()))
+        return lines(picture.to_text(*self._drawing()))
 
     def _view(self) -> View:
         notes = [Note(note, "warn") for note in self.notes]
-        shown = with_opened(self.drawing(), self.drawing(opened=True), title=self._title, text=str(self))
+        shown = with_opened(self._drawing(), self._drawing(opened=True), title=self._title, text=str(self))
         return View(f"Lineage of {self.subject.version or self.subject.name}", blocks=[*notes, shown])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return bundle(*self.drawing(), title=self._title, text=str(self))
+        return bundle(*self._drawing(), title=self._title, text=str(self))
 
     @property
     def _title(self) -> str:
         return f"lineage of {self.subject.name}"
 
-    def drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
-        """The boxes and arrows of its pictures; ``to_svg`` says what the arguments are.
-
-        Raises:
-            InvalidInputError: What is to be opened is not in it.
-        """
+    def _drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
         return drawing(self, self.edges, fold=fold, opened=_opens(opened, self))
 
     # -- JSON ----------------------------------------------------------------------------------------------
@@ -451,7 +446,7 @@ class LineageDiff(Tabular):
         Raises:
             InvalidInputError: What is to be opened is in neither.
         """
-        return svg.to_svg(*self.drawing(fold, opened), title=self._title)
+        return svg.to_svg(*self._drawing(fold, opened), title=self._title)
 
     def to_mermaid(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
         """A diagram of both in the language of Mermaid.
@@ -459,7 +454,7 @@ class LineageDiff(Tabular):
         Raises:
             InvalidInputError: What is to be opened is in neither.
         """
-        return picture.to_mermaid(*self.drawing(fold, opened))
+        return picture.to_mermaid(*self._drawing(fold, opened))
 
     def to_dot(self, *, fold: int | None = FOLD, opened: Opened = False) -> str:
         """A diagram of both in the language of Graphviz.
@@ -467,14 +462,14 @@ class LineageDiff(Tabular):
         Raises:
             InvalidInputError: What is to be opened is in neither.
         """
-        return picture.to_dot(*self.drawing(fold, opened))
+        return picture.to_dot(*self._drawing(fold, opened))
 
     def _line(self) -> str:
         counts = f"{len(self.added)} added, {len(self.removed)} removed, {len(self.changed)} changed"
         return f"<lineage {self._title}: {counts}>"
 
     def __str__(self) -> str:
-        return lines(picture.to_text(*self.drawing())) if self else "no difference"
+        return lines(picture.to_text(*self._drawing())) if self else "no difference"
 
     @property
     def rows(self) -> Rows[tuple[str, Node, Node]]:
@@ -491,23 +486,18 @@ class LineageDiff(Tabular):
             return View(title, blocks=[Note("no difference")])
         values = [(each.file, each.key, each.before, each.after) for each in (*self.params, *self.metrics)]
         table = Table(("file", "value", "before", "after"), values[:MOST_ROWS], more_than(values))
-        shown = with_opened(self.drawing(), self.drawing(opened=True), title=self._title, text=str(self))
+        shown = with_opened(self._drawing(), self._drawing(opened=True), title=self._title, text=str(self))
         return View(title, blocks=[shown, *([table] if values else [])])
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return bundle(*self.drawing(), title=self._title, text=str(self))
+        return bundle(*self._drawing(), title=self._title, text=str(self))
 
     @property
     def _title(self) -> str:
         before, after = (each.subject.version or each.subject.name for each in (self.before, self.after))
         return f"from {before} to {after}"
 
-    def drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
-        """The boxes and arrows of its pictures; ``Lineage.to_svg`` says what the arguments are.
-
-        Raises:
-            InvalidInputError: What is to be opened is in neither.
-        """
+    def _drawing(self, fold: int | None = FOLD, opened: Opened = False) -> Drawing:
         marks = {node.id: "added" for node in self.added} | {node.id: "removed" for node in self.removed}
         marks |= {after.id: "changed" for _, after in self.changed}
         edges = [*self.after.edges, *filter(self._concerns_removed, self.before.edges)]
@@ -532,6 +522,11 @@ class LineageDiff(Tabular):
             "metrics": [asdict(change) for change in self.metrics],
             "code": asdict(self.code),
         }
+
+
+def drawing_of(shown: Lineage | LineageDiff, *, opened: bool = False) -> Drawing:
+    """The boxes and arrows of its picture, for whoever draws it in another way."""
+    return shown._drawing(FOLD, opened)
 
 
 def _opens(opened: Opened, *lineages: Lineage) -> Callable[[Node], bool]:

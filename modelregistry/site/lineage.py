@@ -7,7 +7,7 @@ from typing import Any
 
 from modelregistry.display.svg import Links, to_part
 from modelregistry.lineage.entries import entries
-from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.lineage import Lineage, drawing_of
 from modelregistry.lineage.node import Node
 from modelregistry.site.pages import ModelFacts
 
@@ -62,9 +62,9 @@ def lineage_shown(lineage: Lineage, page_of: PageOf, root: str, drawn: Drawn) ->
     }
     links = _links(position, pages)
     title = f"What {lineage.subject.version or lineage.subject.name} was made from"
-    closed = lineage.drawing()
+    closed = drawing_of(lineage)
     folded = any(box.is_folded for box in closed[0])
-    opened = lineage.drawing(opened=True) if folded else None
+    opened = drawing_of(lineage, opened=True) if folded else None
     return {
         "picture": drawn(to_part(*closed, title=title, links=links)),
         "opened": drawn(to_part(*opened, title=title, links=links)) if opened else None,
@@ -96,4 +96,4 @@ def difference_shown(before: Lineage, after: Lineage, drawn: Drawn) -> Any:
     """A picture of what is other in a lineage; nothing where nothing is."""
     found = before.diff(after)
     title = f"What is other than in {before.subject.version or before.subject.name}: each such box says so"
-    return drawn(to_part(*found.drawing(), title=title)) if found else None
+    return drawn(to_part(*drawing_of(found), title=title)) if found else None

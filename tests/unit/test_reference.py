@@ -21,8 +21,8 @@ API = (REFERENCE / "api.md").read_text(encoding="utf-8")
 QUIET = {
     "Backend.migrate", "Backend.read", "Backend.read_all", "Backend.watch", "Callback.absolute_update", "Callback.set_size",
     "CardText.over", "Event.from_values", "Event.outline", "Lineage.diff", "Lineage.find", "Lineage.is_own", "Lineage.of_kind",
-    "Lineage.to_dot", "Lineage.to_mermaid", "Lineage.to_svg", "Lineage.values", "LineageDiff.of_kind", "LineageDiff.to_dot",
-    "LineageDiff.to_mermaid", "LineageDiff.to_svg", "Loader.by_name", "Loader.describe_object", "Loader.loses", "Loader.part",
+    "Lineage.values", "LineageDiff.of_kind",
+    "Loader.by_name", "Loader.describe_object", "Loader.loses", "Loader.part",
     "Loader.recognises", "Loader.saves", "Loader.suffix_for", "Log.next_number", "Metric.is_met",
     "ModelSignature.from_dict", "Node.same_content", "Source.local",
 }  # fmt: skip
