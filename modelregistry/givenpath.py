@@ -22,7 +22,9 @@ def given_place(place: object, name: str) -> str:
     """
     text = os.fspath(place) if isinstance(place, os.PathLike) else place
     if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidInputError(f"{name}={place!r} is no place: pass a text or a pathlib.Path")
+        raise InvalidInputError(
+            f"{name}={without_secrets(repr(place))} is neither a path nor a URL: pass a text or a pathlib.Path"
+        )
     return text
 
 

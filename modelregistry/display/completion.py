@@ -42,7 +42,8 @@ class Matcher:
 
     def __call__(self, context: Any) -> dict[str, Any]:
         """What can be where the cursor is; nothing where that is no place of ours."""
-        call = typed_call(context.full_text[: context.cursor_position])
+        *before, line = context.full_text.split("\n")[: context.cursor_line + 1]
+        call = typed_call("\n".join([*before, line[: context.cursor_position]]))
         try:
             found = self._candidates(call) if call is not None else ()
         except Exception:  # noqa: BLE001 (whoever types wants no traceback)

@@ -329,7 +329,7 @@ class IntakeVerbs(WritingVerbs):
                 if url is not None and not dry_run:
                     head = self._tracker.note(head, received, tracked.public)
             return ImportUpdate(*known(head, str(tracked.path), tracked.facts({})), old, new)
-        importer = self._importer()
+        importer = self._importer(progress)
         look = importer.look(head, model, url=url, rev=rev, reference=reference)
         old, new = look.here.rev_lock, look.there.origin.rev_lock
         if not look.is_same:
@@ -520,11 +520,13 @@ class IntakeVerbs(WritingVerbs):
 
         return Receiver(self._repo, self._content, self._declarations)
 
-    def _importer(self) -> Importer:
+    def _importer(self, progress: Progress) -> Importer:
         from modelregistry.intake.importer import Importer
 
+        # A function or a callback is told of bytes, and of nothing that is counted otherwise.
+        cloning = progress if isinstance(progress, bool | None) else False
         return Importer(
-            self._repo, self._declarations, self._receiver, open_source=self._open_source,
+            self._repo, self._declarations, self._receiver, open_source=partial(self._open_source, progress=cloning),
             is_known=self._is_known,
         )  # fmt: skip
 
@@ -538,13 +540,13 @@ class IntakeVerbs(WritingVerbs):
         return bool(self._read(model).history.versions)
 
     @classmethod
-    def _open_source(cls, url: str) -> SourceProject:
+    def _open_source(cls, url: str, *, progress: Progress) -> SourceProject:
         """A repository to import from, as it is now."""
         from modelregistry.intake.imports import SourceProject
 
         # The variable says where the log of this registry is, and of no other.
         backend = GIT if os.environ.get("MODELREGISTRY_BACKEND") else None
-        source = cls(url, max_age=0, backend=backend)
+        source = cls(url, max_age=0, backend=backend, progress=progress)
         source._max_age = MAX_AGE  # as it was opened, for all that is asked of it
         return SourceProject(
             url, source._repo, source._declarations, source._content, source.get,
@@ -562,7 +564,7 @@ class IntakeVerbs(WritingVerbs):
     ) -> list[ModelVersion]:
         self._check_writable()
         check_progress(progress)
-        head, received = self._importer().receive(wanted, progress=progress)
+        head, received = self._importer(progress).receive(wanted, progress=progress)
         one = received[0].arrival.model
         what = f"{one} from {os.fspath(wanted[0].url)}" if len(received) == 1 else f"{len(received)} models"
         return self._admit_received(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
@@ -140,6 +142,20 @@ def test_the_docstring_tells_every_argument(verb: Verb) -> None:
     text = inspect.getdoc(verb.function) or ""
     if len(verb.parameters) > 1:
         assert [name for name in verb.parameters if f"    {name}:" not in text] == []
+
+
+PAGE = Path(mr.__file__).parents[1] / "docs" / "reference" / "arguments.md"
+
+
+def test_the_page_of_arguments_has_every_one_that_several_verbs_share_and_none_that_is_gone() -> None:
+    rows = [
+        line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    ]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    used = Counter(name for verb in VERBS for name in verb.parameters)
+    of_questions = {"name", "stage", "query", "title", "sort", "limit", "what", "registry", "offline", "rev", "url", "inputs"}  # fmt: skip
+    assert told <= used.keys()
+    assert {name for name, times in used.items() if times > 2} <= told | of_questions | {"bump"}
 
 
 # -- bad input ---------------------------------------------------------------------------------------------

@@ -23,7 +23,11 @@ class Shell:
 
     def complete(self, code: str) -> list[str]:
         matcher: Any = self.Completer.custom_matchers[-1]
-        found = matcher(SimpleNamespace(full_text=code + '") # after', cursor_position=len(code)))
+        *before, line = code.split("\n")
+        context = SimpleNamespace(
+            full_text=code + '") # after\nand = "more"', cursor_line=len(before), cursor_position=len(line)
+        )
+        found = matcher(context)
         assert (
             not found["completions"]
             or found["matched_fragment"] == code[len(code) - len(found["matched_fragment"]) :]
@@ -57,6 +61,7 @@ def shell(registry: Registry) -> Shell:
         ('registry.bundle(["risk", "churn#', ["churn#current"]),
         ('registry.compare("churn#current", "ch', ["churn"]),
         ('registry.history("ch', ["churn"]),
+        ('x = 1\nregistry.promote(\n    "churn", stage="s', ["shadow"]),
         ('registry.history("churn#', []),
         ('registry.promote("churn", "v0.1.1", "current", message="', []),
         ('registry.nothing("', []),

@@ -143,6 +143,27 @@ def test_a_version_that_is_not_named_or_named_twice_is_refused(
     assert visible(plain) == before
 
 
+def test_what_was_made_from_a_version_is_asked_by_the_version_itself(registry: Registry) -> None:
+    registry.register("risk", inputs=["churn@v0.1.0"])
+    made = registry.impact(registry.get("churn@v0.1.0"))
+    assert [row.version.reference for row in made] == ["risk@v0.1.0"]
+    assert mr.Catalog([registry]).impact(registry.get("churn@v0.1.1")) == []
+
+
+def test_a_version_that_was_read_is_downloaded_and_loaded_from_where_it_was_read(
+    served: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where there is no registry
+    version = served.get("churn#current")
+    assert mr.download(version, tmp_path / "there").name == "churn.joblib"
+    model = mr.load_model(version)
+    assert mr.load_model(version) is model
+    assert mr.load_model("churn#current", registry=served) is model
+    assert mr.load_model(version, registry=served) is model
+    with pytest.raises(mr.InvalidReferenceError, match="more than one version"):
+        mr.load_model(version, version="v0.2.0", registry=served)
+
+
 def test_what_latest_means_must_not_move_while_it_is_withdrawn(
     registry: Registry, plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
