@@ -6,8 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from modelregistry.errors import WorkingCopyError
+from modelregistry.errors import RefusedError, WorkingCopyError
 from modelregistry.git.repo import GitRepo
 from modelregistry.git.workingcopy import Author, WorkingCopy
 from modelregistry.project.declarations import declaring_file, relative_path, short_name
@@ -31,6 +32,8 @@ class Arrival:
     description: str | None = None
     labels: Sequence[str] = ()
     meta: Mapping[str, object] = field(default_factory=dict)
+    beside: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    """Small files that Git itself is to have with it: where each goes, from the Git root, and where it lies."""
 
 
 def check_arrivals(repo: GitRepo, named: Iterable[tuple[str, str]]) -> str:
@@ -74,7 +77,8 @@ def commit_arrivals(
 ) -> str:
     """Commit what artifacts need, all of them or none, and nothing else; returns the commit.
 
-    That is the ``.dvc`` file of each, its line in the ``.gitignore`` beside that, and its entry in ``dvc.yaml``. What an
+    That is the ``.dvc`` file of each, its line in the ``.gitignore`` beside that, its entry in ``dvc.yaml``, and small files
+    that come with it. What an
     entry of that name says already stays, but for what the arrival says. HEAD itself comes back where it has all that.
 
     Args:
@@ -88,6 +92,7 @@ def commit_arrivals(
         WorkingCopyError: As of ``check_arrivals``; or another commit is checked out than ``base``.
         InvalidInputError: A path is none in the repository.
         InvalidFileError: ``dvc.yaml`` can't be read or edited.
+        RefusedError: A small file would take the place of another one.
         GitError: Another git is at work there.
     """
     for _ in range(_TRIES):
@@ -137,6 +142,16 @@ def _files(repo: GitRepo, base: str, arrivals: Sequence[Arrival]) -> dict[str, b
         declaring, ignoring = declaring_file(arrival.model), _ignoring(arrival.path)
         files[f"{arrival.path}.dvc"] = arrival.dvc_file
         files[ignoring] = _ignore(text(ignoring), posixpath.basename(arrival.path))
+        declared = read_artifacts(text(declaring) or b"", declaring)
+        for path, place in arrival.beside.items():
+            files[path] = place.read_bytes()
+            if short_name(arrival.model) not in declared and repo.read_file(base, path) not in (
+                None,
+                files[path],
+            ):
+                raise RefusedError(
+                    f"{path!r} is there already, for something else: choose another name or path"
+                )
         files[declaring] = _declaring(text(declaring), arrival)
     return files
 

@@ -44,8 +44,8 @@ def brought_along(
     """What comes along with a version.
 
     The entries of ``WORDS``; ``card``, ``usage``, ``evaluation`` and ``metrics``, as the source's own card of it has
-    them, wherever they were said. Not the command of ``evaluation``, which is for that project's files, and not the
-    example of ``usage``, which is one of them. Stages, trust, policies and settings are no metadata, and stay as well.
+    them, wherever they were said. Not the command of ``evaluation``, which is for that project's files; nor the example of
+    ``usage``, which is one of them, and is brought as a file of its own. Stages, trust, policies and settings are no metadata, and stay as well.
 
     Args:
         version: The version; None for what is no version there.

@@ -378,7 +378,7 @@ def _fetch_one(wanted: Located, progress: Callback) -> Received:
     arrival = Arrival(
         wanted.model, wanted.path, b"", type=(declared.type if declared else None) or "model",
         description=declared.description if declared else None, labels=declared.labels if declared else (),
-        meta=meta_of(declared) if declared else {},
+        meta=meta_of(declared) if declared else {}, beside=dict(filter(None, [wanted.example()])),
     )  # fmt: skip
     files = described_files(place, found.files)
     if not obtained.is_directory:

@@ -28,6 +28,7 @@ from modelregistry.givenpath import given_place
 from modelregistry.intake.broughtalong import BroughtAlong, brought_along
 from modelregistry.intake.receiving import ORIGIN
 from modelregistry.log.tags import tag_prefix
+from modelregistry.metadata.usage import MOST_EXAMPLE_BYTES, usage_in
 from modelregistry.names import Bump, Reference, check_model
 from modelregistry.project.declarations import Declarations, declaring_file
 from modelregistry.project.declarationtexts import Declaration, read_artifacts
@@ -155,7 +156,28 @@ class Located:
             card, bad = CardText(), ("card",)
         measured = source.content.measured([version], "metrics")[0].values if version is not None else {}
         found = brought_along(version, model=model, card=card, measured=measured)
-        return replace(found, left=(*bad, *(name for name in found.left if name not in bad)))
+        metadata = dict(found.metadata)
+        if (example := self.example()) is not None:
+            said = metadata.get("usage")
+            metadata["usage"] = {**(said if isinstance(said, dict) else {}), "example": example[0]}
+        return BroughtAlong(metadata, (*bad, *(name for name in found.left if name not in bad)))
+
+    def example(self) -> tuple[str, Path] | None:
+        """The example of its input: where it goes here, and where its verified bytes lie; None where there is none."""
+        version = self.version
+        if version is None:
+            return None
+        usage = usage_in(version.metadata) or usage_in(self.source.said_of_model(version.name))
+        if usage is None or usage.example is None:
+            return None
+        try:
+            place = self.source.content.beside(version.rev, usage.example)
+        except RegistryError:  # the model is of use without it
+            return None
+        if place.is_dir() or place.stat().st_size > MOST_EXAMPLE_BYTES:
+            return None
+        folder, short = posixpath.dirname(self.path), self.model.rpartition(":")[2].replace("/", "-")
+        return posixpath.join(folder, f"{short}.example{posixpath.splitext(usage.example)[1]}"), place
 
 
 def source_place(url: str | os.PathLike[str]) -> str:

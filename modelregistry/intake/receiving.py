@@ -328,6 +328,8 @@ def with_wish(
     bump: Bump | None = None,
 ) -> Received:
     """The same with what the caller says, after ``check_words``."""
+    if metadata and "usage" in metadata:  # which brings an example of its own, if any
+        received = replace(received, arrival=replace(received.arrival, beside={}))
     return replace(received, metadata=joined(received.metadata, metadata), version=version, bump=bump)
 
 

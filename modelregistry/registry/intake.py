@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -642,7 +643,7 @@ class IntakeVerbs(WritingVerbs):
             folded, change = self._rehearse(
                 received.arrival.model, received.content._replace(files=()), received.place, received.arrival.path,
                 rev=head, metadata=received.metadata, wanted=wanted, version=received.version, bump=received.bump,
-                message=message,
+                message=message, beside=received.arrival.beside,
             )  # fmt: skip
         except InvalidInputError as error:
             if words := brought(received.metadata):
@@ -700,6 +701,7 @@ class IntakeVerbs(WritingVerbs):
         version: str | None,
         bump: Bump | None,
         message: str,
+        beside: Mapping[str, Path] = MappingProxyType({}),
     ) -> tuple[Folded, Change]:
         """What a registration of bytes that are in no commit yet would come to; refuses what it would refuse.
 
@@ -714,6 +716,7 @@ class IntakeVerbs(WritingVerbs):
             version: As ``register`` takes it.
             bump: As ``register`` takes it.
             message: As ``register`` takes it.
+            beside: Where files lie that the commit will have, by where they will be.
         """
         from modelregistry.log import changes
 
@@ -727,7 +730,7 @@ class IntakeVerbs(WritingVerbs):
         if change.events:
             learned = self._learned(wanted, place, posixpath.basename(path), content)
             wanted.refuse(
-                model, {**learned, **metadata}, before=None, version=True, bring=partial(self._content.beside, rev)
+                model, {**learned, **metadata}, before=None, version=True, bring=lambda each: beside.get(each) or self._content.beside(rev, each),
             )  # fmt: skip
         return folded, change
 

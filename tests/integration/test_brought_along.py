@@ -63,7 +63,7 @@ def test_what_is_true_of_the_model_comes_along_and_says_where_it_was_said(world:
     origin = said.pop("origin")
     assert said == {
         "license": "apache-2.0", "signature": SAID["signature"], "environment": SAID["environment"],
-        "usage": {"text": "Ask it."}, "evaluation": {"metrics": {"auc": {"direction": "higher"}}},
+        "usage": {"text": "Ask it.", "example": "models/churn.example.json"}, "evaluation": {"metrics": {"auc": {"direction": "higher"}}},
         "metrics": {"auc": 0.9, "f1": 0.7},
         "card": {"intended_use": "To keep them.", "license": "apache-2.0", "contact": "growth@example.com"},
     }  # fmt: skip
@@ -78,6 +78,40 @@ def test_what_is_true_of_the_model_comes_along_and_says_where_it_was_said(world:
     )
     assert (found.stages, found.labels, found.description) == ((), ("tabular",), "who leaves")
     assert found.metrics == {"auc": 0.9, "f1": 0.7}
+
+
+def test_the_example_of_its_input_comes_along_as_a_file(world: World) -> None:
+    say(world)
+    found = world.registry.import_model(world.maker, "churn#current", as_name="leavers")
+    assert found.usage is not None
+    assert found.usage.example == "models/leavers.example.json"
+    assert git(world.team, "show", "HEAD:models/leavers.example.json") == "[[30]]"
+    assert git(world.team, "status", "--porcelain") == ""
+    other = world.registry.import_model(
+        world.maker, "churn#current", as_name="other", metadata={"usage": {"text": "Ours."}}
+    )
+    assert other.metadata["usage"] == {"text": "Ours."}
+    assert "other.example" not in git(world.team, "ls-files")
+
+
+def test_an_example_does_not_take_the_place_of_another_file(world: World) -> None:
+    say(world)
+    write(world.team / "models" / "churn.example.json", "[[1]]")
+    commit(world.team, "Ours")
+    before = seen(world.team)
+    with pytest.raises(mr.errors.RefusedError, match="churn.example.json"):
+        world.registry.import_model(world.maker, "churn#current")
+    assert seen(world.team) == before
+    assert world.registry.import_model(world.maker, "churn#current", as_name="theirs")
+
+
+def test_an_example_that_is_lost_keeps_nothing_else_from_coming(world: World, fresh_cache: Path) -> None:
+    theirs = say(world)
+    oid = git(world.maker, "rev-parse", f"{theirs.rev}:examples/churn.json")
+    (world.maker / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+    shutil.rmtree(fresh_cache)
+    found = world.registry.import_model(world.maker, "churn#current")
+    assert found.metadata["usage"] == {"text": "Ask it."}
 
 
 def test_card_and_lineage_show_it_when_the_source_is_gone(world: World) -> None:
