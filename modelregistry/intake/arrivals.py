@@ -92,7 +92,6 @@ def commit_arrivals(
         WorkingCopyError: As of ``check_arrivals``; or another commit is checked out than ``base``.
         InvalidInputError: A path is none in the repository.
         InvalidFileError: ``dvc.yaml`` can't be read or edited.
-        RefusedError: A small file would take the place of another one.
         GitError: Another git is at work there.
     """
     for _ in range(_TRIES):
@@ -104,6 +103,29 @@ def commit_arrivals(
             if base is not None or repo.resolve("HEAD") == head:
                 raise  # else somebody was faster, whose commit the files are to be made from
     raise WorkingCopyError("nothing was committed: others commit here again and again; try again")
+
+
+def check_beside(repo: GitRepo, base: str, arrival: Arrival) -> None:
+    """Refuse small files that would take the place of others.
+
+    Args:
+        repo: The repository.
+        base: The commit that is checked out.
+        arrival: What they come with.
+
+    Raises:
+        RefusedError: One is there, and is not that of an earlier version of the model.
+        WorkingCopyError: One has changes that are not committed.
+    """
+    if not arrival.beside:
+        return
+    WorkingCopy(repo).check([*arrival.beside])
+    file = declaring_file(arrival.model)
+    if short_name(arrival.model) in read_artifacts(repo.read_file(base, file) or b"", file):
+        return
+    for path, place in arrival.beside.items():
+        if repo.read_file(base, path) not in (None, place.read_bytes()):
+            raise RefusedError(f"{path!r} is there already, for something else: choose another name or path")
 
 
 def declared_after(repo: GitRepo, base: str, arrival: Arrival) -> Declaration:
@@ -142,16 +164,7 @@ def _files(repo: GitRepo, base: str, arrivals: Sequence[Arrival]) -> dict[str, b
         declaring, ignoring = declaring_file(arrival.model), _ignoring(arrival.path)
         files[f"{arrival.path}.dvc"] = arrival.dvc_file
         files[ignoring] = _ignore(text(ignoring), posixpath.basename(arrival.path))
-        declared = read_artifacts(text(declaring) or b"", declaring)
-        for path, place in arrival.beside.items():
-            files[path] = place.read_bytes()
-            if short_name(arrival.model) not in declared and repo.read_file(base, path) not in (
-                None,
-                files[path],
-            ):
-                raise RefusedError(
-                    f"{path!r} is there already, for something else: choose another name or path"
-                )
+        files |= {path: place.read_bytes() for path, place in arrival.beside.items()}
         files[declaring] = _declaring(text(declaring), arrival)
     return files
 

@@ -635,9 +635,11 @@ class IntakeVerbs(WritingVerbs):
 
     def _would_register(self, received: Received, head: str, *, message: str, dry_run: bool) -> ModelVersion:
         """The version as it would be; refuses what a registration would refuse."""
+        from modelregistry.intake.arrivals import check_beside
         from modelregistry.intake.receiving import brought
         from modelregistry.metadata.check import MetadataCheck
 
+        check_beside(self._repo, head, received.arrival)
         wanted = MetadataCheck.of(self._repo)
         try:
             folded, change = self._rehearse(

@@ -99,9 +99,11 @@ def test_an_example_does_not_take_the_place_of_another_file(world: World) -> Non
     write(world.team / "models" / "churn.example.json", "[[1]]")
     commit(world.team, "Ours")
     before = seen(world.team)
-    with pytest.raises(mr.errors.RefusedError, match="churn.example.json"):
-        world.registry.import_model(world.maker, "churn#current")
+    for dry_run in (True, False):
+        with pytest.raises(mr.errors.RefusedError, match="for something else"):
+            world.registry.import_model(world.maker, "churn#current", dry_run=dry_run)
     assert seen(world.team) == before
+    assert not (world.top / "shelf").exists(), "nothing was pushed"
     assert world.registry.import_model(world.maker, "churn#current", as_name="theirs")
 
 

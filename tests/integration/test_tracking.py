@@ -332,6 +332,24 @@ def test_a_store_without_versions_is_tracked_by_etag(
     assert registry.update_import("net").new == hashlib.md5(b"better").hexdigest()
 
 
+def test_what_moved_in_its_store_is_followed(root: Path, registry: Registry, s3: S3, bucket: str) -> None:
+    s3.put(bucket, {"net.bin": WEIGHTS, "new/net.bin": WEIGHTS})
+    registry.track(f"s3://{bucket}/net.bin", "net", license="mit")
+    before = seen(root)
+    for url in ("hf://org/net", "nowhere", f"s3://{KEY}:{SECRET}@{bucket}/net.bin"):
+        with pytest.raises(mr.InvalidInputError, match="DVC follows"):
+            registry.update_import("net", url=url)
+    assert not registry.update_import("net", url=f"s3://{bucket}/new/net.bin", dry_run=True)
+    assert seen(root) == before
+    assert not registry.update_import("net", url=f"s3://{bucket}/new/net.bin"), "the bytes are the same"
+    assert git(root, "diff-tree", "-r", "--name-only", "--no-commit-id", "HEAD") == "models/net.bin.dvc"
+    s3.put(bucket, {"new/net.bin": b"better"})
+    found = registry.update_import("net")
+    assert found
+    assert (found.version.metadata["license"], found.version.local_path().read_bytes()) == ("mit", b"better")
+    assert found.version.metadata["origin"]["url"] == f"s3://{bucket}/new/net.bin"  # type: ignore[index, call-overload]
+
+
 def test_an_update_is_on_the_terms_that_were_said_of_its_source(
     registry: Registry, s3: S3, bucket: str
 ) -> None:

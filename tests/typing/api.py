@@ -76,10 +76,10 @@ imported = registry.import_model(
 assert_type(imported, mr.ModelVersion)
 wanted = [
     mr.Import("git@example.org:maker", "churn#current"),
-    mr.Import(Path("../maker"), "x.bin", rev="main"),
+    mr.Import(Path("../maker"), "x.bin", rev="main", bump="minor"),
 ]
 assert_type([each.name for each in registry.import_models(wanted, progress=True)], list[str])
-update = registry.update_import("churn", rev="main")
+update = registry.update_import("churn", rev="main", url=Path("../moved"))
 assert_type(update.updated, bool)
 assert_type(update.version, mr.ModelVersion)
 assert_type((update.old, update.new), tuple[str, str])
