@@ -19,10 +19,10 @@ REFERENCE = ROOT / "docs" / "reference"
 DIRECTIVE = re.compile(r"^\.\. auto(class|function|module):: (\S+)\n((?: {3}:.*\n)*)", re.MULTILINE)
 API = (REFERENCE / "api.md").read_text(encoding="utf-8")
 QUIET = {
-    "Backend.migrate", "Backend.read", "Backend.read_all", "Backend.watch", "Callback.absolute_update", "Callback.set_size",
-    "CardText.over", "Event.from_values", "Event.outline", "Lineage.diff", "Lineage.find", "Lineage.is_own", "Lineage.of_kind",
-    "Lineage.values", "LineageDiff.of_kind",
-    "Loader.by_name", "Loader.describe_object", "Loader.loses", "Loader.part",
+    "Backend.candidates", "Backend.migrate", "Backend.read", "Backend.read_all", "Backend.read_some", "Backend.watch",
+    "Callback.absolute_update", "Callback.set_size", "CardText.over", "Event.from_values", "Event.outline",
+    "Lineage.diff", "Lineage.find", "Lineage.find_any", "Lineage.is_own", "Lineage.of_kind", "Lineage.values",
+    "LineageDiff.of_kind", "Loader.by_name", "Loader.describe_object", "Loader.loses", "Loader.part",
     "Loader.recognises", "Loader.saves", "Loader.suffix_for", "Log.next_number", "Metric.is_met",
     "ModelSignature.from_dict", "Node.same_content", "Source.local",
 }  # fmt: skip
