@@ -72,7 +72,7 @@ def a_lineage(text: str) -> None:
 READ: dict[Key, Callable[[str], object]] = {
     ("README.md", "artifacts:"): declared,
     ("docs/how-to/describe-a-model.md", "artifacts:"): declared,
-    ("docs/how-to/export-a-model.md", '[project.entry-points."modelregistry.exporters"]'): entry_point,
+    ("docs/how-to/write-an-exporter.md", '[project.entry-points."modelregistry.exporters"]'): entry_point,
     ("docs/how-to/keep-the-log-in-a-database.md", "# .modelregistry.toml"): settings,
     ("docs/how-to/load-any-format.md", "artifacts:"): declared,
     ("docs/how-to/promote.md", "[stages]"): settings,
@@ -152,6 +152,14 @@ def test_what_is_no_code_is_understood(key: Key) -> None:
 def test_what_is_to_be_installed_can_be_had(page: str) -> None:
     extras = {extra for found in INSTALL.findall(PAGES[page]) for extra in found.split(",")}
     assert extras <= set(PROJECT["project"]["optional-dependencies"])
+
+
+def test_every_session_is_told_to_who_contributes() -> None:
+    sessions = re.findall(
+        r"^@nox\.session.*\ndef (\w+)\(", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    told = re.findall(r"^\| `([a-z]+)` \|", PAGES["docs/CONTRIBUTING.md"], re.MULTILINE)
+    assert {*sessions, "tests"} <= {*told}
 
 
 def in_a_terminal(example: Example) -> None:
