@@ -48,8 +48,11 @@ napoleon_use_ivar = True
 
 # No inventories are fetched, so only our own names are held to have a target.
 nitpick_ignore_regex = [("py:.*", r"(?!modelregistry\.).*")]
-# A type variable has no page.
-nitpick_ignore = [("py:class", f"modelregistry.plugins.{name}T") for name in ("Loader", "Exporter")]
+# Type variables have no page, and neither has what draws objects for people.
+nitpick_ignore = [
+    *(("py:class", f"modelregistry.plugins.{name}T") for name in ("Loader", "Exporter")),
+    ("py:class", "modelregistry.display.shown.Shown"),
+]
 
 
 def to_the_public_name(
