@@ -231,7 +231,7 @@ def _datasets(datasets: Sequence[Source]) -> str:
 def _metrics(facts: CardFacts) -> str:
     if not facts.metrics:
         return ""
-    titles = ["metric", "value", *([inline(facts.baseline)] if facts.baseline else []), "better", "wanted"]
+    titles = ["metric", "value", *([code(facts.baseline)] if facts.baseline else []), "better", "wanted"]
     rows = []
     for name, value in _cut(facts.metrics.items()):
         known = facts.directions.get(name)

@@ -59,7 +59,7 @@ def test_a_card_has_what_the_registry_knows_and_what_the_team_says(described: Re
     assert "Irises &lt;b>only&lt;/b>." in page
     assert "who leaves" in page
     assert str(version.digest) in page
-    assert "| metric | value | churn@v0.1.0 |" in page
+    assert "| metric | value | `churn@v0.1.0` |" in page
     (metric,) = card.data["metrics"].items()  # type: ignore[union-attr]
     assert metric[0] == "accuracy"
     assert metric[1]["value"] > 0.9 < metric[1]["baseline"]  # type: ignore[index, operator]

@@ -53,7 +53,7 @@ def test_a_full_card_has_every_part_in_its_place() -> None:
     for words in (
         "who leaves", "Adults only.", "- not for minors", "- `data/customers.csv` (`md5:abc`)",
         "- `raw.csv` of https://example.com/data", "| auc | 0.912346 | 0.9 | higher | ≥ 0.9 |", "| by.old.auc | 1 |  |  |  |",
-        "| metric | value | churn@v1.1.0 | better | wanted |", "Measured on `held-out.csv` (`sha256:cc`).",
+        "| metric | value | `churn@v1.1.0` | better | wanted |", "Measured on `held-out.csv` (`sha256:cc`).",
         'model = mr.load_model("churn@v1.2.0")', "| in | calls | float64 |", "`examples/a.json`", "- scikit-learn 1.9.1",
         "risk@example.com", "2026-11-20 08:30 UTC by Ann Author", "| bytes | 12,345 |",
     ):  # fmt: skip
