@@ -52,6 +52,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!modelregistry\.).*")]
 nitpick_ignore = [
     *(("py:class", f"modelregistry.plugins.{name}T") for name in ("Loader", "Exporter")),
     ("py:class", "modelregistry.display.shown.Shown"),
+    ("py:class", "modelregistry.display.picture.Box"),
 ]
 
 
