@@ -130,11 +130,14 @@ class ObjectFiles:
         return GitObject(oid, kind, len(data), data)
 
     def _loose(self, oid: str) -> tuple[str, bytes]:
-        with open(os.path.join(self._folder, oid[:2], oid[2:]), "rb", buffering=0) as file:
+        file = os.open(os.path.join(self._folder, oid[:2], oid[2:]), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
             # Most are that small, and to make room for more costs more than to read them.
-            packed = file.read(_FEW_BYTES)
+            packed = os.read(file, _FEW_BYTES)
             if len(packed) == _FEW_BYTES:
-                packed += file.read(MOST_BYTES)
+                packed += os.read(file, MOST_BYTES)
+        finally:
+            os.close(file)
         head, _, data = unpacked(packed, MOST_BYTES).partition(b"\0")
         return head.partition(b" ")[0].decode(), data
 

@@ -18,13 +18,13 @@ class Draft:
 
     Attributes:
         nodes: What was found, the model first.
-        edges: As a set that keeps its order; some may lead to nodes that were left out.
+        edges: By what was made and from what, in their order; some may lead to nodes that were left out.
         is_full: Whether nodes were left out.
     """
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
-        self.edges: dict[Edge, None] = {}
+        self.edges: dict[tuple[str, str], Edge] = {}
         self.is_full = False
         self._queue: deque[Callable[[], None]] = deque()
         self._asked: set[str] = set()
@@ -55,8 +55,8 @@ class Draft:
 
     def link(self, made: str, source: str | None) -> None:
         """One was made from the other."""
-        if source is not None and source != made:
-            self.edges[Edge(made, source)] = None
+        if source is not None and source != made and (made, source) not in self.edges:
+            self.edges[made, source] = Edge(made, source)
 
     def mark(self, id_: str, **facts: Any) -> None:
         """Change what a node says."""

@@ -86,7 +86,7 @@ class Lineage(Tabular):
         self.edges = tuple(dict.fromkeys(edges))
         self.notes = tuple(notes)
         for edge in self.edges:
-            if not {edge.made, edge.source} <= self._nodes.keys():
+            if edge.made not in self._nodes or edge.source not in self._nodes:
                 raise InvalidInputError(f"an edge without its node: {edge!r}")
 
     # -- the graph -----------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ class Tracer:
     def lineage(self, ask: Compare) -> Lineage:
         """What was found."""
         nodes = self._draft.nodes
-        edges = [edge for edge in self._draft.edges if edge.made in nodes and edge.source in nodes]
+        edges = [edge for edge in self._draft.edges.values() if edge.made in nodes and edge.source in nodes]
         closing = closing_edges(next(iter(nodes)), edges)
         for edge in closing:
             note = f"it needs {nodes[edge.source].name!r}, which was made from it: DVC refuses that"
@@ -182,7 +182,7 @@ class Tracer:
             node = replace(self._path(own, found, path), kind=_KINDS[kind])
             self._draft.nodes[id_] = self._valued(own, node, found.exact)
             self._draft.link(id_, "run")
-        if any(edge.made == subject and edge.source.startswith("step:") for edge in self._draft.edges):
+        if any(made == subject and source.startswith("step:") for made, source in self._draft.edges):
             return
         for name in own.records.pipelines[file].params if file in own.records.pipelines else ():
             place = resolve(file, name)

@@ -10,6 +10,7 @@ import time as clock
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from datetime import date, time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -203,6 +204,7 @@ def read_document(data: bytes, path: str) -> object:
     return _READERS[_format(path)](data, path)
 
 
+@lru_cache(maxsize=1024)
 def _format(path: str) -> str:
     suffix = posixpath.splitext(path)[1].lower().removeprefix(".")
     return suffix if suffix in _READERS else "yaml"

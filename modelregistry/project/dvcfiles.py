@@ -271,8 +271,8 @@ def _files(entry: Mapping[str, object], path: str) -> tuple[ListedFile, ...]:
 
 def _dep(value: object, path: str) -> Dep:
     entry = as_mapping(value, path, "a dependency")
-    if entry.keys() <= _USUAL and isinstance(name := entry.get("path"), str) and not is_null(name):
-        return _usual_dep(entry, str(name))
+    if type(name := entry.get("path")) is str and entry.keys() <= _USUAL:
+        return _usual_dep(entry, name)
     repo = entry.get("repo")
     repo = repo if isinstance(repo, dict) else {}
     md5 = entry.get("md5")

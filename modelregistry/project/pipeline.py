@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.dvcfiles import Step
@@ -24,8 +24,7 @@ _PATTERN = frozenset("*?[]!")
 Command = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedOut:
+class PlannedOut(NamedTuple):
     """An output that a step is to have."""
 
     path: str

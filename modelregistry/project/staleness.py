@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.dvcfiles import Dep, ListedFile, Step, listing_md5
@@ -17,8 +17,7 @@ _SAID = 4
 """Differences of one step that are told one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the project says of a step at that commit."""
 
     changed: tuple[str, ...] = ()
