@@ -125,7 +125,9 @@ class ObjectFiles:
                 break
         else:
             kind, data = self._loose(oid)
-        if hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest() != oid:
+        seal = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
+        seal.update(data)
+        if seal.hexdigest() != oid:
             raise ValueError("another object than that")
         return GitObject(oid, kind, len(data), data)
 

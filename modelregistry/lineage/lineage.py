@@ -83,7 +83,7 @@ class Lineage(Tabular):
         self._nodes = {node.id: node for node in nodes}
         if not self._nodes:
             raise InvalidInputError("a lineage has at least the node of its model")
-        self.edges = tuple(dict.fromkeys(edges))
+        self.edges = tuple({(edge.made, edge.source): edge for edge in edges}.values())
         self.notes = tuple(notes)
         for edge in self.edges:
             if edge.made not in self._nodes or edge.source not in self._nodes:

@@ -91,7 +91,7 @@ class Tracer:
         left_out = set(closing)
         return Lineage(
             nodes.values(),
-            [edge for edge in edges if edge not in left_out],
+            [edge for edge in edges if edge not in left_out] if left_out else edges,
             self._notes(),
             compare=ask,
         )

@@ -203,8 +203,8 @@ def lock_steps(document: object, path: str) -> tuple[Step, ...]:
                 tuple(
                     str(line) for line in (cmd if isinstance(cmd, list) else [cmd]) if isinstance(line, str)
                 ),
-                tuple(_dep(item, path) for item in as_list(entry.get("deps"), path, "'deps'")),
-                tuple(_out(item, path) for item in as_list(entry.get("outs"), path, "'outs'")),
+                tuple([_dep(item, path) for item in as_list(entry.get("deps"), path, "'deps'")]),
+                tuple([_out(item, path) for item in as_list(entry.get("outs"), path, "'outs'")]),
                 as_mapping(entry.get("params"), path, "'params'"),
             )
         )
@@ -234,7 +234,7 @@ def dvc_file(document: object, path: str) -> DvcFile:
 
 def _out(value: object, path: str) -> Out:
     entry = as_mapping(value, path, "an output")
-    if entry.keys() <= _USUAL:
+    if _USUAL.issuperset(entry):
         md5 = _hash(entry, path)
         size, nfiles = _integer(entry.get("size")), _integer(entry.get("nfiles"))
         legacy = md5 is not None and "hash" not in entry
@@ -271,7 +271,7 @@ def _files(entry: Mapping[str, object], path: str) -> tuple[ListedFile, ...]:
 
 def _dep(value: object, path: str) -> Dep:
     entry = as_mapping(value, path, "a dependency")
-    if type(name := entry.get("path")) is str and entry.keys() <= _USUAL:
+    if type(name := entry.get("path")) is str and _USUAL.issuperset(entry):
         return _usual_dep(entry, name)
     repo = entry.get("repo")
     repo = repo if isinstance(repo, dict) else {}
@@ -307,10 +307,9 @@ def _usual_dep(entry: Mapping[str, object], name: str) -> Dep:
     """A file or folder of the project, which most are."""
     md5 = entry.get("md5")
     md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
-    return Dep(
-        name, md5, size=_integer(entry.get("size")), nfiles=_integer(entry.get("nfiles")),
-        legacy=md5 is not None and "hash" not in entry,
-    )  # fmt: skip
+    size = _integer(entry["size"]) if "size" in entry else None
+    nfiles = _integer(entry["nfiles"]) if "nfiles" in entry else None
+    return Dep(name, md5, size=size, nfiles=nfiles, legacy=md5 is not None and "hash" not in entry)
 
 
 def _clouded(entry: Mapping[str, object], key: str) -> str | None:

@@ -172,6 +172,8 @@ class _Reader:
     def _params(self, items: object, name: str) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         whole: set[str] = set()
+        if items is None:
+            return {}
         for item in as_list(items, self._path, f"'params' of {name!r}"):
             for file, keys in item.items() if isinstance(item, dict) else [(_PARAMS, [item])]:
                 known = found.setdefault(file, [])
@@ -182,6 +184,8 @@ class _Reader:
 
     def _outs(self, filled: Mapping[str, object], name: str) -> Iterator[PlannedOut]:
         for kind in _KINDS:
+            if filled[kind] is None:
+                continue
             for item in as_list(filled[kind], self._path, f"{kind!r} of {name!r}"):
                 for path, flags in item.items() if isinstance(item, dict) else [(text_of(item), None)]:
                     cached = not (isinstance(flags, dict) and flags.get("cache") is False)
@@ -261,8 +265,10 @@ def left_over(step: Step, plan: PlannedStep) -> list[str]:
 def without(paths: Iterable[str], others: Iterable[str]) -> list[str]:
     """The paths that are none of the others, however they are spelled."""
     known = set(others)
-    left = [path for path in paths if path not in known]  # most are spelled alike
-    known |= set(map(posixpath.normpath, known)) if left else set()
+    left = [path for path in paths if path not in known]
+    if not left:  # most are spelled alike
+        return left
+    known.update([posixpath.normpath(path) for path in known])
     return [path for path in left if posixpath.normpath(path) not in known]
 
 
