@@ -35,7 +35,7 @@ class ListedFile:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # never changed; a frozen one takes three times as long to make
 class Out:
     """One output, as a ``dvc.lock`` or ``*.dvc`` file records it."""
 
@@ -63,7 +63,7 @@ class Out:
         return bool(self.files) or (self.md5 or "").endswith(".dir")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # as above
 class Dep:
     """One dependency, as a ``dvc.lock`` or ``*.dvc`` file records it."""
 

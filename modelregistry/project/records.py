@@ -200,14 +200,20 @@ class Records:
         if measured is not None:
             steps |= dict.fromkeys(self.measuring(measured))
         there = self.snapshot.is_file
-        files = [file for path in places if not self._is_made(path) for file in self._likely(path)]
-        files += [file for path in places for file in self.snapshot.below(path) if file.endswith(".dvc")]
+        likely = [file for path in places if not self._is_made(path) for file in self._likely(path)]
+        files = [file for file in dict.fromkeys(likely) if there(file)]
+        files += [
+            file
+            for path in places
+            for file in self.snapshot.below(path)
+            if file.endswith(".dvc") and there(file)
+        ]
         documents = [file for step in steps for file in step.param_files]
         documents += [
             made.path for step in steps for made in step.outs if made.kind == "metrics" and there(made.path)
         ]
-        self.snapshot.bring([*filter(there, files), *documents], self._compared(steps))
-        self._read_dvc_files(filter(there, files))
+        self.snapshot.bring([*files, *documents], self._compared(steps))
+        self._read_dvc_files(files)
         if not all(self._is_known(path) for path in places):
             self._read_dvc_files(self._tracking)
 
