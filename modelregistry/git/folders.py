@@ -39,7 +39,7 @@ class Item(NamedTuple):
     @property
     def is_file(self) -> bool:
         """Whether it is a file, or a link."""
-        return not (self.is_folder or self.is_submodule)
+        return self.mode not in (_FOLDER, _SUBMODULE)
 
 
 Items = Mapping[str, Item]
@@ -86,6 +86,7 @@ class Folders:
         self._whole = frozenset(names)
         self._ends = tuple(name for name in names if name.startswith("."))
         self._known: dict[str, Items] = {}
+        self._at: dict[str, Item | None] = {}
         self._walked: dict[str, tuple[str, Item] | None] = {}
         self._found: dict[str, tuple[str, ...]] = {}
 
@@ -107,8 +108,10 @@ class Folders:
 
     def item(self, path: str) -> Item | None:
         """What is at a path from the top; nothing is known of what is in a submodule."""
-        found = self._walked.get(path) or self._walk(path)
-        return found[1] if found is not None and found[0] == path else None
+        if path not in self._at:
+            found = self._walk(path)
+            self._at[path] = found[1] if found is not None and found[0] == path else None
+        return self._at[path]
 
     def submodule(self, path: str) -> tuple[str, str] | None:
         """The path of the submodule that is ``path``, or that has it, and its commit."""
