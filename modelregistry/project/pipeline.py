@@ -138,7 +138,8 @@ class _Reader:
                 folder = posixpath.join(posixpath.dirname(self._path), wdir)
                 context = self._templates.extended(context, plan["vars"], folder, self._load)
             filled = {
-                key: self._templates.fill(plan.get(key), context, key) for key in ("deps", "params", *_KINDS)
+                key: self._templates.fill(plan[key], context, key) if key in plan else None
+                for key in ("deps", "params", *_KINDS)
             }
             return PlannedStep(
                 name,

@@ -19,13 +19,14 @@ _MAX_DEPTH = 64
 _MAX_ALIASED = 10_000  # nodes that aliases may repeat in all: anchors are fine, bombs made of them are not
 
 _LONG = 300  # digits of a number that stands for more than its text, or a few more
-_NUMERIC = frozenset("-+.0123456789")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _WORDS = {
     **dict.fromkeys(_NULL),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+# What stands for more than its text, or may, begins so.
+_SPECIAL = frozenset("-+.0123456789") | {word[:1] for word in _WORDS}
 # As the parser of DVC reads them: of YAML 1.2, and with underscores between the digits as in 1.1.
 _INTEGER = re.compile(
     r"[-+]?(0b[01_]{1,300}|0o[0-7_]{1,300}|0x[0-9a-fA-F_]{1,300}|[0-9][0-9_]{0,299})", re.ASCII
@@ -50,10 +51,10 @@ def typed(value: object) -> Any:
 
 def _meant(text: str) -> int | float | str | bool | None:
     """What an unquoted scalar stands for."""
+    if text[:1] not in _SPECIAL:
+        return str(text)
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in _NUMERIC:
-        return str(text)
     if text.isascii() and text.isdigit() and len(text) < _LONG:
         return int(text)
     if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
@@ -80,20 +81,20 @@ def as_mapping(value: object, path: str, what: str) -> dict[str, Any]:
     Raises:
         InvalidFileError: ``what`` in the file at ``path`` is something else.
     """
+    if isinstance(value, dict):
+        return value
     if value is None or is_null(value):
         return {}
-    if not isinstance(value, dict):
-        raise InvalidFileError(f"{path!r}: {what} is no mapping", path=path)
-    return value
+    raise InvalidFileError(f"{path!r}: {what} is no mapping", path=path)
 
 
 def as_list(value: object, path: str, what: str) -> list[object]:
     """``value``, if it is a list; an empty one where it is a null; raises as ``as_mapping`` does."""
+    if isinstance(value, list):
+        return value
     if value is None or is_null(value):
         return []
-    if not isinstance(value, list):
-        raise InvalidFileError(f"{path!r}: {what} is no list", path=path)
-    return value
+    raise InvalidFileError(f"{path!r}: {what} is no list", path=path)
 
 
 def decoded_text(text: bytes, path: str) -> str:
