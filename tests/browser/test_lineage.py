@@ -237,6 +237,8 @@ def test_on_paper_the_picture_is_whole_and_by_light(watched: Watched) -> None:
     assert fill == "rgb(219, 234, 254)"
     figure = page.locator("#lineage-shut")
     assert figure.evaluate("each => each.scrollWidth <= each.clientWidth + 1")
+    page.set_viewport_size({"width": 700, "height": 1000})  # A4
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
 
 
 # -- in a notebook --------------------------------------------------------------------------------------------
