@@ -78,7 +78,7 @@ class Comparison(Tabular):
         lines = [
             (row.what, dressed(row.what, row.base), dressed(row.what, row.candidate), _judged(row))
             for row in self.rows
-            if row.base is not None or row.candidate is not None
+            if row.base not in (None, ()) or row.candidate not in (None, ())
         ]
         return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines)])
 

@@ -22,7 +22,6 @@ font:14px/1.5 var(--jp-content-font-family,var(--vscode-font-family,system-ui,sa
 [data-theme=auto] .modelregistry{color-scheme:light dark}
 & :is(p,pre,table,details){margin:.5rem 0 0;padding:0;border:0;font-size:inherit;color:inherit;background:none}
 & .mr-head{margin:0;font-size:1.1em}
-& .mr-first{margin-top:0}
 & .mr-badge{display:inline-block;padding:0 .5em;border-radius:1em;font-size:.85em;line-height:1.5;font-weight:600;
 color:var(--mr-quiet);background:var(--mr-raised);white-space:normal}
 & .mr-good{color:var(--mr-good);background:var(--mr-good-page)}
@@ -50,6 +49,7 @@ max-width:36rem;font-weight:400;white-space:normal;background:none;color:inherit
 & :is(code,pre){font:.92em/1.5 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace))}
 & code{padding:0;background:none;color:inherit}
 & pre{padding:.5rem .7rem;border-radius:6px;background:var(--mr-raised);white-space:pre-wrap}
+& .mr-first{margin-top:0}
 & summary{cursor:pointer;color:var(--mr-quiet)}
 """.replace("& ", ".modelregistry.modelregistry ").split(
         "\n"

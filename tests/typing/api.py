@@ -149,6 +149,10 @@ for model in registry.models(type=None):
     assert_type(model.stages, Mapping[str, tuple[str, ...]])
 first: mr.ModelVersion = registry.versions("churn", stage="inactive")[0]
 assert_type(registry.history("churn").to_dicts(), list[dict[str, Any]])
+assert_type(registry.compare("churn#current", "churn#shadow").to_dicts(), list[dict[str, Any]])
+assert_type(version.lineage.to_dicts(), list[dict[str, Any]])
+registry.models().to_pandas()
+registry.trend("churn", "auc").to_polars()
 
 assert_type(mr.load_model("churn", stage="current"), object)
 try:

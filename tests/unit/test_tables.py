@@ -68,17 +68,20 @@ def test_a_long_list_says_how_much_it_left_out() -> None:
     assert len(found.to_dicts()) == 100
 
 
-def test_a_data_frame_without_pandas_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_without_its_library_names_the_remedy(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = builtins.__import__
 
-    def without_pandas(name: str, *rest: Any, **options: Any) -> Any:
-        if name == "pandas":
+    def without(name: str, *rest: Any, **options: Any) -> Any:
+        if name == library:
             raise ImportError(name)
         return real(name, *rest, **options)
 
-    monkeypatch.setattr(builtins, "__import__", without_pandas)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'modelregistry\[pandas\]'"):
-        rows(1).to_pandas()
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingDependencyError, match=rf"pip install 'modelregistry\[{library}\]'"):
+        getattr(rows(1), f"to_{library}")()
 
 
 def test_a_data_frame_has_the_columns_even_when_empty() -> None:
