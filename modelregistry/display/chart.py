@@ -75,8 +75,19 @@ def to_vega_lite(points: Sequence[Point], *, title: str, note: str = "", axis: s
         | {columns[name]: text for name, text in (point.facts or {}).items()}
         for point in drawn
     ]
-    x = {"field": "label", "type": "ordinal", "sort": None, "title": None, "axis": {"labelOverlap": "greedy"}}
-    y = {"field": "value", "type": "quantitative", "title": axis or None, "scale": {"zero": False}}
+    x = {
+        "field": "label",
+        "type": "ordinal",
+        "sort": None,
+        "title": None,
+        "axis": {"labelOverlap": "greedy", "labelAngle": 0},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": axis or None,
+        "scale": {"zero": False, "padding": 16},
+    }
     tooltip = [{"field": "label", "title": "version"}, {"field": "value", "title": axis or "value"}]
     tooltip += [{"field": column, "title": name} for name, column in columns.items()]
     held = {"condition": {"test": "datum.marks !== null", "value": _HELD[0]}, "value": _LINE[0]}

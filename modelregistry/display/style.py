@@ -47,7 +47,7 @@ max-width:36rem;font-weight:400;white-space:normal;background:none;color:inherit
 & .mr-number{text-align:end;font-variant-numeric:tabular-nums}
 & time{white-space:nowrap}
 & :is(code,pre){font:.92em/1.5 var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace))}
-& code{padding:0;background:none;color:inherit}
+& :is(td,p) code:nth-child(n){padding:0;background:none;color:inherit}
 & pre{padding:.5rem .7rem;border-radius:6px;background:var(--mr-raised);white-space:pre-wrap}
 & .mr-first{margin-top:0}
 & summary{cursor:pointer;color:var(--mr-quiet)}
