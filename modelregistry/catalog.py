@@ -79,6 +79,7 @@ class Catalog(Shown):
     Args:
         registries: Git URLs, paths or ``Registry`` objects; a mapping says what each is called, else that is the last part
             of its address, or all of it where two have the same.
+        progress: Who is told while URLs are cloned, as ``Registry`` takes it.
 
     Raises:
         InvalidInputError: There is none, or one that can't be opened.
@@ -90,6 +91,8 @@ class Catalog(Shown):
         self,
         registries: Mapping[str, str | os.PathLike[str] | Registry]
         | Iterable[str | os.PathLike[str] | Registry],
+        *,
+        progress: Progress = None,
     ) -> None:
         if isinstance(registries, str | os.PathLike | Registry):
             raise InvalidInputError(
@@ -98,9 +101,9 @@ class Catalog(Shown):
         if isinstance(registries, bytes) or not isinstance(registries, Iterable):
             raise InvalidInputError(f"registries={registries!r} must be a list or a mapping of registries")
         if isinstance(registries, Mapping):
-            self._registries = {name: _open(each) for name, each in registries.items()}
+            self._registries = {name: _open(each, progress) for name, each in registries.items()}
         else:
-            self._registries = _named([_open(each) for each in registries])
+            self._registries = _named([_open(each, progress) for each in registries])
         if not self._registries:
             raise InvalidInputError("a catalog of no registry: name at least one")
 
@@ -190,8 +193,8 @@ class Catalog(Shown):
         return export_site(target, sources, title=title, progress=progress)
 
 
-def _open(place: str | os.PathLike[str] | Registry) -> Registry:
-    return place if isinstance(place, Registry) else Registry(place)
+def _open(place: str | os.PathLike[str] | Registry, progress: Progress) -> Registry:
+    return place if isinstance(place, Registry) else Registry(place, progress=progress)
 
 
 def _named(registries: Iterable[Registry]) -> dict[str, Registry]:

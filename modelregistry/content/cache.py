@@ -17,6 +17,7 @@ from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
 from modelregistry.display.view import Code, Facts, Note, View
 from modelregistry.errors import IntegrityError, InvalidInputError
+from modelregistry.progress import Progress, check_progress, counted
 from modelregistry.project import documents
 from modelregistry.version import ModelVersion
 
@@ -122,15 +123,23 @@ class Cache(Shown):
         links, _ = self._scan()
         return sum(size for count, names, size in links.values() if names == count)
 
-    def verify(self) -> Rows[Damaged]:
+    def verify(self, *, progress: Progress = None) -> Rows[Damaged]:
         """Hash every fetched file; those that are not what their names say are set aside, and come back as rows.
 
         Bytes that lie in a DVC cache are DVC's; they are verified when they are used.
+
+        Args:
+            progress: Who is told how many files were hashed, as of ``ModelVersion.local_path``.
+
+        Raises:
+            InvalidInputError: ``progress`` is nobody who can be told.
         """
+        check_progress(progress)
         found = []
-        everything = [path for _, _, path in self._objects()]
+        objects = [*self._objects()]
+        everything = [path for _, _, path in objects]
         views = list(_files(self.folder / "views"))
-        for algorithm, value, path in self._objects():
+        for algorithm, value, path in counted(objects, progress, "verifying the store", "files"):
             try:
                 verify_file(path, f"{algorithm}:{value}", name=value)
             except FileNotFoundError:
@@ -171,8 +180,8 @@ class Cache(Shown):
         if older_than is None and max_size is None and not unheld:
             raise InvalidInputError("prune what? older_than=, max_size= or unheld=True says it")
         most = _bytes(max_size) if max_size is not None else None
-        if older_than is not None and older_than < timedelta(0):
-            raise InvalidInputError(f"older_than={older_than!r} is in the future")
+        if older_than is not None and not (isinstance(older_than, timedelta) and older_than >= timedelta(0)):
+            raise InvalidInputError(f"older_than={older_than!r} is no time that has gone by: timedelta(days=30), for one")
         links, items = self._scan()
         rows = self._rows(links, items)
         now = time.time()

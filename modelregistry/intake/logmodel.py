@@ -88,8 +88,16 @@ class Incoming:
         """How the repository is to have it, with the text of its ``.dvc`` file."""
         return Arrival(self._wish.name, self.path, dvc_file, meta=self._meta)
 
-    def commit(self) -> str:
+    @property
+    def subject(self) -> str:
+        """What its commit says that it does."""
+        return f"Log {self._wish.name} at {self.path}"
+
+    def commit(self, message: str) -> str:
         """Put it into the cache, commit what says so and nothing else, and have it lie at its path; returns the commit.
+
+        Args:
+            message: Why, for people; it may be empty.
 
         Raises:
             WorkingCopyError: A file is in the way, or changed meanwhile.
@@ -100,7 +108,8 @@ class Incoming:
         name = self._wish.name
         self._adder.check(self.path)
         arrival = self.arrival(self._adder.add(self.path, self.saved.place))
-        commit = commit_arrivals(self._repo, [arrival], f"Log {name} at {self.path}")
+        text = f"{self.subject}\n\n{message}" if message else self.subject
+        commit = commit_arrivals(self._repo, [arrival], text)
         with standing(name, commit, self.path):
             self._adder.place(self.path)
         why = f", because {self.saved.reason}" if self.saved.reason else ""

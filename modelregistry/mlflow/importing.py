@@ -255,9 +255,7 @@ class _Move:
             f"Import {' '.join(plan.model.name.split())} version {version.number} from MLflow as {plan.target}",
             author=author,
         )
-        message = (
-            self._wishes.message or _words(version.description) or f"version {version.number} of MLflow's"
-        )
+        message = self._wishes.message or _words(version.description) or f"Import {version} from MLflow"
         with _told() as told:
             self._here.verbs.register(
                 plan.target, path=path, rev=commit, version=version_name(version.number), message=message,
@@ -280,7 +278,7 @@ class _Move:
                 continue
             try:
                 self._here.verbs.promote(
-                    target, move.version, move.stage, message=self._wishes.message or f"as {move.step.source} of MLflow",
+                    target, move.version, move.stage, message=self._wishes.message or f"Import {move.step.source} from MLflow",
                     expected=move.expected, keep=True,
                 )  # fmt: skip
             except ConflictError as error:
@@ -297,7 +295,10 @@ class _Move:
                 return
             if not self._dry_run:
                 self._here.verbs.annotate(
-                    target, None, metadata, message=self._wishes.message or "as MLflow has it"
+                    target,
+                    None,
+                    metadata,
+                    message=self._wishes.message or f"Import {plan.model.name} from MLflow",
                 )
             self._step(plan.model.name, "annotate", target, "its description, tags and aliases")
         for what in lost:

@@ -85,7 +85,7 @@ class IntakeVerbs(WritingVerbs):
             loader: The loader whose format it is to have. ``"joblib"`` and ``"pickle"`` make a pickle of anything.
             version: An explicit version such as ``"v2.0.0"``.
             bump: ``"major"``, ``"minor"`` or ``"patch"``, as of ``register``.
-            message: Why, for people.
+            message: Why, for people; left out, what its commit says, as of every verb that makes one.
             metadata: What JSON can hold, and fits, as of ``register``; what the bytes tell is added.
             schema: A pydantic model that it must fit as well.
             example: Some rows of input: what was written is asked the same as the model, and must answer alike.
@@ -126,7 +126,7 @@ class IntakeVerbs(WritingVerbs):
 
             folded, change = self._rehearse(
                 model, saved.bytes, saved.saved.place, saved.path, rev=saved.base, metadata=said, wanted=wanted,
-                version=version, bump=bump, message=message,
+                version=version, bump=bump, message=message or saved.subject,
             )  # fmt: skip
             notes = [saved.loses, change.note, edited.note if change.events else None]
             for note in filter(None, notes):
@@ -140,11 +140,11 @@ class IntakeVerbs(WritingVerbs):
                 return self._would_be(
                     self._version(folded, change.version), saved.arrival(), saved.base, saved.bytes, saved.saved.place
                 )  # fmt: skip
-            commit = saved.commit()
+            commit = saved.commit(message)
         with standing(model, commit, saved.path):
             return self.register(
-                model, path=saved.path, rev=commit, version=version, bump=bump, message=message, metadata=said,
-                schema=schema, push_data=push_data, progress=progress,
+                model, path=saved.path, rev=commit, version=version, bump=bump, message=message or saved.subject,
+                metadata=said, schema=schema, push_data=push_data, progress=progress,
             )  # fmt: skip
 
     def import_model(

@@ -472,7 +472,7 @@ class WritingVerbs(ReadingVerbs):
             trust: Whether such a command may run: ``"code"``, or a list with the digest that the refusal shows. What
                 was signed by those whose registrations may run code by this reader's policy runs without.
             timeout: Seconds after which it is ended; None for no end.
-            message: Why, for people.
+            message: Why, for people; left out, that it was evaluated, and on what.
             progress: Who is told while missing bytes are fetched, as of ``ModelVersion.local_path``.
             dry_run: Measure, and record nothing.
 
@@ -514,7 +514,8 @@ class WritingVerbs(ReadingVerbs):
             check_out=partial(check_out, self._repo, version.source_rev) if argv is None else None,
         )  # fmt: skip
         if not dry_run:
-            self.annotate(version.name, version.version, found.to_metadata(), message=message)
+            why = message or f"Evaluate {version.reference} on {found.data}"
+            self.annotate(version.name, version.version, found.to_metadata(), message=why)
         return found
 
     def _trusted_author(self, version: ModelVersion, says: Event | None) -> str | None:
@@ -590,7 +591,7 @@ class WritingVerbs(ReadingVerbs):
         if not long and not history.versions_at(rev):
             return rev, content
         files = {MANIFEST: manifest_text(content.files)} if long else None
-        commit = self._repo.write_commit(rev, f"Registered as {what}", files=files)
+        commit = self._repo.write_commit(rev, f"Register {what}", files=files)
         if long:
             content = Bytes(content.digest, content.address, content.size, manifest=MANIFEST)
         return commit, content

@@ -202,7 +202,7 @@ class World:
         def decide(history: History, by: Writer) -> Change:
             target = changes.plan_version(history, version=options.get("version"), bump=options.get("bump"))
             taken = history.versions_at(rev)
-            own = self._own_commit(who, rev, f"Registered as {model}@{target}") if taken else rev
+            own = self._own_commit(who, rev, f"Register {model}@{target}") if taken else rev
             return changes.register(
                 history, by, rev=own, content=content, source_rev=rev if taken else None, **options
             )

@@ -21,6 +21,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Catalog, ModelVersion, Registry
+from modelregistry.content.cache import Cache
 from tests.integration.projects import everything, visible
 
 Signature = inspect.Signature
@@ -48,7 +49,7 @@ class Verb(NamedTuple):
 
 
 def verbs() -> Iterator[Verb]:
-    for owner in (Registry, ModelVersion, Catalog):
+    for owner in (Registry, ModelVersion, Catalog, Cache):
         for name, value in inspect.getmembers_static(owner):
             if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, staticmethod)):
                 yield Verb(owner, name)
@@ -124,6 +125,7 @@ LONG = {
     },
     "ModelVersion": {"convert", "download", "export", "load", "local_path", "open", "reproduce", "verify"},
     "Catalog": {"export_site", "impact"},
+    "Cache": {"verify"},
     "": {"download", "load_model", "verify_export"},
 }  # fmt: skip
 """What may take minutes, because it moves bytes or goes through everything there is."""
@@ -168,7 +170,7 @@ GOOD: dict[str, Any] = {
     "exporter": None, "file": "nowhere.bundle", "format": "folder", "inputs": (), "into": "models", "keep": False, "label": None,
     "labels": (), "license": None, "limit": None, "loader": None, "made_from": None, "max_age": 60.0, "message": "",
     "metadata": {"a": 1}, "metric": "metrics.auc", "metrics": None, "model": "churn", "models": None, "move_stages": False,
-    "name": "other", "name_or_path": "churn", "names": None, "obj": {"a": 1}, "offline": False, "on_change": None,
+    "name": "other", "name_or_path": "churn", "names": None, "obj": {"a": 1}, "older_than": None, "max_size": None, "unheld": False, "offline": False, "on_change": None,
     "on_error": None, "origin": None, "overwrite": False, "params": None, "path": None, "progress": None, "push": True,
     "push_data": False, "query": None, "reference": "churn", "replace": False, "references": ["churn"], "registries": (), "registry": None,
     "remote": None, "repair": False, "require": None, "rev": "HEAD", "schema": None, "sign": False, "signers": None, "since": None,
@@ -223,7 +225,12 @@ def test_whatever_is_odd_is_one_error_of_ours_and_changes_nothing(
     verb: Verb, plain: Path, registry: Registry, place: Path
 ) -> None:
     version = registry.get("churn")
-    owner: Any = {Registry: registry, ModelVersion: version, Catalog: Catalog([registry])}.get(verb.owner)  # type: ignore[call-overload]
+    owner: Any = {
+        Registry: registry,
+        ModelVersion: version,
+        Catalog: Catalog([registry]),
+        Cache: registry.cache,
+    }.get(verb.owner)  # type: ignore[call-overload]
     call = partial(getattr(owner, verb.name)) if owner is not None else verb.function
     unknown = [name for name in verb.parameters if name not in GOOD]
     assert unknown == [], "enter a good value for a new argument"

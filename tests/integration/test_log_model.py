@@ -111,6 +111,7 @@ def test_a_model_is_saved_kept_declared_committed_and_registered_and_others_load
     assert made.metadata["auc"] == 0.9 and made.metadata["loader"] == "skops"
     assert "uncommitted" not in made.metadata
     assert made.rev == git(root, "rev-parse", "main")
+    assert git(root, "log", "-1", "--format=%B") == "Log churn at models/churn.skops\n\nBaseline"
     assert files_of(root) == {"dvc.yaml", "models/.gitignore", "models/churn.skops.dvc"}
     assert git(root, "status", "--porcelain") == ""
     assert "up to date" in dvc(root, "status")
@@ -123,7 +124,8 @@ def test_a_model_is_saved_kept_declared_committed_and_registered_and_others_load
 
 
 def test_its_dvc_file_is_what_dvc_itself_would_write(root: Path) -> None:
-    Registry(root).log_model(fitted(), "churn")
+    made = Registry(root).log_model(fitted(), "churn")
+    assert made.message == git(root, "log", "-1", "--format=%B") == "Log churn at models/churn.skops"
     ours = (root / "models" / "churn.skops.dvc").read_bytes()
     (root / "models" / "churn.skops.dvc").unlink()
     (root / "models" / ".gitignore").unlink()
