@@ -181,7 +181,9 @@ class Cache(Shown):
             raise InvalidInputError("prune what? older_than=, max_size= or unheld=True says it")
         most = _bytes(max_size) if max_size is not None else None
         if older_than is not None and not (isinstance(older_than, timedelta) and older_than >= timedelta(0)):
-            raise InvalidInputError(f"older_than={older_than!r} is no time that has gone by: timedelta(days=30), for one")
+            raise InvalidInputError(
+                f"older_than={older_than!r} is no time that has gone by: timedelta(days=30), for one"
+            )
         links, items = self._scan()
         rows = self._rows(links, items)
         now = time.time()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
-from modelregistry.errors import InvalidFileError
+from modelregistry.errors import ExportError, InvalidFileError
 from modelregistry.exports.manifest import MANIFEST, ExportManifest, Identity, ManifestFile, Unfinished
 from modelregistry.exports.target import Target, is_partial
 from modelregistry.progress import Progress, Report, reported
@@ -37,7 +37,16 @@ class There:
             ExportError: It can't be read.
         """
         files = target.files()
-        manifest = target.read(MANIFEST) if MANIFEST in files else None
+        # A web server that is silent, or lists nothing, has no files either.
+        is_bare = not files and not target.is_local
+        manifest = target.read(MANIFEST) if MANIFEST in files or is_bare else None
+        if (
+            manifest is not None and not files
+        ):  # a web server that lists nothing; where it is silent, reading told so
+            raise ExportError(
+                f"{target.url!r} does not list what is there, so that nobody can tell whether there is too much: copy it to this "
+                "machine, and verify it there"
+            )
         unfinished = target.read(UNFINISHED) if UNFINISHED in files else None
         mark = _marked(unfinished, target.shown(UNFINISHED)) if unfinished else None
         try:

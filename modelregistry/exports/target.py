@@ -54,7 +54,8 @@ class Target:
         self._fs, self._root = opened.filesystem, str(opened.path)
         from fsspec.implementations.local import LocalFileSystem
 
-        self._local = isinstance(self._fs, LocalFileSystem)
+        self.is_local = isinstance(self._fs, LocalFileSystem)
+        """Whether it is on this machine."""
 
     def shown(self, name: str) -> str:
         """A file, for messages."""
@@ -142,7 +143,7 @@ class Target:
 
     @contextmanager
     def _writing(self, place: str) -> Iterator[IO[bytes]]:
-        if not self._local:
+        if not self.is_local:
             with self._opened(place) as file:
                 yield file
             return

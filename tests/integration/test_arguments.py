@@ -256,3 +256,46 @@ def test_whatever_is_odd_is_one_error_of_ours_and_changes_nothing(
     assert wrong == []
     assert visible(plain) == before
     assert everything(plain.parent / "plain" / ".git" / "refs") == outside
+
+
+WORDS: dict[str, tuple[Callable[[Registry], object], type[mr.RegistryError], str]] = {
+    "a digest that is none": (lambda r: mr.verify_export("out", digest="abc"), mr.InvalidInputError, "64 hexadecimal digits"),
+    "a login in the address of a registry of containers": (
+        lambda r: r.get("churn").export("oci://ann:pw-c4n4ry@localhost:1/team/churn:v1", format="oci"),
+        mr.InvalidInputError, r"'localhost:1/team/churn:v1' carries a login.*storage_options",
+    ),
+    "a bundle to a number": (lambda r: r.bundle(["churn"], 5), mr.InvalidInputError, "file=5 is neither a path"),  # type: ignore[arg-type]
+    "a bundle that is nothing": (lambda r: r.unbundle(None, "x.git"), mr.InvalidInputError, "file=None is neither"),  # type: ignore[arg-type]
+    "a site at a URL": (
+        lambda r: r.export_site("s3://ann:pw-c4n4ry@bucket/site"), mr.InvalidInputError, "s3://bucket/site' is a URL",
+    ),
+    "an export that can't be reached": (
+        lambda r: mr.verify_export("http://ann:pw-c4n4ry@127.0.0.1:1/churn"), mr.ExportError, "127.0.0.1:1/churn",
+    ),
+    "a path that is too long": (
+        lambda r: r.get("churn").download("x" * 300), mr.InvalidInputError, "can be no path here",
+    ),
+    "a moment that is a text": (lambda r: r.get("churn", as_of="2026-01-01"), mr.InvalidInputError, "tzinfo=UTC"),  # type: ignore[arg-type]
+    "a backend that is none": (lambda r: mr.Registry(r.target, backend=5), mr.InvalidInputError, "open_backend"),  # type: ignore[arg-type]
+    "one version for a list": (
+        lambda r: r.impact("x", registries=r), mr.InvalidInputError, "must be a list of registries",  # type: ignore[arg-type]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_what_can_t_be_says_what_can(case: str, plain: Path, registry: Registry, place: Path) -> None:
+    wish, error, words = WORDS[case]
+    before = visible(plain)
+    with pytest.raises(error, match=words) as caught:
+        wish(registry)
+    assert type(caught.value) is error
+    assert "c4n4ry" not in f"{caught.value}{caught.value.__cause__}"
+    assert visible(plain) == before
+    assert [*place.iterdir()] == []
+
+
+def test_a_path_in_the_repository_may_be_pathlib_s(registry: Registry, plain: Path) -> None:
+    assert registry.register("risk", path=Path("risk.json")).path == "risk.json"
+    with registry.get("risk").open(Path("risk.json")) as file:
+        assert file.read() == (plain / "risk.json").read_bytes()
