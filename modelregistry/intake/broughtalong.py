@@ -22,6 +22,7 @@ _OWN = frozenset({"origin", "uncommitted"})
 """Entries that a registration makes of itself, and that are no loss."""
 _MOST = 16 << 10
 """Bytes of JSON that one entry may take: a registration has 64 KiB in all."""
+_MOST_IN_ALL = 32 << 10
 _MOST_NAMED = 50
 
 
@@ -45,7 +46,8 @@ def brought_along(
 
     The entries of ``WORDS``; ``card``, ``usage``, ``evaluation`` and ``metrics``, as the source's own card of it has
     them, wherever they were said. Not the command of ``evaluation``, which is for that project's files; nor the example of
-    ``usage``, which is one of them, and is brought as a file of its own. Stages, trust, policies and settings are no metadata, and stay as well.
+    ``usage``, which is one of them, and is brought as a file of its own. Stages, trust, policies and settings are no
+    metadata, and stay as well. Of what is too much for a registration, the largest entries stay.
 
     Args:
         version: The version; None for what is no version there.
@@ -71,6 +73,8 @@ def brought_along(
         "metrics": dict(metrics_of(version, measured)) if version is not None else {},
     }
     kept = {word: value for word, value in found.items() if value not in ({}, None) and _size(value) <= _MOST}
+    while _size(kept) > _MOST_IN_ALL:
+        del kept[max(kept, key=lambda word: _size(kept[word]))]
     return BroughtAlong(kept, tuple(sorted({*said} - {*kept} - _OWN))[:_MOST_NAMED])
 
 
