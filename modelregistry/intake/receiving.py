@@ -334,11 +334,11 @@ def with_wish(
 
 
 def joined(found: Mapping[str, JsonValue], said: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue]:
-    """What was found out and what the caller says, which comes before what was brought along."""
-    origin, said = found.get(ORIGIN), said or {}
-    if isinstance(origin, dict) and (words := brought(found)):
+    """What was found out and what the caller says, which comes before what was brought along; None leaves that out."""
+    origin, said, words = found.get(ORIGIN), said or {}, brought(found)
+    if isinstance(origin, dict) and words:
         found = {**found, ORIGIN: {**origin, BROUGHT: [word for word in words if word not in said]}}
-    return {**found, **said}
+    return {key: value for key, value in {**found, **said}.items() if value is not None or key not in words}
 
 
 def brought(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:

@@ -187,7 +187,8 @@ class IntakeVerbs(WritingVerbs):
             version: An explicit version here.
             bump: As ``register`` takes it.
             message: Why, for people.
-            metadata: What JSON can hold, but no ``origin``; it comes before what the source says.
+            metadata: What JSON can hold, but no ``origin``; it comes before what the source says, and None leaves that
+                out.
             push_data: Push the bytes to this registry's own DVC remote, so that they stay when the source goes.
             progress: Who is told while bytes are fetched, as of ``ModelVersion.local_path``.
             dry_run: Commit, push and register nothing; the version comes back as it would be, as far as that is known.

@@ -140,12 +140,13 @@ def test_card_and_lineage_show_it_when_the_source_is_gone(world: World) -> None:
 def test_what_the_caller_says_comes_first_and_did_not_come_along(world: World) -> None:
     say(world)
     found = world.registry.import_model(
-        world.maker, "churn#current", metadata={"license": "mit", "owner": "risk"}
+        world.maker, "churn#current", metadata={"license": "mit", "owner": "risk", "card": None, "none": None}
     )
     origin = found.metadata["origin"]
     assert isinstance(origin, dict)
     assert (found.metadata["license"], found.metadata["owner"]) == ("mit", "risk")
-    assert "license" not in json.dumps(origin["brought"])
+    assert not {"license", "card"} & {*json.loads(json.dumps(origin["brought"]))}
+    assert "card" not in found.metadata
 
 
 def test_an_update_brings_what_is_said_of_the_new_version(world: World) -> None:
