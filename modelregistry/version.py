@@ -265,9 +265,10 @@ class ModelVersion(Shown):
     def metrics(self) -> Mapping[str, JsonValue]:
         """Its metrics, by keys with dots: of its lineage, and over them what was measured or said since.
 
-        It raises as ``lineage`` does.
+        It raises as ``lineage`` does, but for a dry run, which has what was said.
         """
-        return {**self.lineage.values("metrics"), **metrics_of(self, {})}
+        recorded = {} if self.dry_run and not self.rev else self.lineage.values("metrics")
+        return {**recorded, **metrics_of(self, {})}
 
     def reproduce(
         self,

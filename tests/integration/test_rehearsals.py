@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(root / "dvc.yaml", DECLARED)
         commit(root, "Begin")
     Registry(top / "maker").log_model(
-        LogisticRegression().fit(ROWS, LABELS), "churn", metadata={"license": "mit"}
+        LogisticRegression().fit(ROWS, LABELS), "churn", metadata={"license": "mit", "metrics": {"auc": 0.9}}
     )
     return top
 
@@ -92,7 +92,7 @@ def test_a_rehearsal_tells_what_will_be_and_changes_nothing(
             "message",
             "author",
         ),
-        *("metadata", "signature", "environment", "usage", "evaluation", "reference"),
+        *("metadata", "signature", "environment", "usage", "evaluation", "reference", "metrics"),
     ):
         assert getattr(would, fact) == getattr(made, fact), fact
     assert would.files() == made.files()
@@ -105,8 +105,8 @@ def test_what_can_not_be_known_before_is_one_clear_error(registry: Registry, tmp
     would = log(registry, True)
     asked: list[Callable[[], object]] = [
         would.load, would.local_path, would.verify, would.open, lambda: os.fspath(would), lambda: would.lineage,
-        lambda: would.metrics, would.reproduce, would.to_cyclonedx, lambda: would.download(tmp_path / "out"),
-        lambda: would.export(tmp_path / "out"), lambda: would.convert(to="onnx", into=tmp_path),
+        lambda: would.params, would.reproduce, would.to_cyclonedx, lambda: would.download(tmp_path / "out"),
+        lambda: would.export(tmp_path / "out"), lambda: would.convert(tmp_path, format="onnx"),
     ]  # fmt: skip
     for ask in asked:
         with pytest.raises(mr.errors.VersionNotFoundError, match=r"'?churn@v0.1.0.*dry_run=True"):
