@@ -131,7 +131,7 @@ def _write_models(
                 continue
             facts = [pages.read_version(version, source.signer) for version in model.versions]
             _write_model(writer, templates, model, facts, title, page_of(model))
-            line = json.dumps(pages.model_json(model, facts), sort_keys=True)
+            line = json.dumps(pages.model_json(model, facts), sort_keys=True, separators=(",", ":"))
             after = looked_at(model, facts, heads)
             if after is not None and model.name in heads:
                 notes.put(model.page, made_of[model.page], after=after, line=line)
