@@ -387,6 +387,25 @@ def test_a_page_that_was_edited_or_lost_is_made_again(registry: Registry, tmp_pa
     assert contents(site) == before
 
 
+def test_notes_that_are_lost_or_damaged_cost_time_and_nothing_else(
+    registry: Registry, tmp_path: Path
+) -> None:
+    site = registry.export_site(tmp_path / "public")
+    before = contents(site)
+    place = site.path / writer_of_site.MANIFEST
+    page = "models/churn/index.html"
+    manifest = json.loads(place.read_text())
+    note = manifest["notes"][page]
+    odd: list[object] = [
+        None, [], "x", {page: 5}, {page: {}}, {page: {"of": note["of"]}}, {page: {**note, "line": 5}},
+        {page: {**note, "line": "0" * 32}}, {page: {**note, "after": ["risk"]}}, {page: {**note, "of": None}},
+    ]  # fmt: skip
+    for notes in odd:
+        place.write_text(json.dumps({**manifest, "notes": notes}))
+        assert registry.export_site(tmp_path / "public").written == ()
+        assert contents(site) == before, notes
+
+
 def test_an_export_that_is_stopped_anywhere_is_gone_on_with(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
