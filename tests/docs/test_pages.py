@@ -154,6 +154,15 @@ def test_what_is_to_be_installed_can_be_had(page: str) -> None:
     assert extras <= set(PROJECT["project"]["optional-dependencies"])
 
 
+@pytest.mark.parametrize("folder", ["tutorial", "how-to", "reference", "explanation"])
+def test_every_page_has_its_place_in_the_list_of_its_folder(folder: str) -> None:
+    listed = re.findall(r"^[a-z-]+$", PAGES[f"docs/{folder}/index.md"], re.MULTILINE)
+    there = {path.stem for path in (ROOT / "docs" / folder).glob("*.md")} - {"index"}
+    assert len(listed) == len(set(listed)) and {*listed} == there, (
+        "its order is for newcomers: put the page where it fits"
+    )
+
+
 def test_every_session_is_told_to_who_contributes() -> None:
     sessions = re.findall(
         r"^@nox\.session.*\ndef (\w+)\(", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE
