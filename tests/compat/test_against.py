@@ -50,14 +50,16 @@ def forge(storage: Path) -> None:
     kept.chmod(0o444)
 
 
-def test_a_stage_has_its_history_with_who_and_when(project: Path) -> None:
+def test_a_stage_has_its_history_with_who_when_and_why(project: Path) -> None:
     for version in ("v1.0.0", "v2.0.0"):
-        gto.api.assign(".", "churn", "prod", version=version)
+        gto.api.assign(".", "churn", "prod", version=version, message=f"{version} is good")
     events = [each for each in gto.api.history(".") if each["event"] == "assignment"]
     assert {(each["version"], each["author"]) for each in events} == {
         ("v1.0.0", "Ann Author"),
         ("v2.0.0", "Ann Author"),
     }
+    words = git(project, "for-each-ref", "--format=%(contents)", "refs/tags/churn#prod#*")
+    assert "v1.0.0 is good" in words and "v2.0.0 is good" in words
 
 
 def test_a_stage_is_moved_by_whoever_comes_last() -> None:
