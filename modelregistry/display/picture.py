@@ -5,12 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from modelregistry.display.layout import Arrow
 from modelregistry.display.words import UNSEEN
 
 _WIDEST = 34
 """Characters of a line that a box shows; all of it is in the tooltip."""
+_BROAD = {**dict.fromkeys("MWm@%", 1.7), "w": 1.4}
 
 COLOURS = {
     "model": ("#0f766e", "#ccfbf1", "#5eead4", "#134e4a"),
@@ -154,10 +156,16 @@ def shortened(line: str) -> str:
 
 def columns_of(text: str) -> float:
     """How wide a text is, in letters of the usual width."""
-    return sum(
-        0 if unicodedata.combining(letter) else 1.75 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
+    return sum(map(_columns, text))
+
+
+@lru_cache(maxsize=4_096)
+def _columns(letter: str) -> float:
+    if unicodedata.combining(letter):
+        return 0
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 2.1
+    return _BROAD.get(letter, 1.15 if letter.isupper() else 1)
 
 
 def _mermaid(text: str) -> str:

@@ -12,6 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from modelregistry import Registry
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.node import Node
 from tests.browser.watched import Watched
 from tests.integration.projects import commit, dvc, init, write
 
@@ -239,6 +241,18 @@ def test_on_paper_the_picture_is_whole_and_by_light(watched: Watched) -> None:
     assert figure.evaluate("each => each.scrollWidth <= each.clientWidth + 1")
     page.set_viewport_size({"width": 700, "height": 1000})  # A4
     assert page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+@pytest.mark.parametrize("name", ["W" * 34, "🦊" * 50, "模" * 50, "ن" * 40, "e\u0301" * 20])
+def test_no_text_leaves_its_box(bare: Watched, tmp_path: Path, name: str) -> None:
+    model = Node("model", "model", name, digest="md5:" + "b" * 32)
+    write(tmp_path / "picture.html", f'<!doctype html><meta charset="utf-8">{Lineage([model], []).to_svg()}')
+    bare.site = tmp_path
+    page = bare.open("picture.html")
+    ends = page.locator("svg.lineage :is(rect, text)").evaluate_all(
+        "all => all.map(each => each.getBoundingClientRect().right)"
+    )
+    assert max(ends[1:]) <= ends[0], "the box is the first"
 
 
 # -- in a notebook --------------------------------------------------------------------------------------------
