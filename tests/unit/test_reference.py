@@ -131,3 +131,22 @@ def test_every_argument_that_the_pages_name_is_there() -> None:
         if word not in known | OTHERS
     }
     assert not unknown
+
+
+def test_the_page_of_errors_draws_the_tree_and_has_a_row_for_each() -> None:
+    page = (REFERENCE / "errors.md").read_text(encoding="utf-8")
+    tree = page.partition("```text\n")[2].partition("```")[0]
+    above: list[str] = []
+    drawn: dict[str, set[str]] = {}
+    for line in tree.splitlines():
+        if match := re.match(r"([│├└─ ]*)(\w+)(?: \((\w+)\))?", line):
+            above[len(match[1]) // 4 :] = [match[2]]
+            drawn[match[2]] = {*above[-2:-1], *filter(None, [match[3]])}
+    roots = {"RegistryError": set[str](), "RegistryWarning": {"UserWarning"}}
+    assert drawn == roots | {
+        name: {base.__name__ for base in value.__bases__}
+        for name in mr.__all__
+        if name.endswith(("Error", "Warning")) and name not in roots and (value := getattr(mr, name))
+    }
+    rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert rows >= {*drawn} - {"RegistryError"}
