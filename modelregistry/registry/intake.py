@@ -593,11 +593,13 @@ class IntakeVerbs(WritingVerbs):
         if dry_run:
             return would_be
         published = self._push and self._shared() is not None
+        # A function or a callback is told of the bytes of all together, which came by now, and not once more of each.
+        pushing = progress if len(received) == 1 or isinstance(progress, bool | None) else False
 
         def share(rev: str, path: str, has_remote: bool) -> None:
             # "dvc push" leaves out what was imported, so this is the time for it, though nobody learns of it yet.
             if push_data and has_remote:
-                self._content.push(rev, path, progress=progress)
+                self._content.push(rev, path, progress=pushing)
             if published:
                 self._content.check_shared(rev, path)
 
