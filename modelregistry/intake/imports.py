@@ -41,6 +41,14 @@ from modelregistry.project.dvcfiletexts import (
 from modelregistry.urlsecrets import has_secrets
 from modelregistry.version import ModelVersion
 
+_OF_EXAMPLES = frozenset(
+    {
+        *(".json", ".jsonl", ".csv", ".tsv", ".txt", ".parquet", ".arrow", ".feather", ".npy"),
+        *(".png", ".jpg", ".jpeg", ".webp", ".wav", ".flac"),
+    }
+)
+"""What an example that is brought may be called: data, and nothing that DVC, Git or another tool takes for its own."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Import(Shown):
@@ -168,7 +176,8 @@ class Located:
         if version is None:
             return None
         usage = usage_in(version.metadata) or usage_in(self.source.said_of_model(version.name))
-        if usage is None or usage.example is None:
+        suffix = posixpath.splitext(usage.example or "")[1].lower() if usage is not None else ""
+        if usage is None or usage.example is None or suffix not in _OF_EXAMPLES:
             return None
         try:
             place = self.source.content.beside(version.rev, usage.example)
@@ -177,7 +186,7 @@ class Located:
         if place.is_dir() or place.stat().st_size > MOST_EXAMPLE_BYTES:
             return None
         folder, short = posixpath.dirname(self.path), self.model.rpartition(":")[2].replace("/", "-")
-        return posixpath.join(folder, f"{short}.example{posixpath.splitext(usage.example)[1]}"), place
+        return posixpath.join(folder, f"{short}.example{suffix}"), place
 
 
 def source_place(url: str | os.PathLike[str]) -> str:

@@ -116,6 +116,19 @@ def test_an_example_that_is_lost_keeps_nothing_else_from_coming(world: World, fr
     assert found.metadata["usage"] == {"text": "Ask it."}
 
 
+def test_an_example_that_dvc_would_take_for_its_own_stays_where_it_is(world: World) -> None:
+    write(world.maker / "examples" / "evil.dvc", "cmd: touch owned\nouts: [{path: x}]\n")
+    (world.maker / ".dvcignore").write_text("examples\n")
+    commit(world.maker, "A trap")
+    maker = Registry(world.maker)
+    maker.register(
+        "churn", version="v1.0.0", metadata={"usage": {"text": "Ask it.", "example": "examples/evil.dvc"}}
+    )
+    found = world.registry.import_model(world.maker, "churn@v1.0.0")
+    assert found.metadata["usage"] == {"text": "Ask it."}
+    assert "example" not in git(world.team, "ls-files")
+
+
 def test_card_and_lineage_show_it_when_the_source_is_gone(world: World) -> None:
     theirs = say(world)
     world.registry.import_model(world.maker, "churn#current")
