@@ -83,12 +83,15 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
     __hash__ = None  # type: ignore[assignment]
 
     def _line(self) -> str:
-        from modelregistry.display.words import count
+        from modelregistry.display.words import count, name_of, shortened
 
         name = type(self).__name__
         if not self._rows:
             return f"{name}(0 rows)"
-        named = [*map(_name, self._rows[:_NAMED]), *(["…"] if len(self._rows) > _NAMED else [])]
+        named = [
+            *(shortened(name_of(row), 60) for row in self._rows[:_NAMED]),
+            *(["…"] if len(self._rows) > _NAMED else []),
+        ]
         kind = type(self._rows[0]).__name__
         return f"{name}({count(len(self._rows), 'row')} of {kind}: {', '.join(named)})"
 
@@ -148,13 +151,3 @@ def more_than(rows: Sequence[object]) -> list[str]:
     """What a table leaves out of so many rows."""
     more = len(rows) - MOST_ROWS
     return [f"… and {more:,} more"] if more > 0 else []
-
-
-def _name(row: object) -> str:
-    """What a row is called, where it is one of those that are called something."""
-    from modelregistry.display.words import clean, shortened
-
-    for attribute in ("reference", "name", "what", "path"):
-        if isinstance(name := getattr(row, attribute, None), str):
-            return shortened(clean(name), 60)
-    return shortened(repr(row), 60)

@@ -69,8 +69,19 @@ def text_of(value: object) -> str:
             )
         case tuple() | list() | set() | frozenset():
             return shortened(", ".join(text_of(item) for item in _few(value)))
+        case _ if hasattr(type(value), "_line"):
+            return name_of(value)
         case _:
             return shortened(clean(str(value)))
+
+
+def name_of(value: object) -> str:
+    """What an object of ours is called where it is one of several: a version by its reference; else what it is in a line."""
+    for attribute in ("reference", "name", "source", "what", "path"):
+        for each in (value, getattr(value, "version", None)):  # what was found is called as its version
+            if isinstance(name := getattr(each, attribute, None), str) and name:
+                return shortened(clean(name))
+    return shortened(clean(str(value)))
 
 
 def number(value: float) -> str:

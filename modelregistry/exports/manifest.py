@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from modelregistry.display.shown import Shown
+from modelregistry.display.view import Badge, Code, Facts, Size, View
 from modelregistry.errors import InvalidFileError
 
 SCHEMA = 1
@@ -128,6 +129,18 @@ class Exported(Shown):
     manifest: ExportManifest
     written: tuple[str, ...]
     """The files that this call wrote; none where all was there."""
+
+    def _view(self) -> View:
+        said = self.manifest
+        facts = [
+            ("at", Code(self.target)),
+            ("artifact", Code(self.artifact) if self.artifact is not None else None),
+            ("digest", Code(said.digest)),
+            ("size", Size(said.size)),
+            ("files", f"{len(said.files):,}"),
+            ("written", f"{len(self.written):,}" if self.written else "nothing: all was there"),
+        ]
+        return View(f"Export of {said.reference}", [Badge(said.format)], [Facts(facts)])
 
     @property
     def artifact(self) -> str | None:

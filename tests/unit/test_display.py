@@ -23,7 +23,7 @@ from rich.console import Console
 from modelregistry.display.notebook import html
 from modelregistry.display.shown import Shown
 from modelregistry.display.view import Badge, Code, Facts, Listing, Note, Picture, Size, Table, View
-from modelregistry.display.words import ago, clean, number, short_digest, size_of, text_of
+from modelregistry.display.words import ago, clean, name_of, number, short_digest, size_of, text_of
 from tests.shown import HOSTILE, START, examples, lists_of
 
 API = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
@@ -273,6 +273,23 @@ def test_words_are_cleaned_and_values_told() -> None:
     assert short_digest(f"md5:{'a' * 32}.dir") == f"md5:{'a' * 32}.dir"
     assert text_of({"a": (1, None), "b": True}) == "a: 1, , b: yes"
     assert text_of(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == "2026-01-02 03:04:05"
+
+
+def test_one_of_several_is_called_by_its_name() -> None:
+    kinds = {type(each).__name__: each for each in examples("churn")}
+    told = {
+        name: name_of(kinds[name])
+        for name in ("ModelVersion", "Affected", "Hit", "Registered", "Problem", "Node", "Copied")
+    }
+    assert told == {
+        "ModelVersion": "churn@v0.0.0", "Affected": "churn@v0.0.0", "Hit": "churn@v0.0.0", "Registered": "churn", "Problem": "churn",
+        "Node": "churn", "Copied": "Copied(models=1, events=2, left=('churn',))",
+    }  # fmt: skip
+    assert "version   churn@v0.0.0" in drawn(kinds["Hit"])
+    assert (
+        repr(lists_of("churn", 4)[1])
+        == "Rows(4 rows of ModelVersion: churn@v0.0.0, churn@v0.1.0, churn@v0.2.0, …)"
+    )
 
 
 def test_a_line_stays_a_line_whatever_is_in_an_object() -> None:
