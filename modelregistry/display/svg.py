@@ -104,9 +104,11 @@ def _box(
     if box.mark:
         parts.append(_badge(f"{SIGNS[box.mark]} {box.mark}", x + 8, y))
     classes = " ".join(filter(None, looks))
-    inner = "".join(parts)
+    if links is None and titled:
+        parts.insert(0, _title(box))
+    inner = "\n".join(parts)  # so that words stay words where a page is shown without its pictures
     if links is None:
-        return f'<g class="{classes}">{_title(box) if titled else ""}{inner}</g>'
+        return f'<g class="{classes}">{inner}</g>'
     if box.opened:
         return f'<g class="{classes}" data-n="{_text(links.names(box.holds))}">{inner}</g>'
     return f'<a class="{classes}" {_link(links, box.holds)}>{inner}</a>'
