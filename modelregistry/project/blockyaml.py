@@ -9,8 +9,14 @@ from typing import Any
 # A key has bounds in YAML. Within a scalar, a colon has a meaning beside a space, and a hash too; all else has one at the
 # beginning only.
 _KEY = r"[A-Za-z0-9_./][A-Za-z0-9_./@+-]{0,999}+"
-_VALUE = r"""[A-Za-z0-9_./](?:[!"$-9;-~]++|:(?=[!-~])|[ ]++(?=[!-~]))*+|'[ -&(-~]*+'"""
-_ROW = re.compile(rf"^( *+)(?:(- )?({_KEY}):(?: ({_VALUE}))?|- ({_VALUE}))$", re.MULTILINE)
+_TEXT = r"""(?:[!"$-9;-~]++|:(?=[!-~])|[ ]++(?=[!-~]))*+"""
+_PLAIN = rf"[A-Za-z0-9_./]{_TEXT}"
+_QUOTED = r"'[ -&(-~]*+'"
+# What is long goes on in lines further to the right than the key, or the dash.
+_MORE = rf"""[ ]++[!"$-9;-~]{_TEXT}"""
+_VALUE = rf"{_PLAIN}(?:[ ]*+\n\1(?(2)[ ]{{2}}){_MORE})*+|{_QUOTED}"
+_ITEM = rf"{_PLAIN}(?:[ ]*+\n\1{_MORE})*+|{_QUOTED}"
+_ROW = re.compile(rf"^( *+)(?:(- )?({_KEY}):(?: ({_VALUE}))?|- ({_ITEM}))$", re.MULTILINE)
 _MOST_CHARACTERS = 1 << 20
 _MOST_DEPTH = 40
 
@@ -28,8 +34,8 @@ class _OtherError(Exception):
 def read_block(text: str, plain: Callable[[str], object] = Plain) -> object:
     """What ``text`` holds, as ``yamltext.parse`` has it; None where it is not of the simple form, or nothing.
 
-    The form: nested mappings and lists, one key or item a line, of scalars that a line is enough for, plain or in single
-    quotes, in ASCII; no comment, no empty line.
+    The form: nested mappings and lists, one key or item a line, of scalars in ASCII, in single quotes on one line or plain,
+    where a long one may go on in the next lines; no comment, no empty line.
 
     Args:
         text: The file.
@@ -38,7 +44,11 @@ def read_block(text: str, plain: Callable[[str], object] = Plain) -> object:
     if len(text) > _MOST_CHARACTERS:
         return None
     rows = _ROW.findall(text)
-    if not rows or len(rows) != text.count("\n") + (text[-1] != "\n"):
+    lines = text.count("\n") + (text[-1:] != "\n")
+    if not rows or (
+        len(rows) < lines
+        and lines != len(rows) + sum([row[3].count("\n") + row[4].count("\n") for row in rows])
+    ):
         return None
     try:
         return _built(rows, plain)
@@ -71,7 +81,9 @@ def _built(rows: list[tuple[str, str, str, str, str]], plain: Callable[[str], ob
             raise _OtherError
         waiting = ""
         if item:
-            nodes[-1].append(item[1:-1] if item[0] == "'" else plain(item))
+            nodes[-1].append(
+                item[1:-1] if item[0] == "'" else plain(_one_line(item) if "\n" in item else item)
+            )
             continue
         if dash:
             nodes[-1].append(inner := {})
@@ -80,9 +92,15 @@ def _built(rows: list[tuple[str, str, str, str, str]], plain: Callable[[str], ob
         if key in nodes[-1]:
             raise _OtherError
         if value:
-            nodes[-1][key] = value[1:-1] if value[0] == "'" else plain(value)
+            nodes[-1][key] = (
+                value[1:-1] if value[0] == "'" else plain(_one_line(value) if "\n" in value else value)
+            )
         else:
             waiting = key
     if waiting:
         nodes[-1][waiting] = plain("")
     return root
+
+
+def _one_line(text: str) -> str:
+    return " ".join([line.strip(" ") for line in text.split("\n")])

@@ -18,6 +18,7 @@ from modelregistry import Registry
 from modelregistry.git.repo import GitRepo
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Node, flat
+from modelregistry.project import yamltext
 from modelregistry.project.documents import Documents
 from modelregistry.project.records import Records
 from modelregistry.project.snapshot import Snapshot
@@ -189,6 +190,15 @@ def test_a_file_in_a_folder_comes_from_the_folder_and_a_folder_of_outputs_from_t
     lock = yaml.safe_load((world.team / "dvc.lock").read_text())
     (dep,) = [dep for dep in lock["stages"]["merge"]["deps"] if dep["path"] == "build/features"]
     assert holding.digest == f"md5:{dep['md5']}"
+
+
+def test_what_dvc_wrote_is_of_the_simple_form_and_read_as_by_a_parser_for_all_of_yaml(world: World) -> None:
+    written = [*world.top.glob("*/**/dvc.lock"), *world.top.glob("*/**/*?.dvc")]
+    assert len(written) > 10
+    for file in written:
+        found = yamltext.parse_block(file.read_bytes(), file.name)
+        assert found is not None, file
+        assert found == yamltext.typed(yamltext._composed(file.read_text(), file.name)), file
 
 
 def test_metrics_have_their_values_from_git_or_from_the_cache(churn: Lineage) -> None:

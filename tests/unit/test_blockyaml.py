@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.blockyaml import Plain, read_block
-from modelregistry.project.yamltext import _LOADER, _Composer, parse
+from modelregistry.project.yamltext import _LOADER, _composed, _Composer, parse, parse_block, typed
 
 LOCK = """\
 schema: '2.0'
@@ -50,6 +50,17 @@ def _told(value: object) -> object:
     return (type(value), value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b\n  c\n", "a: b \n  && c\n", "a: b\n      - c\n", "a: b\n --c 1\n   | d > 'e'\n", "- a\n b\n", "- a: b\n   c\n- d",
+        "a:\n  b: c   \n    d:e 'f'\n  g: h", "a:\n- b\n c\n- d", "a: b\n  --- c\n  [d]\n",
+    ],
+)  # fmt: skip
+def test_a_long_scalar_goes_on_in_the_next_lines(text: str) -> None:
+    assert _told(read_block(text)) == whole(text) is not None
+
+
 def test_a_lock_is_read_in_the_simple_way() -> None:
     found: Any = read_block(LOCK)
     assert found is not None
@@ -64,7 +75,7 @@ def test_a_lock_is_read_in_the_simple_way() -> None:
     "text",
     [
         "", "\n", "a: 'b''c'\n", "a: 'b\n  c'\n", "'a': b\n", "a: \"b\"\n", "a: b # c\n", "# c\na: b\n", "a: [b]\n", "a: {b: c}\n", "a: &x b\n", "a: !t b\n",
-        "a: b: c\n", "a:\tb\n", "a: b\r\n", "a: |\n  b\n", "a: b\n  c\n", "a: b\n  c: d\n", "a: b\n  - c\n", "- a\n  b: c\n",
+        "a: b: c\n", "a:\tb\n", "a: b\r\n", "a: |\n  b\n", "a: b\n  c: d\n", "a: b\n  #c\n", "a: b\n\n  c\n", "a: b\nc\n", "- a: b\n  c\n", "a: b\n  c \n", "a:\n  b\n", "- a\n  b: c\n",
         "a: b\n- c\n", "a:\n    b: c\n  d: e\n", "a: b\na: c\n", "--- a\n", "a: b\n---\nc: d\n", "  a: b\n", "a\n", "- - a\n",
         "? a\n", "a: -b\n", "a: b:\n", "a: é\n", "a:  b\n", "a: b \n", "<<: b\n", "*a: b\n", "- a: b\n   c: d\n", "%a: b\n",
         "a:\n b: c\n  d: e\n", "\ufeffa: b", "b" * 2000 + ": a", "".join(f"{' ' * n}a:\n" for n in range(50)),
@@ -133,7 +144,17 @@ VALUES = st.recursive(
             "x: [y]",
             "1.5",
             "true",
+            "null",
+            "No",
+            "Tea",
+            "012",
+            "0x1f",
+            "9" * 310,
+            "1_0",
+            "+5",
+            "5e3",
             "a/b.csv",
+            "python train.py --rounds 3 --rate 1e-3 && cat a.txt > b.txt | tee - c - d",
             "a@b",
             "a: b",
             "'",
@@ -151,9 +172,25 @@ VALUES = st.recursive(
 )
 
 
+@given(st.dictionaries(st.sampled_from(["a", "b.c", "d@e-f"]), VALUES, max_size=3))
+def test_what_scalars_stand_for_is_the_same_in_one_go(value: object) -> None:
+    text = yaml.safe_dump(value, default_flow_style=False, sort_keys=False).encode()
+    found = parse_block(text, "x")
+    assert found is None or _exact(found) == _exact(typed(_composed(text.decode(), "x")))
+
+
+def _exact(value: object) -> object:
+    """With the types of scalars, so that 1 is neither 1.0 nor True, and the order of keys."""
+    if isinstance(value, dict):
+        return [(key, _exact(item)) for key, item in value.items()]
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    return type(value), value
+
+
 @given(st.dictionaries(st.sampled_from(["a", "b.c", "d@e-f"]), VALUES, max_size=3), st.sampled_from([0, 2]))
 def test_what_is_written_by_others_is_read_alike(value: object, offset: int) -> None:
-    text = yaml.safe_dump(value, default_flow_style=False)
+    text = yaml.safe_dump(value, default_flow_style=False, width=20)
     found = read_block(text)
     assert found is None or _told(found) == whole(text)
     assert _told(parse(text.encode(), "x")) == whole(text)
