@@ -47,8 +47,7 @@ $ python -m nox -s bench -- --write docs/reference/benchmarks.md
 ```
 
 `--quick` takes smaller registries and models and fewer repeats, and fails only where twice a budget is needed; `--only
-loading` measures one part (`calls`, `lineage`, `loading`, `writers` or `backends`).
-loading` measures one part (`calls`, `loading`, `writers`, `backends` or `searching`).
+loading` measures one part (`calls`, `lineage`, `writers`, `backends`, `loading` or `searching`).
 
 ## Measured
 
@@ -90,8 +89,8 @@ with its libraries. What `dvc artifacts get` needs is in a process of its own, w
 A pipeline of 30 steps by `foreach` and `matrix`, as DVC writes it down, asked about at one commit. "Nothing remembered"
 means a user who never asked before and a registry that was just opened, in a process that has imported what it uses. The
 bare reading is one `git cat-file --batch` for the same files, parsed by PyYAML's `CSafeLoader` or hashed, and nothing
-made of it: that alone is a tenth of what DVC takes, so the first answer can't come twenty times sooner than DVC's, and
-that budget holds for what was asked before. DVC has no question that starts at a model: it opens the repository at that commit and tells its graph of
+made of it. A lineage may need less than that: no git has to start for a few small objects, which are read from Git's own
+files, and what DVC writes is parsed by a reader for no more than its form of YAML. DVC has no question that starts at a model: it opens the repository at that commit and tells its graph of
 steps; its parameters and metrics are two more questions. Neither compares what was recorded with the rest of the commit,
 which a lineage does.
 

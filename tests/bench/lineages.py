@@ -392,9 +392,8 @@ def one(place: Path, *, repeats: int) -> list[Row]:
         Row(f"{what}, nothing remembered", cold, "one git cat-file, and YAML", least, _BARE),
         Row(f"{what}, files parsed by an earlier process", kept, "the same", least),
         Row(f"{what}, again", again / calls, most=_AGAIN),
-        Row(f"{what}, again", again / calls, "`dvc.repo.Repo(rev=)`, params and metrics", values, _DVC),
         Row(f"{what}, nothing remembered", cold, "`dvc.repo.Repo(rev=)` and its graph", graph),
-        Row(f"{what}, nothing remembered", cold, "the same, with params and metrics", values),
+        Row(f"{what}, nothing remembered", cold, "the same, with params and metrics", values, _DVC),
         Row(f"{what}, the whole process", ours, "`Repo` and graph, the whole process", theirs),
         Row(f"{what}, the whole process", ours, "the same, with params and metrics", more),
     ]
