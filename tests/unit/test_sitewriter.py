@@ -119,7 +119,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         SiteWriter(tmp_path / "public")
     with pytest.raises(ExportError, match="can't be"):
         write(tmp_path / "public" / "below", index="one")
-    with pytest.raises(InvalidInputError, match="no folder"):
+    with pytest.raises(InvalidInputError, match="neither a path nor a URL"):
         SiteWriter("")
 
 
