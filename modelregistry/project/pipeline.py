@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +23,8 @@ _ODD = re.compile(r"[-+]?\.(inf|nan)|-?(nan|infinity|inf)|[0-9]{4}-[0-9]{1,2}-[0
 _PATTERN = frozenset("*?[]!")
 
 Command = tuple[str, ...]
+Artifacts = Mapping[str, tuple[str, str | None]]
+"""Path and type, by name."""
 
 
 class PlannedOut(NamedTuple):
@@ -60,8 +63,7 @@ class Pipeline:
     params: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     plots: tuple[str, ...] = ()
-    artifacts: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
-    """Path and type, by name."""
+    artifacts: Artifacts = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What else can't be filled in."""
 
@@ -77,25 +79,51 @@ class Pipeline:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-def read_pipeline(document: object, path: str, load: Load) -> Pipeline:
+def read_pipeline(document: object, path: str, load: Load, artifacts: Artifacts | None = None) -> Pipeline:
     """The pipeline in the ``dvc.yaml`` at ``path``; what can't be filled in says so and does not hurt the others.
 
     Args:
         document: The file, parsed, with its scalars typed.
         path: From the Git root.
         load: Reads the files that values come from, in the same manner; raises ``InvalidFileError`` where it can't.
+        artifacts: What ``plain_artifacts`` makes of the document, where that is known.
 
     Raises:
         InvalidFileError: It is no ``dvc.yaml``.
     """
-    return _Reader(as_mapping(document, path, "the file"), path, load).pipeline()
+    found = as_mapping(document, path, "the file")
+    return _Reader(
+        found, path, load, plain_artifacts(document, path) if artifacts is None else artifacts
+    ).pipeline()
+
+
+def plain_artifacts(document: object, path: str) -> Artifacts | None:
+    """The artifacts in the ``dvc.yaml`` at ``path``, which are the same whatever values there are; None where some are to be filled in.
+
+    Of many models in one file most are plain, and a commit of each model's has that file.
+    """
+    entries = _entries(as_mapping(document, path, "the file"))
+    return None if "${" in json.dumps(entries, default=str) else dict(_declared(entries))
+
+
+def _entries(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    entries = document.get("artifacts")
+    return entries if isinstance(entries, dict) else {}
+
+
+def _declared(entries: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    for name, entry in entries.items():
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str):
+            kind = entry.get("type")
+            yield name, (entry["path"], kind if isinstance(kind, str) else None)
 
 
 class _Reader:
-    def __init__(self, document: Mapping[str, Any], path: str, load: Load) -> None:
+    def __init__(self, document: Mapping[str, Any], path: str, load: Load, plain: Artifacts | None) -> None:
         self._document = document
         self._path = path
         self._load = load
+        self._plain = plain
         self._templates = Templates(path)
         self._problems: list[str] = []
         self._context = Context()
@@ -211,21 +239,13 @@ class _Reader:
                 found += _plotted(shown) or [text_of(name)]
         return tuple(dict.fromkeys(found))
 
-    def _artifacts(self) -> Mapping[str, tuple[str, str | None]]:
-        entries = self._document.get("artifacts")
-        entries = entries if isinstance(entries, dict) else {}
-        # Of many models in one file most are plain, and a commit of each model's has that file.
-        is_plain = "${" not in json.dumps(entries, default=str)
-        found = {}
-        for name, entry in entries.items():
-            try:
-                filled = {name: entry} if is_plain else self._templates.fill({name: entry}, self._context)
-            except InvalidFileError:
-                continue  # whoever asks for that one is told
-            for key, value in filled.items():
-                if isinstance(value, dict) and isinstance(value.get("path"), str):
-                    kind = value.get("type")
-                    found[key] = (value["path"], kind if isinstance(kind, str) else None)
+    def _artifacts(self) -> Artifacts:
+        if self._plain is not None:
+            return self._plain
+        found: dict[str, tuple[str, str | None]] = {}
+        for name, entry in _entries(self._document).items():
+            with suppress(InvalidFileError):  # whoever asks for that one is told
+                found.update(_declared(self._templates.fill({name: entry}, self._context)))
         return found
 
 

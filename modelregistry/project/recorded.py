@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.dvcfiles import Dep, DvcFile, Out, Step, listing_md5, lock_steps, resolve
-from modelregistry.project.pipeline import OutKind, Pipeline, PlannedOut, PlannedStep, read_pipeline
+from modelregistry.project.pipeline import (
+    OutKind,
+    Pipeline,
+    PlannedOut,
+    PlannedStep,
+    plain_artifacts,
+    read_pipeline,
+)
 from modelregistry.project.snapshot import Part, Snapshot
 from modelregistry.project.templating import vars_files
 
@@ -191,7 +198,8 @@ class _Reader:
         document = self._snapshot.document
         try:
             if (found := document(self._file)) is not None:
-                pipeline = read_pipeline(found, self._file, document)
+                plain = self._snapshot.meaning(self._file, plain_artifacts)
+                pipeline = read_pipeline(found, self._file, document, plain)
                 self._shown = _shown(self._file, pipeline)
         except InvalidFileError as error:
             self._unread[self._file] = str(error)

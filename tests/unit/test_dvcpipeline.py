@@ -15,6 +15,7 @@ from modelregistry.project.pipeline import (
     differences,
     left_over,
     param_differences,
+    plain_artifacts,
     read_pipeline,
 )
 from modelregistry.project.yamltext import parse, typed
@@ -107,6 +108,19 @@ def test_what_belongs_to_no_step_is_listed() -> None:
     assert pipeline.plots == ("plots/", "c.csv", "a.csv", "b.csv", "file.csv")
     assert pipeline.artifacts == {"m2": ("m2.pkl", "model")}
     assert "missing" in pipeline.problems[0]
+
+
+@pytest.mark.parametrize("path", ["m.pkl", "${file}"])
+def test_artifacts_are_the_same_whether_they_were_read_before_or_not(path: str) -> None:
+    text = (
+        f"artifacts: {{one: {{path: '{path}', type: model}}, two: {{path: n.pkl, type: [1]}}, three: m.pkl}}"
+    )
+    document = typed(parse(text.encode(), "dvc.yaml"))
+    plain = plain_artifacts(document, "dvc.yaml")
+    assert (plain is None) == ("$" in path)
+    known = read_pipeline(document, "dvc.yaml", {"params.yaml": {"file": "f.csv"}}.get, plain).artifacts
+    filled = path.replace("${file}", "f.csv")
+    assert known == read(text).artifacts == {"one": (filled, "model"), "two": ("n.pkl", None)}
 
 
 def test_values_of_a_step_are_those_beside_where_it_runs() -> None:
