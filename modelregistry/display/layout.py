@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 _GAP_X, _GAP_Y, _MARGIN = 46, 16, 12
 _SWEEPS = 8
 _DUMMY_HEIGHT = 6
+_FEW = 50
+"""Boxes of a graph whose places are remembered."""
 
 Arrow = tuple[str, str]
 """From one box to another."""
 Size = tuple[float, float]
 """Width and height."""
+
+
+def laid_out(sizes: Mapping[str, Size], arrows: Sequence[Arrow]) -> Layout:
+    """The places of a graph: of a small one they are remembered, for those of a model's versions are mostly alike."""
+    if len(sizes) > _FEW:
+        return Layout(sizes, arrows)
+    return _laid_out(tuple(sizes.items()), tuple(arrows))
+
+
+@lru_cache(maxsize=256)
+def _laid_out(sizes: tuple[tuple[str, Size], ...], arrows: tuple[Arrow, ...]) -> Layout:
+    return Layout(dict(sizes), arrows)
 
 
 class Layout:
@@ -48,7 +63,8 @@ class Layout:
         width, height = self._sizes[id]
         return self._x[id], self._y[id], width, height
 
-    def paths(self) -> list[tuple[Arrow, str]]:
+    @cached_property
+    def paths(self) -> Sequence[tuple[Arrow, str]]:
         """The arrows, each with the data of an SVG path."""
         return [
             (arrow, _curve(self._points(route)))

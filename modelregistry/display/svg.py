@@ -8,7 +8,7 @@ from html import escape
 from math import ceil
 
 from modelregistry.display.colours import TEXT, fill, page, stroke
-from modelregistry.display.layout import Arrow, Layout
+from modelregistry.display.layout import Arrow, laid_out
 from modelregistry.display.picture import COLOURS, MARKS, SIGNS, Box, clean, columns_of, shortened
 
 _CHARACTER, _SMALL, _LINE, _PAD = 7.2, 6.6, 16, 8
@@ -70,11 +70,11 @@ def _drawn(
     head: str = "", links: Links | None = None, titled: bool = False,
 ) -> str:  # fmt: skip
     lines = {box.id: [*_lines(box)] for box in boxes}
-    places = Layout({box.id: _size(box, lines[box.id]) for box in boxes}, arrows)
+    places = laid_out({box.id: _size(box, lines[box.id]) for box in boxes}, arrows)
     position = {box.id: number for number, box in enumerate(boxes)}
     width, height = f"{places.width:.0f}", f"{places.height:.0f}"
     parts = [f'<svg {attributes} width="{width}" height="{height}" viewBox="0 0 {width} {height}">', head]
-    for (one, other), path in places.paths():
+    for (one, other), path in places.paths:
         ends = f' data-e="{position[one]} {position[other]}"' if links is not None else ""
         parts.append(f'<path class="e"{ends} d="{path}"/>')
     parts += [_box(box, lines[box.id], places.box(box.id), links, titled) for box in boxes]
