@@ -55,6 +55,7 @@ class Templates:
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
             finalize=_clean,
+            auto_reload=False,
         )
         self._markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
         self.markdown = lru_cache(maxsize=256)(self._render_markdown)
