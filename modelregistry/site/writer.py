@@ -80,6 +80,7 @@ class SiteWriter:
             self._known, self.notes = self._read_manifest()
         self._digests: dict[str, str] = {}
         self._written: list[str] = []
+        self._folders: set[Path] = set()
 
     def last(self, name: str) -> str:
         """The text of a file as the last export wrote it; empty where it is not there, or something else."""
@@ -137,7 +138,7 @@ class SiteWriter:
         place = self.folder / name
         with self._told("can't be written", name):
             if _content(place) != data:
-                place.parent.mkdir(parents=True, exist_ok=True)
+                self._make_folder(place.parent)
                 _replace(place, data)
                 self._written.append(name)
 
@@ -162,6 +163,11 @@ class SiteWriter:
         with self._told("can't be written"):
             self._save_manifest(self._digests, notes)
         return Site(self.folder, tuple(sorted(self._digests)), tuple(sorted(self._written)), tuple(removed))
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder not in self._folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
 
     def _remove_empty(self, folder: PurePosixPath) -> None:
         while folder.parts:
@@ -234,8 +240,9 @@ def _replace(place: Path, data: bytes) -> None:
     try:
         temporary.write_bytes(data)
         temporary.replace(place)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def _is_inside(name: str) -> bool:

@@ -34,6 +34,15 @@ def test_the_folder_is_made_and_has_the_pages_and_nothing_half_written(tmp_path:
     assert site.written == site.files == ("index.html", "models/churn.html")
 
 
+def test_a_page_that_can_not_be_written_leaves_nothing_half_written(tmp_path: Path) -> None:
+    writer = SiteWriter(tmp_path)
+    writer.begin(["index.html"])
+    (tmp_path / "index.html").mkdir()
+    with pytest.raises(ExportError, match=r"index\.html.* can't be written"):
+        writer.write("index.html", "one")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.html", MANIFEST]
+
+
 def test_what_is_unchanged_is_not_written_again(tmp_path: Path) -> None:
     write(tmp_path, index="one", other="two")
     before = {path: path.stat().st_ino for path in tmp_path.iterdir()}
