@@ -58,6 +58,7 @@ class ModelFacts:
     """What the registry is called, where a site has several."""
     address: str | None = None
     """Where it is read from by others."""
+    _metrics: dict[str, dict[str, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -98,9 +99,13 @@ class ModelFacts:
                 return holder
         return None
 
-    def metrics_of(self, version: ModelVersion) -> dict[str, float]:
-        """What the version reached."""
-        return metrics_of(version, self.measured.get(version.version, {}))
+    def metrics_of(self, version: ModelVersion) -> Mapping[str, float]:
+        """What the version reached; its page asks, and the model's for all, and the catalogue."""
+        found = self._metrics.get(version.version)
+        if found is None:
+            found = metrics_of(version, self.measured.get(version.version, {}))
+            self._metrics[version.version] = found
+        return found
 
 
 @dataclass(slots=True)
