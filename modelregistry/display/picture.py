@@ -145,7 +145,7 @@ def _line(box: Box) -> str:
 
 def clean(text: str) -> str:
     """Strangers' text without what no picture may hold."""
-    return UNSEEN.sub(" ", text)
+    return text if text.isprintable() else UNSEEN.sub(" ", text)
 
 
 def shortened(line: str) -> str:

@@ -39,7 +39,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of text in a box, from its corner; ``holds`` is the node that it names, in an open box."""
+    """A line of text in a box, as it is shown, from its corner; ``holds`` is the node that it names, in an open box."""
 
     text: str
     x: float
@@ -97,7 +97,7 @@ def _box(
             f'<path class="k" d="M{x + 5:g} {y + height + 3:g}h{width - 10:g}m-4 3h{18 - width:g}"/>'
         )
     for line in lines:
-        text = f'<text class="{line.look}" x="{x + line.x:g}" y="{y + line.y:g}">{_text(shortened(line.text))}</text>'
+        text = f'<text class="{line.look}" x="{x + line.x:g}" y="{y + line.y:g}">{escape(line.text)}</text>'
         if links is not None and line.holds is not None:
             text = f"<a {_link(links, [line.holds])}>{text}</a>"
         parts.append(text)
@@ -135,7 +135,7 @@ def _badge(text: str, x: float, y: float) -> str:
 def _lines(box: Box) -> Iterator[_Line]:
     """What a box says, and where: the names in an open one go on beside, not without end below."""
     left = _PAD + _inset(box)
-    first, *rest = box.lines
+    first, *rest = map(shortened, box.lines)
     yield _Line(first, left, _PAD + 11, "t")
     beside = min(ceil(len(rest) / _LONGEST), _MOST_BESIDE) if box.opened else 1
     long = max(ceil(len(rest) / max(beside, 1)), 1)
@@ -145,14 +145,13 @@ def _lines(box: Box) -> Iterator[_Line]:
             number = start + row
             holds = box.holds[number] if box.opened and number < box.named else None
             yield _Line(text, left, _PAD + 11 + (row + 1) * _LINE, "s", holds)
-        left += ceil(max(columns_of(shortened(text)) for text in column) * _SMALL) + 2 * _PAD
+        left += ceil(max(columns_of(text) for text in column) * _SMALL) + 2 * _PAD
 
 
 def _size(box: Box, lines: Iterable[_Line]) -> tuple[float, float]:
     every = [*lines]
     right = max(
-        line.x + columns_of(shortened(line.text)) * (_CHARACTER if line.look == "t" else _SMALL)
-        for line in every
+        line.x + columns_of(line.text) * (_CHARACTER if line.look == "t" else _SMALL) for line in every
     )
     if box.mark:
         right = max(right, (len(box.mark) + 2) * _BADGE + 16)

@@ -127,6 +127,6 @@ def _hash(text: str) -> str:
 
 def _clean(value: Any) -> Any:
     """Text without what no page may hold; the rest as it is."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):
+    if isinstance(value, str) and not value.isprintable() and not hasattr(value, "__html__"):
         return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
     return value
