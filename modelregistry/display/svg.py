@@ -145,7 +145,8 @@ def _lines(box: Box) -> Iterator[_Line]:
             number = start + row
             holds = box.holds[number] if box.opened and number < box.named else None
             yield _Line(text, left, _PAD + 11 + (row + 1) * _LINE, "s", holds)
-        left += ceil(max(columns_of(text) for text in column) * _SMALL) + 2 * _PAD
+        if start + long < len(rest):
+            left += ceil(max(map(columns_of, column)) * _SMALL) + 2 * _PAD
 
 
 def _size(box: Box, lines: Iterable[_Line]) -> tuple[float, float]:
