@@ -356,6 +356,22 @@ def test_a_relative_url_leads_from_where_the_clone_came_from(team: Path, world: 
     assert by_name(found, "base.txt").repository == os.fspath(origin)
 
 
+# -- what many commits have
+
+
+def test_the_artifacts_of_a_file_are_read_once_for_all_commits_that_have_it(tmp_path: Path) -> None:
+    root = start(tmp_path / "repo", tmp_path / "cache")
+    write(root / "dvc.yaml", "artifacts: {one: {path: m.pkl}}\n")
+    documents, found = Documents(tmp_path / "documents"), []
+    for depth in range(2):
+        write(root / "params.yaml", f"depth: {depth}\n")
+        snapshot = Snapshot(GitRepo.discover(root), commit(root), documents)
+        found.append(Records(snapshot).pipelines["dvc.yaml"])
+    assert found[0] is not found[1]
+    assert found[0].artifacts is found[1].artifacts
+    assert found[0].artifacts == {"one": ("m.pkl", None)}
+
+
 # -- beside what DVC says
 
 
