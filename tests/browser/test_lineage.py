@@ -109,7 +109,7 @@ def test_choosing_a_box_shows_its_facts_and_what_it_was_made_from_and_into(watch
         expect(panel).to_contain_text(said)
     assert page.url.endswith(CHURN), "it stays where it is"
     faint = page.locator("#lineage-shut .n:not(.it):not(.near)").all_text_contents()
-    assert len(faint) == 1 and faint[0].startswith("commit")
+    assert len(faint) == 1 and faint[0].strip().startswith("commit")
     panel.get_by_role("link", name="data.csv").click()
     expect(panel.get_by_role("heading")).to_have_text("data.csv")
     expect(panel).to_contain_text("digest")
