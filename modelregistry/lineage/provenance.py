@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from modelregistry.collector import paused
 from modelregistry.errors import PathNotFoundError
 from modelregistry.git.repo import GitRepo
 from modelregistry.lineage.codechanges import compare
@@ -67,7 +68,8 @@ class Provenance:
         """
         found: Lineage | None = self._known.get(version)
         if found is None:
-            found = self._build(version, path, file)
+            with paused():  # nearly all that is made is there to stay
+                found = self._build(version, path, file)
             if all(node.status != "unreachable" for node in found):
                 self._known.put(version, found, len(found))
         return found

@@ -58,47 +58,47 @@ def read_block(text: str, plain: Callable[[str], object] = Plain) -> object:
 
 def _built(rows: list[tuple[str, str, str, str, str]], plain: Callable[[str], object]) -> object:
     """The mapping or list that the rows make: of each its indent, a dash before a key, key, value, and item of a list."""
-    nodes: list[Any] = []  # those that may go on, the innermost last
-    columns: list[int] = []  # where each of them stands
-    root: Any = None
+    row = rows[0]
+    node: Any = [] if row[4] or row[1] else {}  # the innermost that may go on
+    at = 0  # where it stands
+    root, around = node, []  # those that it is in, the outermost first, and where they stand
     waiting = ""  # the key of the innermost whose value is in the rows that follow, if it has one
     for indent, dash, key, value, item in rows:
         column = len(indent)
         kind: Any = list if item or dash else dict
-        if root is None:
-            nodes, columns = [root := kind()], [0]
-        elif waiting and (column > columns[-1] or (column == columns[-1] and kind is list)):
-            nodes[-1][waiting] = inner = kind()
-            nodes.append(inner)
-            columns.append(column)
+        if waiting and (column > at or (column == at and kind is list)):
+            around.append((node, at))
+            node[waiting] = inner = kind()
+            node, at = inner, column
+            if len(around) >= _MOST_DEPTH:
+                raise _OtherError
         else:
             if waiting:
-                nodes[-1][waiting] = plain("")
-            while nodes and (columns[-1] > column or type(nodes[-1]) is not kind):
-                nodes.pop()
-                columns.pop()
-        if not nodes or columns[-1] != column or len(nodes) > _MOST_DEPTH:
-            raise _OtherError
+                node[waiting] = plain("")
+            while at > column or type(node) is not kind:
+                if not around:
+                    raise _OtherError
+                node, at = around.pop()
+            if at != column:
+                raise _OtherError
         waiting = ""
         if item:
-            nodes[-1].append(
-                item[1:-1] if item[0] == "'" else plain(_one_line(item) if "\n" in item else item)
-            )
+            node.append(item[1:-1] if item[0] == "'" else plain(_one_line(item) if "\n" in item else item))
             continue
         if dash:
-            nodes[-1].append(inner := {})
-            nodes.append(inner)
-            columns.append(column + 2)
-        if key in nodes[-1]:
+            around.append((node, at))
+            node.append(inner := {})
+            node, at = inner, column + 2
+        elif key in node:
             raise _OtherError
         if value:
-            nodes[-1][key] = (
+            node[key] = (
                 value[1:-1] if value[0] == "'" else plain(_one_line(value) if "\n" in value else value)
             )
         else:
             waiting = key
     if waiting:
-        nodes[-1][waiting] = plain("")
+        node[waiting] = plain("")
     return root
 
 

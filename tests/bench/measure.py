@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -85,12 +86,18 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def _timed_alone(action: Callable[[], object]) -> float:
+    gc.collect()
+    return timed(action)
+
+
 def in_turn(
     repeats: int, *actions: Callable[[], object], before: Callable[[], object] | None = None
 ) -> list[float]:
     """The median seconds of each action, called in turn so that a noisy moment meets all of them.
 
-    One round before is not counted: it fills the caches of the file system and of Python.
+    One round before is not counted: it fills the caches of the file system and of Python. Garbage is collected before each
+    action, so that none pays for what the one before it left behind.
 
     Args:
         repeats: How many rounds count.
@@ -101,5 +108,5 @@ def in_turn(
     for _ in range(repeats + 1):
         if before is not None:
             before()
-        rounds.append([timed(action) for action in actions])
+        rounds.append([_timed_alone(action) for action in actions])
     return [statistics.median(times) for times in zip(*rounds[1:], strict=True)]
