@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,14 @@ class Theirs:
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> Theirs:
-    return Theirs(tmp_path)
+def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theirs]:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        monkeypatch.setenv(
+            name, ""
+        )  # as it was afterwards: MLflow tells the processes that others start by these
+    yield Theirs(tmp_path)
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
