@@ -32,6 +32,7 @@ from modelregistry.loading.deserialize import deserialize
 from modelregistry.loading.environment import warn_of_mismatch
 from modelregistry.loading.loaderchoice import hinted_framework, wanted_loader
 from modelregistry.log.events import Bytes, FileDigest, Registered
+from modelregistry.names import WITHDRAWN
 from modelregistry.plugins import import_library, loaders_for
 from modelregistry.progress import Progress, check_progress, reported
 from modelregistry.project.declarations import Declarations, declaring_file
@@ -618,7 +619,7 @@ class ContentReader:
 
 
 def _check_served(version: ModelVersion) -> None:
-    if version.state == "withdrawn":
+    if version.state == WITHDRAWN:
         raise WithdrawnError(f"{version.reference} was withdrawn: its bytes are never served again")
 
 

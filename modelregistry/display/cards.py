@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from modelregistry.display.view import Badge, Block, Code, Facts, Listing, Note, Size, Table, View
-from modelregistry.display.words import count, number, state
+from modelregistry.display.words import count, held_by, state
 
 MOST_MODELS = 20
 """Of a registry that are shown."""
@@ -85,10 +86,7 @@ def _python(text: str) -> str:
 
 def _first(values: Mapping[str, object]) -> Mapping[str, object] | None:
     """The first of many values, and how many more there are."""
-    shown = {
-        key: number(value) if isinstance(value, float) else value
-        for key, value in list(values.items())[:_MOST_VALUES]
-    }
+    shown = dict(islice(values.items(), _MOST_VALUES))
     more = len(values) - len(shown)
     return {**shown, "…": f"and {more:,} more"} if more > 0 else shown or None
 
@@ -125,5 +123,5 @@ def registry_card(
     return View("Model registry", blocks=blocks)
 
 
-def _held(stages: Mapping[str, tuple[str, ...]]) -> Iterable[Badge]:
-    return (Badge(f"{stage}: {', '.join(held)}", state(stage).look) for stage, held in stages.items())
+def _held(stages: Mapping[str, tuple[str, ...]]) -> tuple[Badge, ...]:
+    return tuple(held_by(stage, held) for stage, held in stages.items())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from modelregistry.display.view import Badge, Code, Facts, Size, View
-from modelregistry.display.words import clean, look_of, state, text_of
+from modelregistry.display.words import clean, held_by, look_of, state
 
 _LONGEST = 240
 _IDENTITIES = (
@@ -54,9 +54,7 @@ def view_of(value: object) -> View:
 def dressed(name: str, value: object) -> object:
     """The value of a field or a cell as it is shown, by the name of the field or column."""
     if name == "stages" and isinstance(value, Mapping):
-        return tuple(
-            Badge(f"{stage}: {text_of(held)}", state(str(stage)).look) for stage, held in value.items()
-        )
+        return tuple(held_by(str(stage), held) for stage, held in value.items())
     if name == "stages" and isinstance(value, tuple):
         return tuple(state(str(each)) for each in value)
     if name in _SIZES and type(value) is int:

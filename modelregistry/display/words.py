@@ -128,6 +128,11 @@ def state(word: str) -> Badge:
     return Badge(word, look_of(word, other="warn"))
 
 
+def held_by(stage: str, holders: object) -> Badge:
+    """The badge of a stage that says who holds it."""
+    return Badge(f"{stage}: {text_of(holders)}", state(stage).look)
+
+
 def count(size: int, one: str, many: str | None = None) -> str:
     """A number of things: ``1 model``, ``10,000 models``."""
     return f"{size:,} {one if size == 1 else many or f'{one}s'}"

@@ -28,6 +28,20 @@ class _Frozen(Shown, BaseModel):
     )
 
 
+class _Document(_Frozen):
+    @classmethod
+    def from_json(cls, text: bytes, place: str) -> Self:
+        """What ``to_json`` gave.
+
+        Raises:
+            InvalidFileError: It did not.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise _invalid(place, error) from error
+
+
 class ManifestFile(_Frozen):
     """One file."""
 
@@ -38,7 +52,7 @@ class ManifestFile(_Frozen):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class ExportManifest(_Frozen):
+class ExportManifest(_Document):
     """What was exported: ``manifest.json``, which is written last. Fields that this version does not know are skipped."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -107,18 +121,6 @@ class ExportManifest(_Frozen):
         """The file."""
         return self.model_dump_json(indent=2).encode() + b"\n"
 
-    @classmethod
-    def from_json(cls, text: bytes, place: str) -> Self:
-        """What ``to_json`` gave.
-
-        Raises:
-            InvalidFileError: It did not.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise _invalid(place, error) from error
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exported(Shown):
@@ -151,7 +153,7 @@ class Exported(Shown):
         return f"{self.target.rstrip('/')}/{inside}" if inside is not None else None
 
 
-class Unfinished(_Frozen):
+class Unfinished(_Document):
     """What lies beside the files of an export until its manifest does: whose they are, so that it can be gone on with."""
 
     identity: Identity
@@ -160,18 +162,6 @@ class Unfinished(_Frozen):
     def to_json(self) -> bytes:
         """The file."""
         return self.model_dump_json().encode()
-
-    @classmethod
-    def from_json(cls, text: bytes, place: str) -> Self:
-        """What ``to_json`` gave.
-
-        Raises:
-            InvalidFileError: It did not.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise _invalid(place, error) from error
 
 
 def _invalid(place: str, error: ValidationError) -> InvalidFileError:

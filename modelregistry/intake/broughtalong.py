@@ -10,13 +10,11 @@ from pydantic import JsonValue
 
 from modelregistry.cards.text import CardText
 from modelregistry.metadata.evaluation import evaluation_in
+from modelregistry.metadata.licenses import KEYS
 from modelregistry.metadata.usage import usage_in
 from modelregistry.version import ModelVersion, metrics_of
 
-WORDS = (
-    *("description", "environment", "evaluated", "licence", "licences", "license", "licenses", "loader"),
-    "signature",
-)
+WORDS = ("description", "environment", "evaluated", *KEYS, "loader", "signature")
 """Entries of a version's metadata that are as true here as there, and are taken over as they are."""
 _OWN = frozenset({"origin", "uncommitted"})
 """Entries that a registration makes of itself, and that are no loss."""

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+KEYS = ("license", "licenses", "licence", "licences")
+"""Where metadata tells it; the first that says something counts."""
+
 
 def licenses(metadata: Mapping[str, JsonValue]) -> tuple[str, ...]:
     """What ``license`` (or ``licence``, or the plural) says, else the ``card``; nothing where neither says anything."""
-    for key in ("license", "licenses", "licence", "licences"):
+    for key in KEYS:
         match metadata.get(key):
             case str() as text if text.strip():
                 return (text.strip(),)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from modelregistry.errors import InvalidFileError
 from modelregistry.git.folders import Memory, bound
 from modelregistry.keptfile import load_values, save_text
-from modelregistry.project.yamltext import decoded_text, parse, parse_block, typed
+from modelregistry.project.yamltext import decoded_text, parse_block, parse_other
 from modelregistry.trust.privatefile import doubt_of
 
 MOST_BYTES = 8 << 20
@@ -119,10 +119,9 @@ class Documents:
             InvalidFileError: It can't be read; the message says where.
         """
         key = (oid, _format(path))
-        simple = parse_block(data, path) if key[1] == "yaml" else None
-        found = simple if simple is not None else read_document(data, path)
+        found, is_simple = _read(data, path)
         self._remember(key, found)
-        if len(data) >= (_FEW_BYTES if simple is None else _FEW_SIMPLE_BYTES):
+        if len(data) >= (_FEW_SIMPLE_BYTES if is_simple else _FEW_BYTES):
             save_text(Path(self._place(key)), json.dumps({"schema": _SCHEMA, "document": found}))
             self._tidy()
         return found
@@ -201,17 +200,20 @@ def read_document(data: bytes, path: str) -> object:
     Raises:
         InvalidFileError: It is none, or too large.
     """
-    return _READERS[_format(path)](data, path)
+    return _read(data, path)[0]
+
+
+def _read(data: bytes, path: str) -> tuple[object, bool]:
+    """The same, and whether it is YAML of the simple form, which is read as soon as it would be found on disk."""
+    kind = _format(path)
+    simple = parse_block(data, path) if kind == "yaml" else None
+    return (simple, True) if simple is not None else (_READERS[kind](data, path), False)
 
 
 @lru_cache(maxsize=1024)
 def _format(path: str) -> str:
     suffix = posixpath.splitext(path)[1].lower().removeprefix(".")
     return suffix if suffix in _READERS else "yaml"
-
-
-def _read_yaml(data: bytes, path: str) -> object:
-    return typed(parse(data, path))
 
 
 def _read_json(data: bytes, path: str) -> object:
@@ -260,7 +262,7 @@ def _plain(value: object, path: str, depth: int = 0) -> object:
 
 
 _READERS: dict[str, Callable[[bytes, str], object]] = {
-    "yaml": _read_yaml,
+    "yaml": parse_other,
     "json": _read_json,
     "toml": _read_toml,
     "py": _read_python,

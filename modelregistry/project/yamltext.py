@@ -118,14 +118,22 @@ def parse(text: bytes, path: str) -> object:
         InvalidFileError: It is no YAML, has a key twice, is nested too deep, or grows by its aliases.
     """
     decoded = decoded_text(text, path)
-    if (simple := read_block(decoded)) is not None:
-        return simple
-    return _known(decoded, path) if len(decoded) <= _FEW_CHARACTERS else _composed(decoded, path)
+    simple = read_block(decoded)
+    return simple if simple is not None else _parsed(decoded, path)
 
 
 def parse_block(text: bytes, path: str) -> Any:
     """``typed`` of what ``parse`` has, sooner, where it is of the simple form; else None. It raises as that does."""
     return read_block(decoded_text(text, path), _meant)
+
+
+def parse_other(text: bytes, path: str) -> Any:
+    """``typed`` of what ``parse`` has, for what ``parse_block`` has declined. It raises as that does."""
+    return typed(_parsed(decoded_text(text, path), path))
+
+
+def _parsed(decoded: str, path: str) -> object:
+    return _known(decoded, path) if len(decoded) <= _FEW_CHARACTERS else _composed(decoded, path)
 
 
 @lru_cache(maxsize=4)  # the same dvc.yaml is asked what it declares and what it plans

@@ -18,7 +18,7 @@ from modelregistry.lineage.node import flat
 from modelregistry.log.events import Event
 from modelregistry.log.history import History
 from modelregistry.metadata.evaluation import Metric, better, evaluation_in
-from modelregistry.names import version_key
+from modelregistry.names import WITHDRAWN, version_key
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.site.writer import file_name
 from modelregistry.trend import Trend, trend
@@ -205,7 +205,7 @@ def version_page(model: ModelFacts, facts: VersionFacts) -> dict[str, Any]:
         "name": model.name, "version": version.version, "reference": version.reference, "state": version.state,
         "stages": version.stages, "author": version.author, "at": f"{version.created_at:%Y-%m-%d %H:%M} UTC",
         "message": version.message, "rev": version.rev, "source_rev": version.source_rev, "digest": version.digest,
-        "size": version.size, "deprecated": version.deprecated, "served": version.state != "withdrawn",
+        "size": version.size, "deprecated": version.deprecated, "served": version.state != WITHDRAWN,
         "metrics": [*_metric_rows(model, version, top, directions)], "top": top.version if top else None,
         "top_page": f"{file_name(top.version)}.html" if top else None,
         "params": rows_of(model.params.get(version.version, {})),
