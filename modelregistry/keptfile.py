@@ -29,10 +29,14 @@ def load_values(path: Path) -> Mapping[str, Any]:
 
 
 def save_text(path: Path, text: str) -> object:
-    """Put a file with the text in its place; returns the mark of what is there then, if nobody else wrote."""
+    """Put a file with the text in its place; returns the mark of what is there then, if nobody else wrote.
+
+    It is this user's alone, whatever the umask: readers don't believe a file that others may write.
+    """
     with suppress(OSError, ValueError):  # a disk that can't be written is no matter
         make_private(path.parent)
         temporary = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+        temporary.touch(mode=0o600)
         temporary.write_text(text, encoding="utf-8")
         mark = file_mark(temporary)
         temporary.replace(path)

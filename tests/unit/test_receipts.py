@@ -246,6 +246,19 @@ def test_a_note_of_another_user_is_not_believed(file: Path, note: Path) -> None:
     assert not Receipt.load(note).holds(file)
 
 
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o027, 0o077])
+def test_a_note_is_believed_under_every_umask(mask: int, file: Path, tmp_path: Path) -> None:
+    """0002 is the default of users who have a group of their own."""
+    before = os.umask(mask)
+    try:
+        receipt_of(file).save(tmp_path / "receipts" / "note")
+    finally:
+        os.umask(before)
+    assert Receipt.load(tmp_path / "receipts" / "note").holds(file)
+    assert os.stat(tmp_path / "receipts" / "note").st_mode & 0o777 == 0o600
+    assert os.stat(tmp_path / "receipts").st_mode & 0o777 == 0o700
+
+
 def test_a_note_that_can_t_be_written_is_no_matter(file: Path, note: Path) -> None:
     receipt_of(file).save(note / "below a file")
     assert Receipt.load(note).holds(file)
