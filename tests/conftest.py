@@ -33,6 +33,16 @@ settings.register_profile(
 settings.register_profile("fuzz", settings.get_profile("tests"), derandomize=False)
 settings.load_profile("fuzz" if FUZZ else "tests")
 
+_UMASK = 0o022
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Files are as most users have them, and nobody changes that behind the process's back, as DVC does between threads."""
+    os.umask(_UMASK)
+    yield
+    assert os.umask(_UMASK) == _UMASK
+
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -19,7 +19,7 @@ from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storag
 from modelregistry.artifacts.dvcconfig import Project
 from modelregistry.artifacts.dvcfetch import Fetcher
 from modelregistry.artifacts.dvcoutputs import find_output
-from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
+from modelregistry.artifacts.dvcquiet import importing_dvc, opened_project
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.git.repo import GitRepo
@@ -302,18 +302,22 @@ class DvcStorage(Storage):
             MissingBytesError: The remote can't be written, or the project has no working copy.
         """
         with importing_dvc():
-            from dvc.repo import Repo
             from dvc_data.hashfile.hash_info import HashInfo
 
         for group in self._groups(content.entries):
             origin = self._origin(group[0])
+            if origin.project.base is None or not origin.project.is_working_copy:
+                raise MissingBytesError(
+                    f"{content.path!r} can't be pushed from a bare repository: open the registry in a clone with files",
+                    paths=[entry.path for entry in group],
+                )
             addresses = dict.fromkeys(
                 [content.address or group[0].address, *(entry.address for entry in group)]
             )
             objects = [HashInfo(*address.split(":", 1)) for address in addresses]
             try:
-                with Repo(origin.project.base) as repo, without_bars():
-                    repo.cloud.push(objects, remote=origin.remote)
+                with opened_project(origin.project.base) as project:
+                    project.cloud.push(objects, remote=origin.remote)
             except Exception as error:  # each kind of remote has errors of its own
                 said = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
                 raise MissingBytesError(

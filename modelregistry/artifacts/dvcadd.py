@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
+from modelregistry.artifacts.dvcquiet import importing_dvc, opened_project
 from modelregistry.errors import CacheError, RefusedError, WorkingCopyError
 from modelregistry.git.repo import GitRepo
 
@@ -152,9 +152,9 @@ class DvcAdder:
         with importing_dvc():
             from dvc.exceptions import DvcException
             from dvc.lock import LockError
-            from dvc.repo import Repo, lock_repo
+            from dvc.repo import lock_repo
         try:
-            with without_bars(), Repo(os.fspath(top)) as project, ExitStack() as held:
+            with opened_project(top) as project, ExitStack() as held:
                 end = time.monotonic() + _PATIENCE
                 while True:
                     try:

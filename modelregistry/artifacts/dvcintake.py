@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelregistry.artifacts.dvcconfig import Project
-from modelregistry.artifacts.dvcquiet import importing_dvc, without_bars
+from modelregistry.artifacts.dvcquiet import make_project, opened_project
 from modelregistry.errors import (
     AccessDeniedError,
     CacheError,
@@ -112,16 +112,13 @@ class DvcIntake:
             for section, options in self._project.settings.items()
             if section.startswith("remote.")
         }
-        with importing_dvc():
-            from dvc.repo import Repo
-        with without_bars():
-            try:
-                Repo.init(os.fspath(into), no_scm=True).close()
-                with Repo(os.fspath(into), config={"remote": remotes}) as repo:
-                    stage = repo.imp_url(url, out=os.fspath(into / name), version_aware=version_aware)
-                    _close(stage.deps[0].fs)
-            except Exception as error:  # DVC's own, or that of the store
-                raise _failed(url, error) from error
+        try:
+            make_project(into)
+            with opened_project(into, config={"remote": remotes}) as project:
+                stage = project.imp_url(url, out=os.fspath(into / name), version_aware=version_aware)
+                _close(stage.deps[0].fs)
+        except Exception as error:  # DVC's own, or that of the store
+            raise _failed(url, error) from error
         return (into / f"{name}.dvc").read_bytes()
 
 

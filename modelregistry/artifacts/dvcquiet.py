@@ -1,15 +1,21 @@
-"""Importing and calling DVC as a library does: its loggers, streams and progress bars leave the caller's alone."""
+"""Importing and calling DVC as a library does: the caller's loggers, streams, terminal and umask stay as they are."""
 
 from __future__ import annotations
 
 import atexit
 import logging
+import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 _importing = threading.Lock()
+# To find its caches, DVC makes a folder while the umask of the process is 0, and puts back the one before. Of two threads in
+# there at once, the second takes that 0 for the one before: then everybody may write to whatever the process writes.
+_opening = threading.Lock()
 _COLOUR = "colorama.initialise"
 _LOGGERS = ("dvc", "dvc_objects", "dvc_data", "asyncio", "aiohttp")
 
@@ -38,8 +44,36 @@ def importing_dvc() -> Iterator[None]:
                     logger.handlers[:] = handlers
 
 
+def make_project(folder: Path) -> None:
+    """Make an empty folder a project of DVC's, without Git; raises what DVC does."""
+    with importing_dvc():
+        from dvc.repo import Repo
+    with _without_bars(), _opening:
+        Repo.init(os.fspath(folder), no_scm=True).close()
+
+
 @contextmanager
-def without_bars() -> Iterator[None]:
+def opened_project(
+    folder: str | os.PathLike[str], config: Mapping[str, object] | None = None
+) -> Iterator[Any]:
+    """DVC's ``Repo`` for the project in a folder; raises what DVC does.
+
+    Args:
+        folder: Its root.
+        config: Settings that come before its own.
+    """
+    with importing_dvc():
+        from dvc.repo import Repo
+    with _without_bars():
+        with _opening:
+            project = Repo(os.fspath(folder), config=config)
+            _ = project.site_cache_dir  # remembered from now on
+        with project:
+            yield project
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
     """DVC shows its progress on a terminal unless the logger of its bars is above errors."""
     logger = logging.getLogger("dvc.progress")
     before = logger.level

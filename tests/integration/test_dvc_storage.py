@@ -542,6 +542,19 @@ assert state() == before, state()
 # -- repositories without a working copy, and several projects in one
 
 
+def test_nothing_is_pushed_from_a_bare_repository_nor_by_the_project_one_happens_to_be_in(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(project, "clone", "-q", "--bare", str(project), str(tmp_path / "mirror.git"))
+    monkeypatch.chdir(project)
+    storage = fresh(tmp_path / "mirror.git", tmp_path / "home")
+    content = storage.locate(git(project, "rev-parse", "HEAD"), "single/added.pkl")
+    assert content is not None
+    with pytest.raises(MissingBytesError, match="bare repository") as caught:
+        storage.push(content)
+    assert list(caught.value.paths) == ["single/added.pkl"]
+
+
 @pytest.mark.parametrize("spelling", ["path", "url", "bare"])
 def test_a_mirror_fetches_through_the_configuration_of_its_source(
     project: Path, tmp_path: Path, spelling: str
