@@ -307,9 +307,7 @@ class ContentReader:
 
     def lineage(self, version: ModelVersion) -> Lineage:
         """What it was made from."""
-        return self._provenance.of(
-            version, lambda: self.declaration(version).path, declaring_file(version.name)
-        )
+        return self._provenance.of(version, lambda: self.declaration(version).path)
 
     @cached_property
     def _measurements(self) -> Measurements:

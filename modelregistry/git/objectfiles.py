@@ -16,6 +16,7 @@ from modelregistry.git.pack import MOST_BYTES, Pack, unpacked
 MOST_NAMES = 100
 """That are read at once: of more, git is sooner done, though it has to be started."""
 
+_READ_BYTES = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _FEW_BYTES = 1 << 16
 _FEW_FOLDERS = 32  # of many commits, few are asked for again
 _MOST_KEPT = 1 << 22
@@ -122,17 +123,12 @@ class ObjectFiles:
             offset = pack.find(bytes.fromhex(oid))
             if offset is not None:
                 kind, data = pack.read(offset)
-                break
-        else:
-            kind, data = self._loose(oid)
-        seal = hashlib.sha1(b"%b %d\0" % (kind.encode(), len(data)), usedforsecurity=False)
-        seal.update(data)
-        if seal.hexdigest() != oid:
-            raise ValueError("another object than that")
-        return GitObject(oid, kind, len(data), data)
+                _check(oid, b"%b %d\0%b" % (kind.encode(), len(data), data))
+                return GitObject(oid, kind, len(data), data)
+        return self._loose(oid)
 
-    def _loose(self, oid: str) -> tuple[str, bytes]:
-        file = os.open(os.path.join(self._folder, oid[:2], oid[2:]), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    def _loose(self, oid: str) -> GitObject:
+        file = os.open(f"{self._folder}/{oid[:2]}/{oid[2:]}", _READ_BYTES)
         try:
             # Most are that small, and to make room for more costs more than to read them.
             packed = os.read(file, _FEW_BYTES)
@@ -140,8 +136,16 @@ class ObjectFiles:
                 packed += os.read(file, MOST_BYTES)
         finally:
             os.close(file)
-        head, _, data = unpacked(packed, MOST_BYTES).partition(b"\0")
-        return head.partition(b" ")[0].decode(), data
+        text = unpacked(packed, MOST_BYTES)
+        _check(oid, text)
+        head, _, data = text.partition(b"\0")
+        return GitObject(oid, head.partition(b" ")[0].decode(), len(data), data)
+
+
+def _check(oid: str, text: bytes) -> None:
+    """Whether the text of an object, with its head, is the one that the id is of."""
+    if hashlib.sha1(text, usedforsecurity=False).hexdigest() != oid:
+        raise ValueError("another object than that")
 
 
 def _packs(folder: str) -> list[Pack]:

@@ -15,6 +15,7 @@ from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.project import Look, Project, nothing_registered
 from modelregistry.lineage.sources import Source, Sources
 from modelregistry.lineage.tracing import Tracer
+from modelregistry.project.declarations import declaring_file, short_name
 from modelregistry.project.documents import Documents, Recent
 from modelregistry.project.records import Cached, Records, nothing_cached
 from modelregistry.project.snapshot import Snapshot
@@ -54,13 +55,13 @@ class Provenance:
         self._documents = Documents(home / "documents")
         self._known = Recent(_MOST_KNOWN)
 
-    def of(self, version: ModelVersion, path: str | Callable[[], str], file: str) -> Lineage:
+    def of(self, version: ModelVersion, path: Callable[[], str]) -> Lineage:
         """The lineage of a version; remembered, where everything could be reached.
 
         Args:
             version: The version.
-            path: Where its artifact is, from the Git root; or what tells that.
-            file: The ``dvc.yaml`` that declares it.
+            path: Tells where its artifact is, from the Git root, or why that can't be told; asked where the ``dvc.yaml`` that
+                declares it does not plainly say so.
 
         Raises:
             RevisionNotFoundError: Its commit is not here.
@@ -69,19 +70,20 @@ class Provenance:
         found: Lineage | None = self._known.get(version)
         if found is None:
             with paused():  # nearly all that is made is there to stay
-                found = self._build(version, path, file)
-            if all(node.status != "unreachable" for node in found):
-                self._known.put(version, found, len(found))
+                found = self._build(version, path)
+                if all(node.status != "unreachable" for node in found):
+                    self._known.put(version, found, len(found))
         return found
 
-    def _build(self, version: ModelVersion, path: str | Callable[[], str], file: str) -> Lineage:
+    def _build(self, version: ModelVersion, ask: Callable[[], str]) -> Lineage:
+        file = declaring_file(version.name)
         snapshot = Snapshot(self._source.repo, version.rev, self._documents, beside=[version.source_rev])
         cached: Cached = nothing_cached
         if self._cached is not None:
             cached = partial(self._cached, rev=version.rev)
         with snapshot.repo.reading():
-            path = path if isinstance(path, str) else path()
             own = Project(self._source, Records(snapshot, cached=cached), own=self._registered)
+            path = own.records.declared(file, short_name(version.name)) or ask()
             own.records.prepare([path, *own.records.shown(file)], measured=path)
         sources = Sources(self._mirrors, offline=self._offline)
         tracer = Tracer(own, sources, self._documents, lambda address, _: cached(address, ""))

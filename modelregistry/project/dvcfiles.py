@@ -94,7 +94,7 @@ class Dep:
         return (self.md5 or "").endswith(".dir")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # as above
 class Step:
     """One step of a pipeline as it last ran (DVC calls it a stage)."""
 
@@ -306,7 +306,8 @@ def _dep(value: object, path: str) -> Dep:
 def _usual_dep(entry: Mapping[str, object], name: str) -> Dep:
     """A file or folder of the project, which most are."""
     md5 = entry.get("md5")
-    md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
+    if not (isinstance(md5, str) and _MD5.fullmatch(md5)):  # most are
+        md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
     size = _integer(entry["size"]) if "size" in entry else None
     nfiles = _integer(entry["nfiles"]) if "nfiles" in entry else None
     return Dep(name, md5, size=size, nfiles=nfiles, legacy=md5 is not None and "hash" not in entry)

@@ -80,7 +80,7 @@ class StepRecord:
         return filter(None, map(self.place, files))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)  # never changed; a frozen one takes three times as long to make
 class Made:
     """A path and what is recorded of it."""
 

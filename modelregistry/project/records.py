@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from modelregistry.errors import InvalidFileError
 from modelregistry.project.dvcfiles import DvcFile, dvc_file, read_manifest, resolve
-from modelregistry.project.pipeline import OutKind, Pipeline
+from modelregistry.project.pipeline import OutKind, Pipeline, plain_artifacts
 from modelregistry.project.recorded import Made, Recorded, StepRecord, recorded_at
 from modelregistry.project.snapshot import MOST_COMPARED, Snapshot, paths_in
 
@@ -103,6 +103,14 @@ class Records:
         """What a ``dvc.yaml`` lists as metrics and plots apart from its steps, from the Git root."""
         found = self._recorded.get(file)
         return found.shown if found is not None else {}
+
+    def declared(self, file: str, name: str) -> str | None:
+        """Where a ``dvc.yaml`` declares an artifact, from the Git root; None where it does not, or has it filled in."""
+        try:
+            path, _ = (self.snapshot.meaning(file, plain_artifacts) or {})[name]
+        except (InvalidFileError, KeyError):
+            return None
+        return resolve(file, path)
 
     # -- *.dvc files ---------------------------------------------------------------------------------------
 

@@ -54,8 +54,8 @@ class Judge:
     def _judge(self, step: StepRecord) -> Verdict:
         if step.problem is not None:
             return Verdict(noted=(step.problem,))
-        lock = posixpath.join(posixpath.dirname(step.file), "dvc.lock")
         if step.recorded is None:
+            lock = posixpath.join(posixpath.dirname(step.file), "dvc.lock")
             why = "has no record of it" if self._snapshot.is_file(lock) else "is not there"
             return Verdict((f"{lock!r} {why}: it did not run, or what it made was not committed",))
         if step.planned is None:

@@ -55,6 +55,8 @@ def _meant(text: str) -> int | float | str | bool | None:
         return str(text)
     if text in _WORDS:
         return _WORDS[text]
+    if text[:1].isalpha():
+        return str(text)
     if text.isascii() and text.isdigit() and len(text) < _LONG:
         return int(text)
     if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):

@@ -61,6 +61,19 @@ def test_a_long_scalar_goes_on_in_the_next_lines(text: str) -> None:
     assert _told(read_block(text)) == whole(text) is not None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [b]\n", "a: []\n", "a: {}\n", "a: [ ]\n", "a: {b: c}\n", "a: { b : c , d: e }  \n", "a: [b, c d, ]\n", "a: {b: [c, {d: e}], f: {}}\n",
+        "a: ['b', 'c, d', '[e]', 'f: #g']\n", "a: {'b c': 'd', '0': 1}\n", "a: ['build/part-${item}.csv', scripts/feature.py]\n",
+        "- {path: models/churn.skops, type: model}\n- [0.1, 300, 1e-3, true, null]\n", "- metrics.json: {cache: false}\n  b: [c]\n",
+        "a: ${b}\n", "- ${b.c}\n", "a: [$b, c - d]\n", "a: {null: b, true: c}\n",
+    ],
+)  # fmt: skip
+def test_what_stands_within_brackets_on_one_line_is_read_too(text: str) -> None:
+    assert _told(read_block(text)) == whole(text) is not None
+
+
 def test_a_lock_is_read_in_the_simple_way() -> None:
     found: Any = read_block(LOCK)
     assert found is not None
@@ -74,10 +87,14 @@ def test_a_lock_is_read_in_the_simple_way() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "\n", "a: 'b''c'\n", "a: 'b\n  c'\n", "'a': b\n", "a: \"b\"\n", "a: b # c\n", "# c\na: b\n", "a: [b]\n", "a: {b: c}\n", "a: &x b\n", "a: !t b\n",
+        "", "\n", "a: 'b''c'\n", "a: 'b\n  c'\n", "'a': b\n", "a: \"b\"\n", "a: b # c\n", "# c\na: b\n", "a: &x b\n", "a: !t b\n",
         "a: b: c\n", "a:\tb\n", "a: b\r\n", "a: |\n  b\n", "a: b\n  c: d\n", "a: b\n  #c\n", "a: b\n\n  c\n", "a: b\nc\n", "- a: b\n  c\n", "a: b\n  c \n", "a:\n  b\n", "- a\n  b: c\n",
         "a: b\n- c\n", "a:\n    b: c\n  d: e\n", "a: b\na: c\n", "--- a\n", "a: b\n---\nc: d\n", "  a: b\n", "a\n", "- - a\n",
         "? a\n", "a: -b\n", "a: b:\n", "a: é\n", "a:  b\n", "a: b \n", "<<: b\n", "*a: b\n", "- a: b\n   c: d\n", "%a: b\n",
+        "a: [b\n", "a: [b,\n  c]\n", "a: [b]]\n", "a: [b}\n", "a: {b}\n", "a: {b: c, b: d}\n", "a: {b:c}\n", "a: {b: }\n", "a: [b: c]\n",
+        "a: [,b]\n", "a: [b,,c]\n", "a: [b #c]\n", "a: [b] #c\n", "a: [-1]\n", "a: [&x b]\n", "a: [*x]\n", "a: [!t b]\n", "a: [\"b\"]\n",
+        "a: ['b''c']\n", "a: ['b' c]\n", "a: [${b}]\n", "a: [b?]\n", "a: {? b}\n", "a: [b]: c\n", "a: {<<: b}\n", "a: {[b]: c}\n", "a: [b]\n  c\n",
+        "- [a]: b\n", "[a]\n", "a: " + "[" * 30 + "]" * 30, "a: {" + "b" * 2000 + ": c}",
         "a:\n b: c\n  d: e\n", "\ufeffa: b", "b" * 2000 + ": a", "".join(f"{' ' * n}a:\n" for n in range(50)),
     ],
 )  # fmt: skip
@@ -109,6 +126,12 @@ WORDS = st.sampled_from(
         "'a'",
         "#",
         "-",
+        "[",
+        "]",
+        "[a, {b: 'c'}]",
+        "[a",
+        "{a: b}, c",
+        "${a}",
         "",
         "a: b",
     ]
@@ -127,6 +150,29 @@ def test_whatever_is_read_is_what_yaml_says(lines: str, end: str) -> None:
     found = read_block(lines + end)
     if found is not None:
         assert _told(found) == whole(lines + end)
+
+
+FLOWS = st.lists(
+    st.sampled_from([*"[]{},:-#?&*!$%@=.' ", "a", "b", "''", ": ", ", ", "a: ", " #", "'a'", "-1", "${a}", "\"a\"", "é", "<<", "a" * 1001]),
+    max_size=12,
+).map("".join)  # fmt: skip
+
+
+@settings(max_examples=4000)
+@given(
+    st.sampled_from("[{"),
+    FLOWS,
+    st.sampled_from(["", "]", "}", "]}", "}]"]),
+    st.sampled_from(["a: ", "- ", "- a: "]),
+)
+@example("{", "a: [b, {'c': ''}], d: ", "{}}", "a: ")
+def test_whatever_is_read_within_brackets_is_what_yaml_says(
+    begin: str, text: str, end: str, where: str
+) -> None:
+    text = f"{where}{begin}{text}{end}\n"
+    found = read_block(text)
+    if found is not None:
+        assert _told(found) == whole(text)
 
 
 VALUES = st.recursive(
@@ -172,9 +218,12 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["a", "b.c", "d@e-f"]), VALUES, max_size=3))
-def test_what_scalars_stand_for_is_the_same_in_one_go(value: object) -> None:
-    text = yaml.safe_dump(value, default_flow_style=False, sort_keys=False).encode()
+@given(
+    st.dictionaries(st.sampled_from(["a", "b.c", "d@e-f"]), VALUES, max_size=3),
+    st.sampled_from([False, None]),
+)
+def test_what_scalars_stand_for_is_the_same_in_one_go(value: object, flow: bool | None) -> None:
+    text = yaml.safe_dump(value, default_flow_style=flow, sort_keys=False, width=1000).encode()
     found = parse_block(text, "x")
     assert found is None or _exact(found) == _exact(typed(_composed(text.decode(), "x")))
 
