@@ -552,7 +552,7 @@ def test_nothing_is_pushed_from_a_bare_repository_nor_by_the_project_one_happens
     assert content is not None
     with pytest.raises(MissingBytesError, match="bare repository") as caught:
         storage.push(content)
-    assert list(caught.value.paths) == ["single/added.pkl"]
+    assert list(caught.value.paths) == ["added.pkl"]
 
 
 @pytest.mark.parametrize("spelling", ["path", "url", "bare"])
