@@ -81,13 +81,13 @@ class Provenance:
         cached: Cached = nothing_cached
         if self._cached is not None:
             cached = partial(self._cached, rev=version.rev)
+        sources = Sources(self._mirrors, offline=self._offline)
         with snapshot.repo.reading():
             own = Project(self._source, Records(snapshot, cached=cached), own=self._registered)
             path = own.records.declared(file, short_name(version.name)) or ask()
             own.records.prepare([path, *own.records.shown(file)], measured=path)
-        sources = Sources(self._mirrors, offline=self._offline)
-        tracer = Tracer(own, sources, self._documents, lambda address, _: cached(address, ""))
-        tracer.trace(version, path, file)
+            tracer = Tracer(own, sources, self._documents, lambda address, _: cached(address, ""))
+            tracer.trace(version, path, file)
         return tracer.lineage(partial(compare, self._source.repo))
 
     def identify(self, rev: str, path: str) -> Found:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # A key has bounds in YAML. Within a scalar, a colon has a meaning beside a space, and a hash too; all else has one at the
 # beginning only.
 _KEY = r"[A-Za-z0-9_./][A-Za-z0-9_./@+-]{0,999}+"
 _TEXT = r"""[!"$-9;-~]*+(?:(?::|[ ]++)(?=[!-~])[!"$-9;-~]*+)*+"""
-_PLAIN = rf"[A-Za-z0-9_./$]{_TEXT}"
 _QUOTED = r"'[ -&(-~]*+'"
-_FLOW = r"[{[][ -~]*+"
-_FLOW_PLAIN = r"[A-Za-z0-9_./$][A-Za-z0-9_./$@+=-]*+(?:[ ]++[A-Za-z0-9_./$@+=-]++)*+"
-# What is long goes on in lines further to the right than the key, or the dash.
-_MORE = rf"""[ ]++[!"$-9;-~]{_TEXT}"""
-_VALUE = rf"{_PLAIN}(?:[ ]*+\n\1(?(2)[ ]{{2}}){_MORE})*+|{_QUOTED}|{_FLOW}"
-_ITEM = rf"{_PLAIN}(?:[ ]*+\n\1{_MORE})*+|{_QUOTED}|{_FLOW}"
-_ROW = re.compile(rf"^( *+)(?:(- )?({_KEY}):(?: ({_VALUE}))?|- ({_ITEM}))$", re.MULTILINE)
+_VALUE = rf"[A-Za-z0-9_./$]{_TEXT}|{_QUOTED}|[{{[][ -~]*+"
+# A key and what it has, an item, or more of the scalar in the lines before.
+_ROW = re.compile(
+    rf"""( *+)(?:(- )?({_KEY}):(?: ({_VALUE})[ ]*+)?|- ({_VALUE})[ ]*+|([!"$-9;-~]{_TEXT})[ ]*+)"""
+)
 # Within brackets: a bracket, a comma or a colon; a key or a plain scalar; a scalar in quotes; or what has a meaning here.
+_FLOW_PLAIN = r"[A-Za-z0-9_./$][A-Za-z0-9_./$@+=-]*+(?:[ ]++[A-Za-z0-9_./$@+=-]++)*+"
 _FLOW_PART = re.compile(rf"([][{{}},]|:(?=[ ]))[ ]*+|({_FLOW_PLAIN})[ ]*+|({_QUOTED})[ ]*+|(.)")
 _MOST_CHARACTERS = 1 << 20
 _MOST_DEPTH = 40
@@ -33,19 +31,36 @@ class Plain(str):
     __slots__ = ()
 
 
-class _Known(dict[str, object]):
-    """What was made of each scalar: a path and a hash stand where it is made, and wherever it is taken."""
+class _OtherError(Exception):
+    """It may be YAML, and not of this form."""
+
+
+_Row = tuple[int, bool, str | None, str | None, object, str | None]
+"""One line: its column; whether it begins an item; a key; a scalar without quotes, or ``""`` where something else has the
+place of one; what was made of that; and what goes on with the scalar before, where it is nothing else."""
+
+
+class _Rows(dict[str, _Row]):
+    """The rows by their lines: most lines of a lock stand there again and again."""
 
     def __init__(self, plain: Callable[[str], object]) -> None:
         self._plain = plain
 
-    def __missing__(self, text: str) -> object:
-        found = self[text] = self._plain(text)
-        return found
-
-
-class _OtherError(Exception):
-    """It may be YAML, and not of this form."""
+    def __missing__(self, line: str) -> _Row:
+        match = _ROW.fullmatch(line)
+        if match is None:
+            raise _OtherError
+        indent, dash, key, value, item, more = match.groups()
+        text: str | None = value or item
+        made: object = None
+        if text is not None:
+            if text[0] not in "'[{":
+                made = self._plain(text)
+            else:
+                made = text[1:-1] if text[0] == "'" else _within_brackets(text, self._plain)
+                text = ""
+        row = self[line] = (len(indent), dash is not None or item is not None, key, text, made, more)
+        return row
 
 
 def read_block(text: str, plain: Callable[[str], object] = Plain) -> object:
@@ -58,49 +73,53 @@ def read_block(text: str, plain: Callable[[str], object] = Plain) -> object:
         text: The file.
         plain: What is made of a scalar without quotes.
     """
-    if len(text) > _MOST_CHARACTERS:
-        return None
-    rows = _ROW.findall(text)
-    lines = text.count("\n") + (text[-1:] != "\n")
-    if not rows or (
-        len(rows) < lines
-        and lines != len(rows) + sum([row[3].count("\n") + row[4].count("\n") for row in rows])
-    ):
+    if not 0 < len(text) <= _MOST_CHARACTERS:
         return None
     try:
-        return _built(rows, _Known(plain).__getitem__)
+        return _built(map(_Rows(plain).__getitem__, text.removesuffix("\n").split("\n")), plain)
     except _OtherError:
         return None
 
 
-def _built(rows: list[tuple[str, str, str, str, str]], plain: Callable[[str], object]) -> object:
-    """The mapping or list that the rows make: of each its indent, a dash before a key, key, value, and item of a list."""
-    row = rows[0]
-    node: Any = [] if row[4] or row[1] else {}  # the innermost that may go on
+def _built(rows: Iterable[_Row], plain: Callable[[str], object]) -> object:
+    """The mapping or list that the rows make."""
+    root: Any = None
+    node: Any = None  # the innermost that may go on
     at = 0  # where it stands
-    root, around = node, []  # those that it is in, the outermost first, and where they stand
-    waiting = ""  # the key of the innermost whose value is in the rows that follow, if it has one
-    for indent, dash, key, value, item in rows:
-        column = len(indent)
-        kind: Any = list if item or dash else dict
-        if waiting and (column > at or (column == at and kind is list)):
+    around: list[tuple[Any, int]] = []  # those that it is in, the outermost first, and where they stand
+    waiting: str | None = (
+        None  # the key of the innermost whose value is in the rows that follow, if it has one
+    )
+    scalar = ""  # the one before, if it may go on
+    for column, dash, key, text, value, more in rows:
+        if more is not None:
+            if not scalar or column <= at:
+                raise _OtherError
+            scalar = f"{scalar} {more}"
+            node[-1 if type(node) is list else next(reversed(node))] = plain(scalar)
+            continue
+        kind: Any = list if dash else dict
+        if waiting is not None and (column > at or (column == at and dash)):
             around.append((node, at))
             node[waiting] = inner = kind()
             node, at = inner, column
             if len(around) >= _MOST_DEPTH:
                 raise _OtherError
         else:
-            if waiting:
+            if waiting is not None:
                 node[waiting] = plain("")
+            elif root is None:
+                root = node = kind()
             while at > column or type(node) is not kind:
                 if not around:
                     raise _OtherError
                 node, at = around.pop()
             if at != column:
                 raise _OtherError
-        waiting = ""
-        if item:
-            node.append(_value(item, plain))
+        waiting = None
+        scalar = text or ""
+        if key is None:
+            node.append(value)
             continue
         if dash:
             around.append((node, at))
@@ -108,30 +127,25 @@ def _built(rows: list[tuple[str, str, str, str, str]], plain: Callable[[str], ob
             node, at = inner, column + 2
         elif key in node:
             raise _OtherError
-        if value:
-            node[key] = _value(value, plain) if value[0] in "'[{" or "\n" in value else plain(value)
-        else:
+        if text is None:
             waiting = key
-    if waiting:
+        else:
+            node[key] = value
+    if waiting is not None:
         node[waiting] = plain("")
     return root
 
 
-def _value(text: str, plain: Callable[[str], object]) -> object:
-    first = text[0]
-    if first == "'":
-        return text[1:-1]
-    if first in "[{":
-        parts = iter(_FLOW_PART.findall(text))
-        found = _flow(next(parts), parts, plain, 0)
-        if next(parts, None) is not None:
-            raise _OtherError
-        return found
-    return plain(" ".join([line.strip(" ") for line in text.split("\n")]) if "\n" in text else text)
-
-
 _Part = tuple[str, str, str, str]
 _END: _Part = ("", "", "", "")
+
+
+def _within_brackets(text: str, plain: Callable[[str], object]) -> object:
+    parts = iter(_FLOW_PART.findall(text))
+    found = _flow(next(parts), parts, plain, 0)
+    if next(parts, None) is not None:
+        raise _OtherError
+    return found
 
 
 def _flow(part: _Part, parts: Iterator[_Part], plain: Callable[[str], object], depth: int) -> object:

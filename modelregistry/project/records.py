@@ -242,17 +242,18 @@ class Records:
 
     def _compared(self, steps: Iterable[StepRecord]) -> Iterator[str]:
         """The files in Git whose content tells whether the steps' record is that of the commit."""
+        items: list[tuple[str | None, str | None]] = []
         for step in steps:
-            items = [(step.place(dep.path), dep.md5) for dep in step.deps if dep.path]
+            items += [(step.place(dep.path), dep.md5) for dep in step.deps if dep.path]
             items += [(made.path, made.out.md5) for made in step.outs]
-            for path, md5 in items:
-                if path is None or md5 is None or self.snapshot.has_agreed(path, md5):
-                    continue
-                if self.snapshot.is_file(path):
-                    yield path
-                elif self.snapshot.is_folder(path) and not self._is_made(path):
-                    below = self.snapshot.below(path)
-                    yield from below if len(below) <= MOST_COMPARED else ()
+        for path, md5 in dict.fromkeys(items):
+            if path is None or md5 is None or self.snapshot.has_agreed(path, md5):
+                continue
+            if self.snapshot.is_file(path):
+                yield path
+            elif self.snapshot.is_folder(path) and not self._is_made(path):
+                below = self.snapshot.below(path)
+                yield from below if len(below) <= MOST_COMPARED else ()
 
     def measuring(self, path: str) -> Sequence[StepRecord]:
         """The steps that take a path, or a folder that has it, and have metrics or plots."""

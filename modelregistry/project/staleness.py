@@ -44,6 +44,7 @@ class Judge:
         self._records = records
         self._snapshot = records.snapshot
         self._verdicts: dict[StepRecord, Verdict] = {}
+        self._compared: dict[tuple[object, ...], tuple[bool | None, str]] = {}
 
     def verdict(self, step: StepRecord) -> Verdict:
         """Whether the project, at this very commit, still says what was recorded of a step."""
@@ -89,7 +90,10 @@ class Judge:
             path = step.place(dep.path) if dep.path else None
             if path is None or dep.path in unplanned or dep.md5 is None:
                 continue
-            same, why = self._is_same_input(path, dep, dep.md5)
+            asked = (path, dep.md5, dep.nfiles, dep.legacy)  # by many steps, of the same file
+            if asked not in self._compared:
+                self._compared[asked] = self._is_same_input(path, dep, dep.md5)
+            same, why = self._compared[asked]
             if same is False:
                 changed.append(f"its input {path!r} is another than it was" + (f": {why}" if why else ""))
             elif same is None:

@@ -221,8 +221,9 @@ class Templates:
             if isinstance(value, list) or (isinstance(value, dict) and key != "cmd"):
                 raise self._error(f"'${{{parts[at]}}}' is no single value, and stands in a text")
             filled[at] = self._flags(value, style) if isinstance(value, dict) else text_of(value)
-        self._spend(sum(map(len, filled)))
-        return "".join(filled).replace(r"\${", "${")
+        found = "".join(filled)
+        self._spend(len(found))
+        return found.replace(r"\${", "${")
 
     def _spend(self, characters: int) -> None:
         self._characters -= characters
@@ -310,6 +311,8 @@ def vars_files(document: object, path: str) -> Iterator[str]:
 
 def text_of(value: object) -> str:
     """A single value as DVC writes it."""
+    if type(value) is str:
+        return value
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

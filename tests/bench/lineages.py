@@ -374,8 +374,9 @@ def one(place: Path, *, repeats: int) -> list[Row]:
     fresh.make()
     steps = fresh.new.lineage.steps
     assert len(steps) == 3 * CHAINS + 2 and not any(step.note for step in steps), steps
+    # Milliseconds each: the median of many rounds is the same in a noisy hour.
     cold, kept, least, graph, values = in_turn(
-        repeats, lambda: fresh.new.lineage, lambda: fresh.known.lineage, partial(bare, place, rev),
+        4 * repeats, lambda: fresh.new.lineage, lambda: fresh.known.lineage, partial(bare, place, rev),
         partial(dvc_graph, place, rev), partial(dvc_values, place, rev), before=fresh.make,
     )  # fmt: skip
     calls = 1000

@@ -53,7 +53,7 @@ def _told(value: object) -> object:
 @pytest.mark.parametrize(
     "text",
     [
-        "a: b\n  c\n", "a: b \n  && c\n", "a: b\n      - c\n", "a: b\n --c 1\n   | d > 'e'\n", "- a\n b\n", "- a: b\n   c\n- d",
+        "a: b\n  c\n", "a: b \n  && c\n", "a: b \n", "a: b\n  c \n", "a: b\n  'c'\n   [d]\n  s3://e\nf: g\n", "- a: b\n  c: d\n   e\n  f: g", "a: b\n --c 1\n   | d > 'e'\n", "- a\n b\n", "- a: b\n   c\n- d",
         "a:\n  b: c   \n    d:e 'f'\n  g: h", "a:\n- b\n c\n- d", "a: b\n  --- c\n  [d]\n",
     ],
 )  # fmt: skip
@@ -88,12 +88,12 @@ def test_a_lock_is_read_in_the_simple_way() -> None:
     "text",
     [
         "", "\n", "a: 'b''c'\n", "a: 'b\n  c'\n", "'a': b\n", "a: \"b\"\n", "a: b # c\n", "# c\na: b\n", "a: &x b\n", "a: !t b\n",
-        "a: b: c\n", "a:\tb\n", "a: b\r\n", "a: |\n  b\n", "a: b\n  c: d\n", "a: b\n  #c\n", "a: b\n\n  c\n", "a: b\nc\n", "- a: b\n  c\n", "a: b\n  c \n", "a:\n  b\n", "- a\n  b: c\n",
+        "a: b: c\n", "a:\tb\n", "a: b\r\n", "a: |\n  b\n", "a: b\n  c: d\n", "a: b\n  #c\n", "a: b\n\n  c\n", "a: b\nc\n", "- a: b\n  c\n", "a:\n  b\n", "- a\n  b: c\n",
         "a: b\n- c\n", "a:\n    b: c\n  d: e\n", "a: b\na: c\n", "--- a\n", "a: b\n---\nc: d\n", "  a: b\n", "a\n", "- - a\n",
-        "? a\n", "a: -b\n", "a: b:\n", "a: é\n", "a:  b\n", "a: b \n", "<<: b\n", "*a: b\n", "- a: b\n   c: d\n", "%a: b\n",
+        "? a\n", "a: -b\n", "a: b:\n", "a: é\n", "a:  b\n", "a: b\n      - c\n", "a: b\n  c:\n", "a: 'b'\n  c\n", "a: [b]\n  c\n", "a:\n- b\nc: null\n  d: e\n", "a\nb: c\n", "<<: b\n", "*a: b\n", "- a: b\n   c: d\n", "%a: b\n",
         "a: [b\n", "a: [b,\n  c]\n", "a: [b]]\n", "a: [b}\n", "a: {b}\n", "a: {b: c, b: d}\n", "a: {b:c}\n", "a: {b: }\n", "a: [b: c]\n",
         "a: [,b]\n", "a: [b,,c]\n", "a: [b #c]\n", "a: [b] #c\n", "a: [-1]\n", "a: [&x b]\n", "a: [*x]\n", "a: [!t b]\n", "a: [\"b\"]\n",
-        "a: ['b''c']\n", "a: ['b' c]\n", "a: [${b}]\n", "a: [b?]\n", "a: {? b}\n", "a: [b]: c\n", "a: {<<: b}\n", "a: {[b]: c}\n", "a: [b]\n  c\n",
+        "a: ['b''c']\n", "a: ['b' c]\n", "a: [${b}]\n", "a: [b?]\n", "a: {? b}\n", "a: [b]: c\n", "a: {<<: b}\n", "a: {[b]: c}\n",
         "- [a]: b\n", "[a]\n", "a: " + "[" * 30 + "]" * 30, "a: {" + "b" * 2000 + ": c}",
         "a:\n b: c\n  d: e\n", "\ufeffa: b", "b" * 2000 + ": a", "".join(f"{' ' * n}a:\n" for n in range(50)),
     ],
