@@ -201,7 +201,7 @@ def lock_steps(document: object, path: str) -> tuple[Step, ...]:
             Step(
                 name,
                 tuple(
-                    str(line) for line in (cmd if isinstance(cmd, list) else [cmd]) if isinstance(line, str)
+                    [str(line) for line in (cmd if isinstance(cmd, list) else [cmd]) if isinstance(line, str)]
                 ),
                 tuple([_dep(item, path) for item in as_list(entry.get("deps"), path, "'deps'")]),
                 tuple([_out(item, path) for item in as_list(entry.get("outs"), path, "'outs'")]),
@@ -306,7 +306,9 @@ def _dep(value: object, path: str) -> Dep:
 def _usual_dep(entry: Mapping[str, object], name: str) -> Dep:
     """A file or folder of the project, which most are."""
     md5 = entry.get("md5")
-    if not (isinstance(md5, str) and _MD5.fullmatch(md5)):  # most are
+    if isinstance(md5, str) and _MD5.fullmatch(md5):  # most are
+        md5 = str(md5)
+    else:
         md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
     size = _integer(entry["size"]) if "size" in entry else None
     nfiles = _integer(entry["nfiles"]) if "nfiles" in entry else None
@@ -325,6 +327,8 @@ def _clouded(entry: Mapping[str, object], key: str) -> str | None:
 
 def _hash(entry: Mapping[str, object], path: str) -> str | None:
     value = entry.get("md5")
+    if isinstance(value, str) and _MD5.fullmatch(value):  # most are
+        return str(value)
     if value is None or is_null(value):
         return None
     if not isinstance(value, str) or not _MD5.fullmatch(value.lower()):

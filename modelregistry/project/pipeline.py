@@ -173,7 +173,7 @@ class _Reader:
                 name,
                 self._commands(plan.get("cmd"), context),
                 wdir,
-                tuple(str(dep) for dep in as_list(filled["deps"], self._path, f"'deps' of {name!r}")),
+                tuple(map(str, as_list(filled["deps"], self._path, f"'deps' of {name!r}"))),
                 self._params(filled["params"], name),
                 tuple(self._outs(filled, name)),
                 frozen=plan.get("frozen") is True,

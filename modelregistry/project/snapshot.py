@@ -360,7 +360,8 @@ class Snapshot:
 
     def has_agreed(self, path: str, md5: str) -> bool:
         """Whether the same file or folder was found to have that md5 before."""
-        if (self.oid(path) or "", md5) not in self._documents.agreed:
+        agreed = self._documents.agreed
+        if not agreed or (self.oid(path) or "", md5) not in agreed:
             return False
         return not (self.is_folder(path) and self._ignoring)
 
