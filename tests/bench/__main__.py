@@ -295,7 +295,7 @@ def measure_backends(folder: Path, *, quick: bool) -> Part:
 def measure_loading(folder: Path, *, quick: bool) -> Part:
     """What it takes to load a model."""
     sizes = (100,) if quick else (1, 100, 1_000)
-    found = loading.measure(folder, sizes, repeats=3 if quick else 5, say=say)
+    found = loading.measure(folder, sizes, repeats=1 if quick else 5, say=say)
     tables = {"loads": table(found.rows), "peaks": table(found.peaks, loading.PEAK_HEAD)}
     return Part([*found.rows, *found.peaks], tables)
 
