@@ -47,7 +47,7 @@ $ python -m nox -s bench -- --write docs/reference/benchmarks.md
 ```
 
 `--quick` takes smaller registries and models and fewer repeats, and fails only where twice a budget is needed; `--only
-loading` measures one part (`calls`, `lineage`, `writers`, `backends`, `loading` or `searching`).
+loading` measures one part (`calls`, `lineage`, `writers`, `backends`, `loading`, `sites` or `searching`).
 
 ## Measured
 
