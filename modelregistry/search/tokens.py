@@ -125,4 +125,6 @@ def _text(text: str, at: int, word: str) -> str:
             )
         return _ESCAPED[found[2]]
 
-    return _ESCAPE.sub(meant, word[1:-1])
+    found = _ESCAPE.sub(meant, word[1:-1])
+    # Two escapes may be the halves of one character, as in JSON.
+    return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

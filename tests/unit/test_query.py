@@ -68,7 +68,7 @@ def holds(text: str) -> bool | None:
         "created_at == '2026-11-20'", "created_at >= '2026-11-20'", "created_at <= '2026-11-20'", "'2026-11-19' < created_at",
         "created_at < '2026-11-21'", "created_at == '2026-11-20T13:30'", "created_at == '2026-11-20 13:30:15Z'",
         "created_at > '2026-11-20T15:30:14+02:00'", "created_at != '2026-11-19'", "created_at in ['2026-11-20']",
-        "message == 'It\\'s \"better\"\\n'", "message like '*better*'", "name == '\\u0063hurn'",
+        "message == 'It\\'s \"better\"\\n'", "message like '*better*'", "name == '\\u0063hurn'", "'\\ud83e\\udd8a' == '🦊'", "'\\ud83e' != '🦊'",
         "NOT name == 'x' AND True", "((name)) == 'churn'", "not (name == 'x' or size < 5)",
         "not not latest", "not not not deprecated", "(latest) and " * 70 + "(latest)",
         "name == 'x' or name == 'y' or name == 'churn'", "size > 5 or name == 'x' and name == 'y'",
