@@ -12,7 +12,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 BENTOML = "tests/docs/test_bentoml.py"
 
-nox.options.default_venv_backend = "uv|venv"  # minutes sooner where uv is installed; venv needs nothing but Python
+nox.options.default_venv_backend = "uv|venv"  # where uv is not installed, Python itself will do
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False  # only tests-3.x ask for one
