@@ -22,6 +22,7 @@ _FLOW_PART = re.compile(rf"([][{{}},]|:(?=[ ]))[ ]*+|({_FLOW_PLAIN})[ ]*+|({_QUO
 _MOST_CHARACTERS = 1 << 20
 _MOST_DEPTH = 40
 _MOST_FLOW_DEPTH = 16
+_MOST_JOINED = 1 << 14  # characters of a scalar of many lines, each of which copies it
 _MOST_KEY = 1000
 
 
@@ -87,13 +88,11 @@ def _built(rows: Iterable[_Row], plain: Callable[[str], object]) -> object:
     node: Any = None  # the innermost that may go on
     at = 0  # where it stands
     around: list[tuple[Any, int]] = []  # those that it is in, the outermost first, and where they stand
-    waiting: str | None = (
-        None  # the key of the innermost whose value is in the rows that follow, if it has one
-    )
+    waiting: str | None = None  # the key of the innermost whose value is in the rows that follow
     scalar = ""  # the one before, if it may go on
     for column, dash, key, text, value, more in rows:
         if more is not None:
-            if not scalar or column <= at:
+            if not scalar or column <= at or len(scalar) > _MOST_JOINED:
                 raise _OtherError
             scalar = f"{scalar} {more}"
             node[-1 if type(node) is list else next(reversed(node))] = plain(scalar)

@@ -102,7 +102,16 @@ def test_what_is_not_of_that_form_is_left_to_others(text: str) -> None:
     assert read_block(text) is None
 
 
-@pytest.mark.parametrize("text", ["- a\n" * (1 << 19), "a: " + "b" * (1 << 19) + "é", "a: " + "b:" * 400])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a\n" * (1 << 19),
+        "a: " + "b" * (1 << 19) + "é",
+        "a: " + "b:" * 400,
+        "a: b" + "\n c" * 300_000,
+        "a: " + "[" * 500_000,
+    ],
+)
 def test_what_is_much_is_left_to_others_at_once(text: str) -> None:
     begin = time.perf_counter()
     assert read_block(text) is None
