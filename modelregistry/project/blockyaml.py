@@ -17,13 +17,15 @@ _ROW = re.compile(
     rf"""( *+)(?:(- )?({_KEY}):(?: ({_VALUE})[ ]*+)?|- ({_VALUE})[ ]*+|([!"$-9;-~]{_TEXT})[ ]*+)"""
 )
 # Within brackets: a bracket, a comma or a colon; a key or a plain scalar; a scalar in quotes; or what has a meaning here.
+# Between a key and its colon is not much, as in YAML.
 _FLOW_PLAIN = r"[A-Za-z0-9_./$][A-Za-z0-9_./$@+=-]*+(?:[ ]++[A-Za-z0-9_./$@+=-]++)*+"
-_FLOW_PART = re.compile(rf"([][{{}},]|:(?=[ ]))[ ]*+|({_FLOW_PLAIN})[ ]*+|({_QUOTED})[ ]*+|(.)")
+_FLOW_PART = re.compile(rf"([][{{}},]|:(?=[ ]))[ ]*+|(?:({_FLOW_PLAIN})|({_QUOTED}))[ ]{{0,20}}+|(.)")
 _MOST_CHARACTERS = 1 << 20
 _MOST_DEPTH = 40
 _MOST_FLOW_DEPTH = 16
-_MOST_JOINED = 1 << 14  # characters of a scalar of many lines, each of which copies it
 _MOST_KEY = 1000
+_MOST_MORE = 1 << 12
+"""Characters of a scalar that goes on in the next line: each of its lines is put to all before."""
 
 
 class Plain(str):
@@ -92,7 +94,7 @@ def _built(rows: Iterable[_Row], plain: Callable[[str], object]) -> object:
     scalar = ""  # the one before, if it may go on
     for column, dash, key, text, value, more in rows:
         if more is not None:
-            if not scalar or column <= at or len(scalar) > _MOST_JOINED:
+            if not scalar or column <= at or len(scalar) > _MOST_MORE:
                 raise _OtherError
             scalar = f"{scalar} {more}"
             node[-1 if type(node) is list else next(reversed(node))] = plain(scalar)
