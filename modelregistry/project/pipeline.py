@@ -272,8 +272,15 @@ def differences(step: Step, plan: PlannedStep) -> list[str]:
         ("output", [out.path for out in plan.outs], [out.path for out in step.outs]),
         ("dependency", plan.deps, [dep.path for dep in step.deps]),
     ):
-        missing = without(planned, recorded)
-        found += [f"the {word} {path!r} is not in dvc.lock" for path in missing]
+        known = set(recorded)
+        if known.issuperset(planned):
+            continue
+        spelled = {posixpath.normpath(path): f", which spells it {path!r}" for path in recorded}
+        found += [
+            f"the {word} {path!r} is not in dvc.lock{spelled.get(posixpath.normpath(path), '')}"
+            for path in planned
+            if path not in known
+        ]
     return found
 
 

@@ -28,10 +28,10 @@ _WORDS = {
 # What stands for more than its text, or may, begins so.
 _SPECIAL = frozenset("-+.0123456789") | {word[:1] for word in _WORDS}
 # As the parser of DVC reads them: of YAML 1.2, and with underscores between the digits as in 1.1.
-_INTEGER = re.compile(
-    r"[-+]?(0b[01_]{1,300}|0o[0-7_]{1,300}|0x[0-9a-fA-F_]{1,300}|[0-9][0-9_]{0,299})", re.ASCII
+_INTEGER = re.compile(r"[-+]?(0b[01_]{1,300}|0o[0-7_]{1,300}|0x[0-9a-fA-F_]{1,300}|[0-9_]{1,300})", re.ASCII)
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9_]{1,300}([eE][-+][0-9]{1,6})?|[0-9][0-9_]{0,299}(\.[0-9_]{0,300})?([eE][-+]?[0-9]{1,6})?)"
 )
-_FLOAT = re.compile(r"[-+]?(\.[0-9_]{1,300}|[0-9][0-9_]{0,299}(\.[0-9_]{0,300})?)([eE][-+]?[0-9]{1,6})?")
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 

@@ -301,6 +301,8 @@ def change_team(root: Path) -> dict[str, str]:
         "a command": lambda: replace(yaml, "cat data/photos/1.txt", "cat data/photos/3.txt"),
         "a value in a command": lambda: replace(yaml, "threshold: 0.5", "threshold: 0.6"),
         "one more dependency": lambda: replace(yaml, "deps: [data/photos]", "deps: [data/photos, src]"),
+        "a dependency spelled otherwise": lambda: replace(yaml, "deps: [data/photos]", "deps: [./data/photos]"),
+        "an output spelled otherwise": lambda: replace(yaml, "outs: [old.txt]", "outs: [./old.txt]"),
         "one dependency less": lambda: replace(yaml, ", requirements.txt]", "]"),
         "one more output": lambda: replace(yaml, "outs: [build/fetched]", "outs: [build/fetched, build/new]"),
         "one more member": lambda: replace(root / "settings.yaml", "south, east]", "south, east, west]"),

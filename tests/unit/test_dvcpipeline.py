@@ -156,7 +156,7 @@ STEP = Step(
     (Out("m.pkl", "1" * 32),),
     {"params.yaml": {"lr": 1}},
 )
-PLAN = PlannedStep("s", (("other",), ("run",)), deps=("data/", "b"), outs=(PlannedOut("m.pkl"),))
+PLAN = PlannedStep("s", (("other",), ("run",)), deps=("data", "./b"), outs=(PlannedOut("m.pkl"),))
 
 
 def planned(**changes: Any) -> PlannedStep:
@@ -171,7 +171,7 @@ def test_what_was_recorded_as_planned_has_no_differences() -> None:
 
 def test_every_difference_is_told() -> None:
     plan = planned(
-        commands=(("else",),), deps=("data", "b", "new"), outs=(PlannedOut("m.pkl"), PlannedOut("n"))
+        commands=(("else",),), deps=("data", "./b", "new"), outs=(PlannedOut("m.pkl"), PlannedOut("n"))
     )
     assert differences(STEP, plan) == [
         "its command is another one", "the output 'n' is not in dvc.lock", "the dependency 'new' is not in dvc.lock",
@@ -182,6 +182,16 @@ def test_what_is_not_planned_any_more_is_no_difference() -> None:
     plan = planned(deps=("data",), outs=())
     assert differences(STEP, plan) == []
     assert left_over(STEP, plan) == ["./b", "m.pkl"]
+
+
+def test_what_is_spelled_otherwise_was_not_recorded_as_dvc_sees_it() -> None:
+    plan = planned(deps=("data/", "b"), outs=(PlannedOut("./m.pkl"),))
+    assert differences(STEP, plan) == [
+        "the output './m.pkl' is not in dvc.lock, which spells it 'm.pkl'",
+        "the dependency 'data/' is not in dvc.lock, which spells it 'data'",
+        "the dependency 'b' is not in dvc.lock, which spells it './b'",
+    ]
+    assert left_over(STEP, plan) == []
 
 
 PARAMS = {"lr": 0.1, "a": {"b": [1, {"c": 2}]}, "day": "2020-01-01", "inf": ".inf"}

@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from modelregistry.project.yamltext import parse, typed
 
-NUMBERS = "1 -1 +1 012 0o17 0x1F -0x1f 0b11 1_000 1_0.5 .5 5. 1e3 1e-3 1e5_ 0x _1 12:30 yes on 1.5.2 ~ null true TRUE tRue 1e99"
+NUMBERS = "1 -1 +1 012 0o17 0x1F -0x1f 0b11 1_000 1_0.5 .5 5. 1e3 1e-3 1e5_ 0x _1 12:30 yes on 1.5.2 ~ null true TRUE tRue 1e99 .1e7 -.1e-7 -_5"
 
 
 @pytest.mark.parametrize("text", NUMBERS.split())
