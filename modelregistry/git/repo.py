@@ -90,7 +90,9 @@ def check_url(url: str) -> str:
         InvalidInputError: Another transport than https, http, ssh or file; or it carries a password.
     """
     scheme, separator, rest = url.partition("://")
-    if url.startswith("-") or any(character.isspace() or character == "\0" for character in url):
+    # A folder on this machine may have a space in its name.
+    looked_at = url.replace(" ", "") if not separator or scheme == "file" else url
+    if url.startswith("-") or any(character.isspace() or character == "\0" for character in looked_at):
         raise InvalidInputError(f"not a Git URL: {without_secrets(url)!r}")
     if "::" in url.partition("/")[0] or (separator and scheme not in ("https", "http", "ssh", "file")):
         raise InvalidInputError(

@@ -422,8 +422,26 @@ def test_a_push_heeds_nothing_of_what_the_repository_configures(
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("address", ["path", "file://", "encoded"])
+def test_a_remote_in_a_folder_with_a_space_in_its_name_is_one(
+    address: str, repo: GitRepo, hub: Path, oid: str
+) -> None:
+    place = hub.rename(hub.with_name("our hub.git"))
+    url = {"path": os.fspath(place), "file://": f"file://{place}", "encoded": place.as_uri()}[address]
+    remote = GitRemote(repo, url)
+    assert remote.create(TAG, oid) is Outcome.CREATED
+    assert remote.refs(["refs/tags/*"]) == {TAG: oid}
+    assert remote.fetch(["refs/tags/*"])
+
+
 def test_an_address_that_is_no_url_of_ours_is_refused_when_it_is_used(repo: GitRepo, oid: str) -> None:
-    for url in ("ext::sh -c true", "--upload-pack=x", "https://ann:s3cret@example.invalid/x"):
+    for url in (
+        "ext::sh -c true",
+        "--upload-pack=x",
+        "/srv/hub\n.git",
+        "https://exa mple.com/x",
+        "https://ann:s3cret@example.invalid/x",
+    ):
         remote = GitRemote(repo, url, name="origin")
         with pytest.raises(InvalidInputError):
             remote.refs(["refs/tags/*"])
