@@ -14,7 +14,7 @@ from modelregistry.bundles.check import BRANCHES, DVC, HISTORY, TAGS, check
 from modelregistry.bundles.file import Source
 from modelregistry.config import read_settings
 from modelregistry.display.shown import shown
-from modelregistry.errors import InvalidInputError, RefusedError
+from modelregistry.errors import InvalidInputError, RefusedError, RegistryError
 from modelregistry.git.history import write_history
 from modelregistry.git.repo import GitRepo
 from modelregistry.log.events import Event
@@ -98,23 +98,28 @@ def bundle(
     branch, head = _head(repo)
     if branch is not None and head is not None:
         refs[f"{BRANCHES}{branch}"] = head
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
-        place = Path(folder)
-        sources = [Source(HISTORY, write_history(repo, refs, place))]
-        found = {name: each for version in versions for name, each in objects(version).items()}
-        for name, each in sorted(found.items()):
-            if isinstance(each, bytes):
-                listing = place / name.replace("/", "-")
-                listing.write_bytes(each)
-                each = listing  # noqa: PLW2901
-            sources.append(Source(f"{DVC}/{name}", each))
-        names = sorted({version.reference for version in versions})
-        registry = next((event.registry for event in events if event.registry is not None), None)
-        with reported(progress, f"writing {file.name!r}") as report:
-            size = bundlefile.write(
-                file, sources, registry=registry, branch=branch, versions=names,
-                check=lambda written: check(written, place), report=report,
-            )  # fmt: skip
+    try:
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as folder:
+            place = Path(folder)
+            sources = [Source(HISTORY, write_history(repo, refs, place))]
+            found = {name: each for version in versions for name, each in objects(version).items()}
+            for name, each in sorted(found.items()):
+                if isinstance(each, bytes):
+                    listing = place / name.replace("/", "-")
+                    listing.write_bytes(each)
+                    each = listing  # noqa: PLW2901
+                sources.append(Source(f"{DVC}/{name}", each))
+            names = sorted({version.reference for version in versions})
+            registry = next((event.registry for event in events if event.registry is not None), None)
+            with reported(progress, f"writing {file.name!r}") as report:
+                size = bundlefile.write(
+                    file, sources, registry=registry, branch=branch, versions=names,
+                    check=lambda written: check(written, place), report=report,
+                )  # fmt: skip
+    except OSError as error:
+        if isinstance(error, RegistryError):
+            raise
+        raise InvalidInputError(f"the bundle can't be written to {os.fspath(file)!r}: {error}") from error
     left = tuple(each.name for log in logs for each in log.quarantined)
     return Bundled(file, size, tuple(names), len(events), left)
 

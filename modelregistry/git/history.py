@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -44,31 +44,26 @@ def write_history(repo: GitRepo, refs: Mapping[str, str], folder: Path) -> Path:
         raise RefusedError(
             f"{repo!r} is a shallow clone, and a bundle carries the whole history: 'git fetch --unshallow --tags' first"
         )
-    tips = "".join(f"{oid}\n" for oid in sorted(set(refs.values()))).encode()
+    tips = sorted(set(refs.values()))
     _complete(repo, tips)
-    name = repo.run(
-        # What other packs have is not used again, one thread works, and no configuration counts: the same history makes
-        # the same bytes.
-        "pack-objects", "--revs", "--quiet", "--threads=1", "--no-reuse-object", "--no-reuse-delta", "--delta-base-offset",
-        "--compression=6", "--window=10", "--depth=50", os.fspath(folder / "pack"), stdin=tips, timeout=SECONDS,
-    ).decode().strip()  # fmt: skip
     width = len(next(iter(refs.values())))
     target = folder / "history.bundle"
-    with open(target, "wb") as file, open(folder / f"pack-{name}.pack", "rb") as pack:
+    with open(target, "wb") as file:
         file.write(_HEADS[width])
         file.writelines(f"{oid} {ref}\n".encode() for ref, oid in sorted(refs.items()))
         file.write(b"\n")
-        shutil.copyfileobj(pack, file, 1 << 20)
+        repo.pack(tips, file, timeout=SECONDS)
     return target
 
 
-def _complete(repo: GitRepo, tips: bytes) -> None:
+def _complete(repo: GitRepo, tips: Sequence[str]) -> None:
     """Bring what a partial clone left out."""
     if repo.bring is None or not any((repo.common_dir / "objects" / "pack").glob("*.promisor")):
         return
     output = repo.run(
-        "rev-list", "--objects", "--missing=print", "--stdin", stdin=tips, timeout=SECONDS
-    ).decode()
+        "rev-list", "--objects", "--missing=print", "--stdin",
+        stdin="".join(f"{oid}\n" for oid in tips).encode(), timeout=SECONDS,
+    ).decode()  # fmt: skip
     missing = [line[1:] for line in output.splitlines() if line.startswith("?")]
     if missing:
         repo.bring(missing)

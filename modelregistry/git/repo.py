@@ -483,6 +483,26 @@ class GitRepo:
         with self._git.conversation(["cat-file", "blob", oid]) as (_, receive), open(target, "wb") as file:
             shutil.copyfileobj(receive, file, 1 << 20)
 
+    def pack(self, tips: Iterable[str], target: IO[bytes], *, timeout: float) -> None:
+        """Write a pack with all that the objects need; the same objects make the same bytes.
+
+        Args:
+            tips: The objects, by their ids.
+            target: Where it goes, on whatever disk: git itself could only rename what it writes in its own folder.
+            timeout: Seconds after which git is ended.
+
+        Raises:
+            GitError: Something is missing or damaged.
+        """
+        # What other packs have is not used again, one thread works, and no configuration counts.
+        command = [
+            "pack-objects", "--revs", "--stdout", "--quiet", "--threads=1", "--no-reuse-object", "--no-reuse-delta",
+            "--no-use-bitmap-index", "--delta-base-offset", "--compression=6", "--window=10", "--depth=50",
+        ]  # fmt: skip
+        with self._git.conversation(command, timeout=timeout) as (send, receive):
+            send("".join(f"{oid}\n" for oid in tips).encode() + b"\n")
+            shutil.copyfileobj(receive, target, 1 << 20)
+
     # -- writing -------------------------------------------------------------------------------------------
 
     def identity(self) -> Identity:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from modelregistry.trust.trust import Ledger
 from tests.integration.databases import rows_of
 from tests.integration.projects import commit, dvc, everything, git, gto, init, run, visible, write
 
+MEMORY = "/dev/shm"
 EVERY_KIND = ["churn", "bundle", "nlp:intent", "rules", "tables", "weights"]
 
 
@@ -200,6 +202,21 @@ def test_the_same_registry_gives_the_same_file(
     assert Registry(project).bundle(["bundle", "churn"], "two").path.read_bytes() == first
     many.bundle([many.get("churn"), "bundle@latest"], tmp_path / "one", overwrite=True)
     assert (tmp_path / "one").read_bytes() == first
+
+
+def test_it_is_written_to_and_read_from_another_disk(many: Registry, tmp_path: Path) -> None:
+    if not os.path.isdir(MEMORY) or os.stat(MEMORY).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("there is one disk only")
+    here = many.bundle(["churn", "bundle"], tmp_path / "churn.bundle").path
+    with tempfile.TemporaryDirectory(dir=MEMORY) as stick:
+        there = many.bundle(["churn", "bundle"], Path(stick, "churn.bundle")).path
+        assert there.read_bytes() == here.read_bytes()
+        Registry.unbundle(here, Path(stick, "models.git"))
+        Registry.unbundle(there, tmp_path / "models.git")
+        versions = [
+            Registry(place).get("churn") for place in (Path(stick, "models.git"), tmp_path / "models.git")
+        ]
+        assert bytes_of(versions[0]) == bytes_of(versions[1]) == bytes_of(many.get("churn"))
 
 
 def test_a_registry_that_only_gto_wrote_to_is_carried_as_well(
@@ -416,6 +433,8 @@ def test_what_can_t_be_bundled_is_refused_and_leaves_no_file(
         registry.bundle(["churn#shadow"], target)
     with pytest.raises(mr.InvalidInputError, match="a folder that is there"):
         registry.bundle(["churn"], tmp_path / "nowhere" / "churn.bundle")
+    with pytest.raises(mr.InvalidInputError, match="can't be written"):
+        registry.bundle(["churn"], "/proc/churn.bundle")
     registry.withdraw("churn", "v0.1.1")
     with pytest.raises(mr.WithdrawnError):
         registry.bundle(["churn@v0.1.1"], target)
