@@ -255,7 +255,7 @@ class WorkingCopy:
             self._place_in_index(head, blobs)
         except OSError as error:
             raise WorkingCopyError(
-                f"nothing was committed: {error.filename!r} can't be written: {error.strerror}"
+                f"nothing was committed: {error.filename2 or error.filename!r} can't be written: {error.strerror}"
             ) from error
 
     def _place_in_index(self, head: str, blobs: Mapping[str, _Blob | None]) -> None:

@@ -67,6 +67,24 @@ def test_a_file_that_can_be_run_stays_one(root: Path) -> None:
     assert git(root, "status", "--porcelain") == ""
 
 
+def test_a_file_that_can_t_be_written_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.replace
+
+    def replace(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+        if Path(target).name == "b.txt":
+            raise PermissionError(
+                errno.EACCES, "Permission denied", os.fspath(source), None, os.fspath(target)
+            )
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    before = visible(root)
+    with pytest.raises(mr.WorkingCopyError, match=r"deep/er/b\.txt' can't be written: Permission denied"):
+        copy_of(root).commit(FILES, "x")
+    after = visible(root)
+    assert {name for name in {*before, *after} if before.get(name) != after.get(name)} <= {".git/index"}
+
+
 def test_what_is_committed_so_already_is_no_commit(root: Path) -> None:
     first = copy_of(root).commit(FILES, "x")
     before = visible(root)
