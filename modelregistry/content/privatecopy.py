@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelregistry.content.store import hash_file
-from modelregistry.errors import IntegrityError, InvalidInputError
+from modelregistry.errors import CacheError, IntegrityError, InvalidInputError
 
 _CHUNK = 1 << 20
 
@@ -27,6 +27,7 @@ def copy_out(source: Path, to: Path, name: str, digests: Mapping[str, str], *, o
     Raises:
         InvalidInputError: Something else has that name, or ``to`` is a file.
         IntegrityError: What arrived is not what was registered.
+        CacheError: It can't be written there.
     """
     if to.exists() and not to.is_dir():
         raise InvalidInputError(f"to={os.fspath(to)!r} is a file: name a folder")
@@ -40,16 +41,21 @@ def copy_out(source: Path, to: Path, name: str, digests: Mapping[str, str], *, o
             raise InvalidInputError(
                 f"{os.fspath(target)!r} is there already, and {odd}: overwrite=True replaces it"
             )
-    to.mkdir(parents=True, exist_ok=True)
     temporary = to / f".{name}-{os.urandom(6).hex()}"
     try:
-        for inside, file in files.items():
-            place = temporary / inside if inside else temporary
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _copy(file, place, digests.get(inside or name))
-        _replace(temporary, target)
-    finally:
-        _remove(temporary)
+        to.mkdir(parents=True, exist_ok=True)
+        try:
+            for inside, file in files.items():
+                place = temporary / inside if inside else temporary
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _copy(file, place, digests.get(inside or name))
+            _replace(temporary, target)
+        finally:
+            _remove(temporary)
+    except OSError as error:
+        raise CacheError(
+            error.errno, f"{os.fspath(target)!r} can't be written: {error.strerror or error}"
+        ) from error
     return target
 
 

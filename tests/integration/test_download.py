@@ -131,3 +131,10 @@ def test_a_copy_that_was_killed_is_not_there_and_the_next_one_is(
         "weights/a.bin": b"\0one",
         "b.json": b"{}",
     }
+
+
+def test_a_place_that_takes_nothing_is_told(stocked: Registry, tmp_path: Path) -> None:
+    blocked = write(tmp_path / "blocked", "a file where a folder is to be")
+    with pytest.raises(mr.CacheError, match="can't be written"):
+        mr.download("bundle", blocked / "out", registry=stocked)
+    assert blocked.read_text() == "a file where a folder is to be"
