@@ -51,9 +51,14 @@ class DvcAdder:
         """
         with self._opened(path) as project:
             out = _output(project, self._place(path))
-            if pushed and not project.config["core"].get("remote") and not out.remote:
+            remote = out.remote or project.config["core"].get("remote")
+            if pushed and not remote:
                 raise RefusedError(
                     f"{path!r} can't be pushed: the DVC project has no default remote: 'dvc remote add -d NAME URL'"
+                )
+            if remote and remote not in project.config["remote"]:  # then DVC has nothing lie anywhere, either
+                raise RefusedError(
+                    f"the DVC project has no remote {remote!r}, which is to have {path!r}: 'dvc remote add {remote} URL'"
                 )
             if not _is_kept(out):
                 raise WorkingCopyError(
@@ -109,17 +114,20 @@ class DvcAdder:
 
     @contextmanager
     def scratch(self, path: str) -> Iterator[Path]:
-        """A folder of the project that Git does not see, for as long as the body runs; those of killed calls go."""
+        """A folder of the project that Git does not see, for as long as the body runs; those of killed calls go.
+
+        Raises:
+            WorkingCopyError: No DVC project there, or one that can't be written.
+        """
         top = self._project(path) / ".dvc" / "tmp"
-        top.mkdir(exist_ok=True)
-        for left in top.glob(f"{_SCRATCH}*"):
-            _remove_if_left(left)
-        folder = top / f"{_SCRATCH}{secrets.token_hex(8)}"
-        folder.mkdir()
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go of when this process ends, however it does
-            folder.mkdir(exist_ok=True)  # between the two it may have been taken for one that was left
+            top.mkdir(exist_ok=True)
+            for left in top.glob(f"{_SCRATCH}*"):
+                _remove_if_left(left)
+            folder, descriptor = _own_folder(top)
+        except OSError as error:
+            raise WorkingCopyError(f"{os.fspath(top)!r} can't be written: {error.strerror}") from error
+        try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -154,18 +162,24 @@ class DvcAdder:
             from dvc.lock import LockError
             from dvc.repo import lock_repo
         try:
-            with opened_project(top) as project, ExitStack() as held:
-                end = time.monotonic() + _PATIENCE
-                while True:
-                    try:
-                        held.enter_context(lock_repo(project))  # which itself tries for some seconds
-                        break
-                    except LockError as error:
-                        if time.monotonic() > end:
-                            raise RefusedError(
-                                f"another DVC has been at work in {os.fspath(top)!r} for {_PATIENCE:g} seconds: try "
-                                "again once it is done"
-                            ) from error
+            with ExitStack() as held:
+                try:
+                    project = held.enter_context(opened_project(top))
+                    end = time.monotonic() + _PATIENCE
+                    while True:
+                        try:
+                            held.enter_context(lock_repo(project))  # which itself tries for some seconds
+                            break
+                        except LockError as error:
+                            if time.monotonic() > end:
+                                raise RefusedError(
+                                    f"another DVC has been at work in {os.fspath(top)!r} for {_PATIENCE:g} seconds: try "
+                                    "again once it is done"
+                                ) from error
+                except OSError as error:
+                    raise WorkingCopyError(
+                        f"the DVC project {os.fspath(top)!r} can't be opened: {error}"
+                    ) from error
                 yield project
         except DvcException as error:
             raise RefusedError(f"DVC can't keep {path!r}: {' '.join(str(error).split())}") from error
@@ -214,6 +228,20 @@ def _is_kept(out: Any) -> bool:
     )
     ids = [item.value for _, _, item in found] if found.hash_info.isdir else [found.hash_info.value]
     return all(out.cache.exists(each) for each in ids)
+
+
+def _own_folder(top: Path) -> tuple[Path, int]:
+    """A new folder, and a descriptor that holds its lock."""
+    while True:
+        folder = top / f"{_SCRATCH}{secrets.token_hex(8)}"
+        folder.mkdir()
+        with suppress(FileNotFoundError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # let go of when this process ends, however it does
+            if folder.is_dir():
+                return folder, descriptor
+            os.close(descriptor)
+        # Before it was locked, another call took it for one that was left.
 
 
 def _remove_if_left(folder: Path) -> None:

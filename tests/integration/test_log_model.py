@@ -456,6 +456,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], type[mr.RegistryError], str, 
     ),
     "no DVC project": (lambda r: shutil.rmtree(r / ".dvc"), mr.WorkingCopyError, "dvc init", {}),
     "no remote": (lambda r: write(r / ".dvc/config", ""), mr.RefusedError, "dvc remote add", {}),
+    "a remote that is none": (
+        lambda r: write(r / ".dvc/config.local", "[core]\n    remote = gone\n"), mr.RefusedError, "no remote 'gone'", {}
+    ),
+    "a project that can't be written": (
+        lambda r: (shutil.rmtree(r / ".dvc/tmp"), write(r / ".dvc/tmp", "")), mr.WorkingCopyError, "can't be opened", {}
+    ),
 }  # fmt: skip
 
 
