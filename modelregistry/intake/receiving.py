@@ -6,7 +6,7 @@ import os
 import posixpath
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,8 +137,22 @@ def described_files(place: Path, known: Sequence[FileDigest] = ()) -> tuple[File
         )
     if not place.is_dir():
         return (_described(place, place.name),)
-    inside = sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if not path.is_dir())
+    inside = sorted(path.relative_to(place).as_posix() for path in files_below(place))
     return tuple(_described(place / path, path) for path in inside)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Whatever is in a folder and is no folder, at any depth; links to folders are left out.
+
+    Raises:
+        OSError: A folder in it can't be read, whose files would be missing else.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place, name) for name in names)
 
 
 def _described(place: Path, path: str) -> FileDigest:
@@ -266,7 +280,12 @@ class Receiver:
         target = self._repo.root / path
         if not os.path.lexists(target):
             return False
-        files = described_files(target) if target.is_dir() == received.is_directory else ()
+        try:
+            files = described_files(target) if target.is_dir() == received.is_directory else ()
+        except OSError as error:
+            raise WorkingCopyError(
+                f"{path!r} is there already, and can't be read ({error}): move it away, or choose another path"
+            ) from error
         if files and {(file.path, file.md5) for file in files} == received.lies:
             return True
         # As DVC has it: nothing is lost where the cache has it all. So is a folder of which a killed call left a part.
@@ -287,7 +306,11 @@ def _swap(source: Path, target: Path, folder: Path) -> None:
     """
     new, old = folder / "new", folder / "old"
     if source.is_dir():
-        shutil.copytree(source, new, copy_function=shutil.copyfile)
+        # What nobody may write to there, has to be replaced here some day.
+        for file in files_below(source):
+            place = new / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
     else:
         shutil.copyfile(source, new)
     target.parent.mkdir(parents=True, exist_ok=True)

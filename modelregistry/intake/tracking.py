@@ -20,11 +20,12 @@ from modelregistry.errors import (
     InvalidInputError,
     PathNotFoundError,
     RefusedError,
+    RegistryError,
 )
 from modelregistry.git.repo import GitRepo
 from modelregistry.git.workingcopy import WorkingCopy
 from modelregistry.intake.arrivals import Arrival
-from modelregistry.intake.receiving import ORIGIN, Intake, Received, Receiver, described_files
+from modelregistry.intake.receiving import ORIGIN, Intake, Received, Receiver, described_files, files_below
 from modelregistry.intake.remotefiles import is_remote, open_remote, public_address
 from modelregistry.names import check_model
 from modelregistry.progress import Progress, Report, reported
@@ -259,8 +260,15 @@ class Tracker:
 
     def _local(self, wanted: Tracking, path: str) -> Received:
         place = Path(os.path.realpath(wanted.source))
-        _check_local(place)
-        return self._received(wanted, path, place, given=False, told={}, text=None)
+        try:
+            _check_local(place)
+            return self._received(wanted, path, place, given=False, told={}, text=None)
+        except RegistryError:
+            raise
+        except PermissionError as error:
+            raise AccessDeniedError(f"{error.filename!r} can't be read by you") from error
+        except OSError as error:
+            raise PathNotFoundError(f"{os.fspath(place)!r} can't be read: {error}") from error
 
     # -- elsewhere -----------------------------------------------------------------------------------------
 
@@ -353,12 +361,14 @@ def _check_local(place: Path) -> None:
         PathNotFoundError: Nothing is there.
         AccessDeniedError: This user may not read it.
         InvalidInputError: There is something else in a folder, or nothing.
+        OSError: This user may not look into a folder.
     """
     if not place.exists():
         raise PathNotFoundError(f"nothing is at {os.fspath(place)!r}")
     inside = [place]
     if place.is_dir():
-        inside = [path for path in place.rglob("*") if path.is_symlink() or not path.is_dir()]
+        links = [path for path in place.rglob("*") if path.is_symlink()]
+        inside = links or [*files_below(place)]
         if not inside:
             raise InvalidInputError(f"{os.fspath(place)!r} has no file in it")
     for path in inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -117,6 +118,39 @@ def test_what_lies_in_the_repository_is_tracked_where_it_lies(root: Path, regist
     assert found.path == "weights/net.bin"
     assert place.read_bytes() == WEIGHTS
     assert git(root, "status", "--short") == ""
+
+
+def test_a_folder_that_can_not_be_looked_into_is_told_and_nothing_of_it_is_kept(
+    root: Path, registry: Registry, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def scandir(place: str | os.PathLike[str] = ".") -> object:
+        if Path(place) == folder / "deep":
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    before = seen(root)
+    with pytest.raises(mr.AccessDeniedError, match=r"net/deep' can't be read"):
+        registry.track(folder, "net")
+    assert seen(root) == before
+    assert objects(root) == []
+
+
+def test_a_folder_that_nobody_may_write_to_lies_here_as_one_of_the_user_s_own(
+    root: Path, registry: Registry, folder: Path
+) -> None:
+    for place in (folder / "deep", folder):
+        place.chmod(0o555)
+    registry.track(folder, "net")
+    for place in (folder, folder / "deep"):
+        place.chmod(0o755)
+    usual = (root / "models").stat().st_mode
+    assert [(root / "models" / each).stat().st_mode for each in ("net", "net/deep")] == [usual, usual]
+    write(folder / "b.bin", b"another")
+    registry.track(folder, "net")
+    assert (root / "models/net/b.bin").read_bytes() == b"another"
 
 
 def test_another_call_brings_the_next_version(root: Path, registry: Registry, file: Path) -> None:
