@@ -14,12 +14,12 @@ _NO_PROGRAMS = ("--no-renames", "--no-ext-diff", "--no-textconv")
 
 
 def compare(repo: GitRepo, old: str, new: str, paths: Sequence[str]) -> CodeChanges:
-    """What changed at ``paths`` (files and folders) from one commit to the other.
+    """What changed at ``paths`` (files and folders) from one commit to the other; nothing where one is not in this repository.
 
     Raises:
-        GitError: One of the commits is not there.
+        GitError: Git can't tell.
     """
-    if old == new:
+    if old == new or None in repo.read([old, new], limit=0):
         return CodeChanges()
     return CodeChanges(_files(repo, old, new, paths) if paths else (), _commits(repo, old, new))
 

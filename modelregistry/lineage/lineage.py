@@ -412,7 +412,7 @@ class LineageDiff(Tabular):
 
     @cached_property
     def code(self) -> CodeChanges:
-        """What Git says changed in the code, and the commits between; nothing where Git can't be asked."""
+        """What Git says changed in the code, and the commits between; nothing where Git can't be asked, or has only one of the two."""
         old, new = self.before.run, self.after.run
         compare = self.after._compare or self.before._compare
         if compare is None or old is None or new is None or not (old.rev and new.rev):
@@ -558,6 +558,8 @@ def _terms(node: Node) -> set[str]:
         terms.add(address)
     if node.repository is not None:
         terms.add(f"{node.repository}@{node.rev}")
+        if node.kind == "repository":  # whose name is the URL as it was written
+            terms.add(f"{node.name}@{node.rev}")
     if node.path is not None and node.kind in _MADE_OF_BYTES:
         terms.update(node.path[:end] for end, letter in enumerate(node.path) if letter == "/")
     return {term for term in terms if term}

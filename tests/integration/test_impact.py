@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.lineage.lineage import CodeChanges
 from modelregistry.lineage.provenance import Provenance
 from modelregistry.project.declarations import Declarations
 from modelregistry.project.documents import Documents
@@ -122,6 +123,19 @@ def test_two_versions_differ_by_their_data_and_what_came_of_it(built: Path) -> N
     assert {after.name for _, after in difference.changed} >= {"one.bin", "a.txt"}
     assert [commit.partition(" ")[2] for commit in difference.code.commits] == ["With the second data"]
     assert not old.diff(old)
+
+
+def test_two_versions_of_two_repositories_have_no_commits_between(built: Path, tmp_path: Path) -> None:
+    other = init(tmp_path / "other")
+    write(other / "dvc.yaml", "artifacts:\n  one: {path: one.bin, type: model}\n")
+    write(other / "one.bin", "elsewhere")
+    commit(other)
+    old = Registry(built).get("one@v0.1.0").lineage
+    new = Registry(other, remote=None).register("one").lineage
+    for difference in (old.diff(new), new.diff(old)):
+        assert difference
+        assert difference.code == CodeChanges()
+        assert difference.to_dict()["code"] == {"files": (), "commits": ()}
 
 
 def test_no_version_differs_from_itself_and_each_difference_is_the_other_way_round(built: Path) -> None:

@@ -41,6 +41,7 @@ SOURCE = Node(
     "source:data", "repository", "https://git.example.com/data", "https://git.example.com/data", "2" * 40,
     version="raw@v1.0.0",
 )  # fmt: skip
+NEAR = Node("source:near", "repository", "../data", "/srv/data", "2" * 40)
 NODES = [MODEL, TRAIN, PREPARE, FEATURES, RAW, PARAMS, METRICS, CODE, RUN, SOURCE]
 EDGES = [
     Edge(made.id, source.id)
@@ -101,20 +102,22 @@ def test_a_circle_is_walked_once() -> None:
         ("data", [FEATURES, RAW]),
         ("https://git.example.com/data", [SOURCE]),
         ("https://git.example.com/data@" + "2" * 40, [SOURCE]),
+        ("../data@" + "2" * 40, [NEAR]),
+        ("../data", [NEAR]),
         ("raw@v1.0.0", [SOURCE]),
         ("da", []),
         ("data/ra", []),
     ],
 )
-def test_things_are_found_by_digest_path_folder_url_and_reference(
-    what: str, found: list[Node], lineage: Lineage
-) -> None:
-    assert set(lineage.find(what)) == set(found)
+def test_things_are_found_by_digest_path_folder_url_and_reference(what: str, found: list[Node]) -> None:
+    assert set(Lineage([*NODES, NEAR], EDGES).find(what)) == set(found)
 
 
 def looked_for(node: Node, what: str) -> bool:
     """Whether a node is, holds or is in ``what``, by looking at it."""
     if what in (node.id, node.digest, node.path, node.name, node.version, node.repository):
+        return True
+    if node.repository is not None and node.kind == "repository" and what == f"{node.name}@{node.rev}":
         return True
     if what == f"{node.repository}@{node.rev}" or (
         node.kind == "model" and what == node.values.get("address")
@@ -145,7 +148,7 @@ PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
         ),
         min_size=1, max_size=6, unique_by=lambda node: node.id,
     ),
-    PATHS | st.sampled_from(["md5:1", "md5:3", "a@v1.0.0", "https://x/y", "https://x/y@1", "b", "a/", "/a", "dataset:a"]),
+    PATHS | st.sampled_from(["md5:1", "md5:3", "a@v1.0.0", "https://x/y", "https://x/y@1", "b", "b@1", "a/", "/a", "dataset:a"]),
 )  # fmt: skip
 def test_what_is_found_is_what_a_look_at_every_node_finds(nodes: list[Node], what: str) -> None:
     assert Lineage(nodes, []).find(what) == tuple(node for node in nodes if looked_for(node, what))
