@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from modelregistry.artifacts.dvcquiet import importing_dvc, opened_project
+from modelregistry.artifacts.dvcquiet import heard_failures, importing_dvc, opened_project
 from modelregistry.errors import CacheError, RefusedError, WorkingCopyError
 from modelregistry.git.repo import GitRepo
 
@@ -211,11 +211,18 @@ def _transfer(out: Any, source: str) -> None:
 
     DVC's own ``transfer`` copies first and asks then: what the cache has already would lie in it twice, under a name that
     nobody removes.
+
+    Raises:
+        OSError: The cache can't be written.
     """
     from dvc_data.hashfile.transfer import transfer
 
     staging, out.meta, found = out._build(out.cache, source, out.fs, "md5", no_progress_bar=True)
-    transfer(staging, out.cache, {found.hash_info}, hardlink=False, shallow=False)
+    with heard_failures([found.hash_info.value, *_files_of(found)]) as failures:
+        failed = transfer(staging, out.cache, {found.hash_info}, hardlink=False, shallow=False).failed
+    if failed:
+        failure = next(iter(failures.values()), f"{len(failed)} objects did not get there")
+        raise failure if isinstance(failure, OSError) else OSError(str(failure))
     out.hash_info, out.files = found.hash_info, None
 
 
@@ -226,8 +233,12 @@ def _is_kept(out: Any) -> bool:
     _, _, found = out._build(
         out.cache, out.fs_path, out.fs, "md5", ignore=out.dvcignore, dry_run=True, no_progress_bar=True
     )
-    ids = [item.value for _, _, item in found] if found.hash_info.isdir else [found.hash_info.value]
-    return all(out.cache.exists(each) for each in ids)
+    return all(out.cache.exists(each) for each in _files_of(found) or [found.hash_info.value])
+
+
+def _files_of(built: Any) -> list[str]:
+    """The hashes of the files of a folder; none of a file."""
+    return [item.value for _, _, item in built] if built.hash_info.isdir else []
 
 
 def _own_folder(top: Path) -> tuple[Path, int]:

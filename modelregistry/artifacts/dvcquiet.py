@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,27 @@ def opened_project(
             _ = project.site_cache_dir  # remembered from now on
         with project:
             yield project
+
+
+@contextmanager
+def heard_failures(hashes: Collection[str]) -> Iterator[Mapping[str, BaseException]]:
+    """What kept objects from being moved while the body runs, by their hashes: DVC logs it, with its traceback, and goes on."""
+    found: dict[str, BaseException] = {}
+
+    def hear(record: logging.LogRecord) -> bool:
+        name = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        failure = record.exc_info[1] if record.exc_info else None
+        if failure is None or not isinstance(name, str) or name not in hashes:
+            return True
+        found[name] = failure
+        return False
+
+    logger = logging.getLogger("dvc_data.hashfile.transfer")
+    logger.addFilter(hear)
+    try:
+        yield found
+    finally:
+        logger.removeFilter(hear)
 
 
 @contextmanager

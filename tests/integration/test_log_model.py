@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pty
@@ -28,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 import modelregistry as mr
 from modelregistry import Registry, plugins
 from modelregistry.artifacts import dvcadd
+from modelregistry.git.repo import GitRepo
 from modelregistry.loaders.base import Inspection, Likeness, Loader, Permit, Tier
 from modelregistry.trust.trust import Ledger
 from tests.integration.projects import TOP, commit, dvc, everything, git, init, visible, write
@@ -512,6 +514,33 @@ def test_a_push_that_fails_says_what_stands_and_the_next_call_goes_on(root: Path
     (root.parent / "storage").unlink()
     assert registry.register("churn", rev=made[:10], push_data=True).rev == made
     assert registry.get("churn").load()
+
+
+@pytest.mark.parametrize("kind", ["a file", "a folder"])
+def test_a_cache_that_is_full_is_told_before_anything_is_committed(
+    kind: str, root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cache, opened = os.fspath(root / ".dvc" / "cache" / "files"), os.open
+
+    def full(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if flags & os.O_CREAT and os.fspath(path).startswith(cache):
+            raise OSError(errno.ENOSPC, "No space left on device", os.fspath(path))
+        return opened(path, flags, *arguments, **options)
+
+    place = write(root.parent / "big", "bytes")
+    if kind == "a folder":
+        place = write(root.parent / "folder" / "deep" / "big", "bytes").parents[1]
+    adder = dvcadd.DvcAdder(GitRepo.discover(root))
+    before = visible(root)
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(mr.CacheError, match="No space left"):
+        adder.add("models/big", place)
+    with pytest.raises(mr.CacheError, match="No space left"):
+        Registry(root).log_model(fitted(), "churn")
+    monkeypatch.undo()
+    assert "Traceback" not in capfd.readouterr().err
+    assert {name for name in visible(root).keys() ^ before.keys() if not name.startswith(".dvc/")} == set()
+    assert git(root, "status", "--porcelain") == ""
 
 
 # -- killed ------------------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ def test_what_dvc_pushed_to_s3_loads_in_another_clone(
 
 
 def test_register_pushes_to_s3_what_others_need(
-    s3: S3, bucket: str, tmp_path: Path, fresh_cache: Path
+    s3: S3, bucket: str, tmp_path: Path, fresh_cache: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     hub = tmp_path / "hub.git"
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", os.fspath(hub))
@@ -173,6 +173,13 @@ def test_register_pushes_to_s3_what_others_need(
     commit(root)
     git(root, "remote", "add", "origin", hub.as_uri())
     git(root, "push", "--quiet", "origin", "main")
+    s3.refuses = lambda request: 403 if request.method in ("PUT", "POST") else 0
+    with pytest.raises(
+        mr.MissingBytesError, match=r"can't be pushed.*AccessDenied.*PutObject.*'dvc push' must work"
+    ):
+        Registry(root).register("model", push_data=True)
+    assert "Traceback" not in capfd.readouterr().err
+    s3.reset()
     Registry(root).register("model", push_data=True)
     shutil.rmtree(root)
     shutil.rmtree(fresh_cache)
