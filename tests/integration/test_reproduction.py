@@ -129,6 +129,79 @@ def test_what_no_step_made_can_not_be_made_again(pipeline: Path) -> None:
         Registry(pipeline).register("added").reproduce()
 
 
+def test_what_was_imported_needs_no_source_and_a_model_may_be_in_a_folder(tmp_path: Path) -> None:
+    source = init(tmp_path / "source")
+    write(source / "dvc.yaml", "artifacts:\n  base: {path: base.txt, type: model}\n")
+    for name in ("base.txt", "photos/1.txt", "photos/2.txt"):
+        write(source / name, f"{name}\n")
+    dvc(source, "init", "--quiet")
+    dvc(source, "add", "--quiet", "base.txt", "photos")
+    commit(source)
+    git(source, "tag", "--annotate", "base@v1.0.0", "--message", "Register")
+    root = init(tmp_path / "project")
+    dvc(root, "init", "--quiet")
+    for name in ("base.txt", "photos"):
+        dvc(root, "import", "--quiet", "../source", name)
+    write(
+        root / "dvc.yaml",
+        "stages:\n"
+        "  one: {cmd: cat photos/1.txt base.txt > one.txt, deps: [photos/1.txt, base.txt], outs: [one.txt]}\n"
+        "  all:\n"
+        "    cmd: mkdir -p out && cat one.txt photos/* > out/model.txt\n"
+        "    deps: [one.txt, photos]\n"
+        "    outs: [out]\n"
+        "artifacts:\n  churn: {path: out/model.txt, type: model}\n  photos: {path: photos, type: dataset}\n",
+    )
+    dvc(root, "repro", "--quiet")
+    commit(root)
+    version = Registry(root, remote=None).register("churn")
+    assert [node.kind for node in version.lineage.find("base.txt")] == ["model", "model"]
+    shutil.rmtree(source)
+    assert verdicts(version.reproduce()) == {"out": "identical", "one.txt": "identical"}
+    with pytest.raises(mr.RefusedError, match="nothing to run again"):
+        Registry(root, remote=None).register("photos").reproduce()
+
+
+def test_a_project_in_a_folder_is_run_there_and_steps_where_they_are_told(tmp_path: Path) -> None:
+    root = init(tmp_path / "top")
+    dvc(root, "init", "--quiet")
+    sub = root / "team" / "nlp"
+    write(
+        sub / "dvc.yaml",
+        "vars: [{place: work}]\n"
+        "stages:\n"
+        "  part:\n"
+        "    foreach: [a, b]\n"
+        "    do: {wdir: '${place}', cmd: 'cp ../in.txt ${item}.txt', deps: [../in.txt], outs: ['${item}.txt']}\n"
+        "  join: {cmd: cat work/*.txt > words.txt, deps: [work/a.txt, work/b.txt], outs: [words.txt]}\n"
+        "artifacts:\n  words: {path: words.txt, type: model}\n",
+    )
+    write(sub / "in.txt", "in\n")
+    write(sub / "work" / ".keep", "")
+    dvc(sub, "init", "--quiet", "--subdir")
+    dvc(sub, "add", "--quiet", "in.txt")
+    dvc(sub, "repro", "--quiet")
+    commit(root)
+    found = Registry(root, remote=None).register("team/nlp:words").reproduce()
+    assert verdicts(found) == {
+        "team/nlp/words.txt": "identical",
+        "team/nlp/work/a.txt": "identical",
+        "team/nlp/work/b.txt": "identical",
+    }
+
+
+def test_what_a_frozen_step_made_is_taken_as_it_is(pipeline: Path) -> None:
+    text = (pipeline / "dvc.yaml").read_text()
+    write(pipeline / "dvc.yaml", text.replace("    wdir: src\n", "    wdir: src\n    frozen: true\n"))
+    commit(pipeline, "Freeze the first step")
+    found = Registry(pipeline).register("churn").reproduce()
+    assert verdicts(found) == {"model.json": "identical", "metrics.json": "identical"}
+    write(pipeline / "dvc.yaml", text.replace("  train:\n", "  train:\n    frozen: true\n"))
+    commit(pipeline, "Freeze the last step")
+    with pytest.raises(mr.RefusedError, match="'train' is frozen"):
+        Registry(pipeline).register("churn", version="v1.0.0").reproduce()
+
+
 def test_a_step_that_fails_is_shown_with_what_it_printed(pipeline: Path) -> None:
     version = Registry(pipeline).register("churn")
     write(pipeline / "src" / "train.py", "raise SystemExit('no such thing as training')")
