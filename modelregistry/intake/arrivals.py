@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from modelregistry.errors import RefusedError, WorkingCopyError
+from modelregistry.errors import InvalidInputError, RefusedError, WorkingCopyError
 from modelregistry.git.repo import GitRepo
 from modelregistry.git.workingcopy import Author, WorkingCopy
 from modelregistry.project.declarations import declaring_file, relative_path, short_name
 from modelregistry.project.declarationtexts import Declaration, declare_artifact, read_artifacts
+from modelregistry.project.dvcfiles import is_of_dvc
 
 _TRIES = 10
 _WILD = re.compile(r"[\\\[\]!*#?]| $")
@@ -52,6 +53,8 @@ def check_arrivals(repo: GitRepo, named: Iterable[tuple[str, str]]) -> str:
     pairs = [*named]
     for model, path in pairs:
         relative_path(declaring_file(model), path)
+        if is_of_dvc(path):
+            raise InvalidInputError(f"path={path!r} is one that DVC or Git has for its own: choose another")
     copy = WorkingCopy(repo)
     head = copy.check(
         dict.fromkeys(

@@ -32,7 +32,7 @@ from modelregistry.metadata.usage import MOST_EXAMPLE_BYTES, usage_in
 from modelregistry.names import Bump, Reference, check_model
 from modelregistry.project.declarations import Declarations, declaring_file
 from modelregistry.project.declarationtexts import Declaration, read_artifacts
-from modelregistry.project.dvcfiles import resolve
+from modelregistry.project.dvcfiles import is_of_dvc, resolve
 from modelregistry.project.dvcfiletexts import (
     Imported,
     suggested_name,
@@ -290,6 +290,12 @@ def _locate_version(source: SourceProject, wanted: Import, reference: Reference)
 
 def _named(found: Located, wanted: Import) -> Located:
     """With its name and its place here."""
+    source = found.origin.path
+    if is_of_dvc(source):
+        bytes_of = source.removesuffix(".dvc")
+        is_note = bytes_of not in ("", source) and not bytes_of.endswith("/")
+        kept = f"; it says which bytes {bytes_of!r} has: import that" if is_note else ""
+        raise InvalidInputError(f"{source!r} is a file of DVC's own, or of Git's, and no model{kept}")
     try:
         model = check_model(found.model)
     except InvalidNameError as error:

@@ -30,7 +30,7 @@ from modelregistry.intake.remotefiles import is_remote, open_remote, public_addr
 from modelregistry.names import check_model
 from modelregistry.progress import Progress, Report, reported
 from modelregistry.project.declarations import Declarations
-from modelregistry.project.dvcfiles import DvcFile, read_dvc_file
+from modelregistry.project.dvcfiles import DvcFile, is_of_dvc, read_dvc_file
 from modelregistry.project.dvcfiletexts import added_text, suggested_path
 
 _OF_DVC = frozenset(
@@ -253,13 +253,15 @@ class Tracker:
         place = Path(os.path.abspath(wanted.source))
         if root is None or wanted.is_remote or not place.is_relative_to(root) or place == root:
             return None
-        path = place.relative_to(root).as_posix()
-        return None if path.split("/")[0] in (".git", ".dvc") else path
+        return place.relative_to(root).as_posix()
 
     # -- this machine --------------------------------------------------------------------------------------
 
     def _local(self, wanted: Tracking, path: str) -> Received:
         place = Path(os.path.realpath(wanted.source))
+        inside = self._inside(wanted)
+        if inside is not None and is_of_dvc(inside):
+            raise InvalidInputError(f"{inside!r} is a file of DVC's own, or of Git's, and no model")
         try:
             _check_local(place)
             return self._received(wanted, path, place, given=False, told={}, text=None)
@@ -367,8 +369,13 @@ def _check_local(place: Path) -> None:
         raise PathNotFoundError(f"nothing is at {os.fspath(place)!r}")
     inside = [place]
     if place.is_dir():
-        links = [path for path in place.rglob("*") if path.is_symlink()]
-        inside = links or [*files_below(place)]
+        found = [*place.rglob("*")]
+        own = next((path for path in found if path.name in (".git", ".dvc", ".dvcignore")), None)
+        if own is not None:
+            raise InvalidInputError(
+                f"{os.fspath(own)!r} is of Git's own, or DVC's, which keep nothing of it: track a copy without it"
+            )
+        inside = [path for path in found if path.is_symlink()] or [*files_below(place)]
         if not inside:
             raise InvalidInputError(f"{os.fspath(place)!r} has no file in it")
     for path in inside:

@@ -350,6 +350,16 @@ def resolve(file: str, *parts: str) -> str | None:
     return None if path == ".." or path.startswith(("../", "/")) or "\0" in path else path
 
 
+def is_of_dvc(path: str) -> bool:
+    """Whether DVC has something of its own at such a path, or Git: it takes nothing there for an output, or a dependency."""
+    *folders, name = path.split("/")
+    return (
+        name in ("dvc.yaml", "dvc.lock", ".dvcignore", ".git")
+        or name.endswith(".dvc")
+        or not {".dvc", ".git"}.isdisjoint(folders)
+    )
+
+
 def lock_outputs(path: str, lock: bytes, plan: bytes | None) -> tuple[Output, ...]:
     """The outputs in the ``dvc.lock`` at ``path``, whose ``dvc.yaml`` is ``plan``.
 

@@ -583,6 +583,16 @@ def test_urls_that_run_things_or_hold_secrets_are_refused(url: str, world: World
         ({"name_or_path": "churn", "metadata": {"origin": 1}}, mr.InvalidInputError, "origin"),
         ({"name_or_path": "churn", "version": "1"}, mr.InvalidNameError, "v1"),
         ({"name_or_path": "nobody"}, mr.PathNotFoundError, "no dvc.yaml declares"),
+        (
+            {"name_or_path": "nlp/intent.bin.dvc"},
+            mr.InvalidInputError,
+            "which bytes 'nlp/intent.bin' has: import that",
+        ),
+        ({"name_or_path": "dvc.yaml"}, mr.InvalidInputError, r"no model\n"),
+        ({"name_or_path": ".dvc"}, mr.InvalidInputError, r"no model\n"),
+        ({"name_or_path": ".dvc/config"}, mr.InvalidInputError, r"no model\n"),
+        ({"name_or_path": "churn", "path": ".dvc/x"}, mr.InvalidInputError, "for its own"),
+        ({"name_or_path": "churn", "path": "models/x.dvc"}, mr.InvalidInputError, "for its own"),
     ],
 )
 def test_a_wish_that_can_not_be_is_one_error_and_changes_nothing(

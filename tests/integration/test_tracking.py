@@ -477,6 +477,12 @@ def test_a_web_server_that_refuses_is_told_apart_from_one_that_has_nothing(
         ("{file}.none", {}, mr.PathNotFoundError, "nothing is at"),
         ("{folder}/empty", {}, mr.InvalidInputError, "no file in it"),
         ("{folder}/linked", {}, mr.InvalidInputError, "no file"),
+        ("{folder}/cloned", {}, mr.InvalidInputError, "a copy without it"),
+        ("{root}", {}, mr.InvalidInputError, "a copy without it"),
+        ("{root}/..", {}, mr.InvalidInputError, "a copy without it"),
+        ("{root}/.dvc/config", {"path": "models/net"}, mr.InvalidInputError, "no model"),
+        ("{root}/.git", {}, mr.InvalidInputError, "for its own"),
+        ("{file}", {"path": "models/net.dvc"}, mr.InvalidInputError, "for its own"),
         ("memory://nothing", {}, mr.PathNotFoundError, "nothing is at"),
         ("nope://x", {}, mr.InvalidInputError, "nope"),
         ("http://127.0.0.1:9/net.bin", {}, mr.MissingBytesError, "connect"),
@@ -491,9 +497,11 @@ def test_a_wish_that_can_not_be_is_one_error_and_changes_nothing(
     (folder / "empty").mkdir()
     (folder / "linked").mkdir()
     (folder / "linked" / "link").symlink_to(file)
+    write(folder / "cloned" / ".git" / "config", "")
+    write(folder / "cloned" / "net.bin", "net")
     before = seen(root)
     with pytest.raises(kind, match=words):
-        registry.track(source.format(file=file, folder=folder), **{"name": "net"} | wish)  # type: ignore[arg-type]
+        registry.track(source.format(file=file, folder=folder, root=root), **{"name": "net"} | wish)  # type: ignore[arg-type]
     assert seen(root) == before
     assert objects(root) == []
 
