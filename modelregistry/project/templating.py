@@ -29,7 +29,8 @@ Values = Mapping[str, Any]
 Load = Callable[[str], object]
 """Reads the file at a path from the Git root; None where the commit has none."""
 
-_EXPRESSION = re.compile(r"(?<!\\)\$\{(.*?)\}")
+# What has no end is passed at once, with all beginnings in it: to look for the end of each would take for ever.
+_EXPRESSION = re.compile(r"(?<!\\)\$\{([^}\n]*)(\}?)")
 _PART = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\])*")
 
 
@@ -275,7 +276,13 @@ class Templates:
 
 def _split(text: str) -> tuple[str, ...]:
     """What is outside of expressions, and between each two of those an expression."""
-    return tuple(_EXPRESSION.split(text))
+    parts: list[str] = []
+    at = 0
+    for match in _EXPRESSION.finditer(text):
+        if match[2]:
+            parts += (text[at : match.start()], match[1])
+            at = match.end()
+    return (*parts, text[at:])
 
 
 _known_split = lru_cache(maxsize=1024)(_split)  # the steps of a foreach have the same ones
@@ -329,4 +336,4 @@ def _has_expression(value: object) -> bool:
         return any(map(_has_expression, itertools.chain(value, value.values())))
     if isinstance(value, list):
         return any(map(_has_expression, value))
-    return isinstance(value, str) and bool(_EXPRESSION.search(value))
+    return isinstance(value, str) and len(_split(value)) > 1

@@ -92,6 +92,15 @@ def test_a_mapping_stands_nowhere_but_in_a_command() -> None:
         fill("x ${b}", "outs")
 
 
+@pytest.mark.parametrize(
+    ("text", "filled"), [("${" * 200_000, None), ("${\n" * 100_000 + "${a}", "${\n" * 100_000 + "1")]
+)
+def test_an_expression_without_an_end_is_text_and_takes_no_time(text: str, filled: str | None) -> None:
+    begin = time.perf_counter()
+    assert fill(text) == (filled or text)
+    assert time.perf_counter() - begin < 5
+
+
 def test_values_that_grow_are_refused_at_once() -> None:
     begin = time.perf_counter()
     with pytest.raises(InvalidFileError, match="characters"):
