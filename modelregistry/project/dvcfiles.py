@@ -537,7 +537,7 @@ def _string(value: object) -> str | None:
 
 def _integer(value: object) -> int | None:
     if isinstance(value, int):
-        return None if isinstance(value, bool) else value
+        return None if isinstance(value, bool) or value < 0 else value
     return (
         int(value)
         if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdigit()

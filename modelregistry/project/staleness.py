@@ -12,6 +12,7 @@ from modelregistry.project.pipeline import PlannedStep, differences, left_over, 
 from modelregistry.project.recorded import Made, StepRecord
 from modelregistry.project.records import Records
 from modelregistry.project.snapshot import MOST_COMPARED, md5_of
+from modelregistry.urlsecrets import without_secrets
 
 _SAID = 4
 """Differences of one step that are told one by one."""
@@ -30,7 +31,8 @@ class Verdict(NamedTuple):
         """For people."""
         said = [*self.changed, *self.noted]
         more = f" (and {len(said) - _SAID} more)" if len(said) > _SAID else ""
-        return "; ".join(said[:_SAID]) + more if said else None
+        # What a step takes may be a URL that carries a password.
+        return without_secrets("; ".join(said[:_SAID]) + more) if said else None
 
 
 class Judge:

@@ -289,6 +289,20 @@ def test_what_is_outside_is_a_source_and_shows_no_secret(root: Path, trace: Trac
     assert named(found, "train").status == "recorded"
 
 
+def test_what_is_said_of_a_stale_step_shows_no_secret(root: Path, trace: Trace) -> None:
+    url = "https://user:secret@example.com/a.csv?token=secret"
+    old = {"path": f"{url}&old=1", "hash": "md5", "checksum": "e1", "size": -3}
+    plan = {"train": {"cmd": "run", "deps": [url], "outs": ["m.pkl"]}}
+    lock = {"train": {"cmd": "run", "deps": [old], "outs": [entry("m.pkl")]}}
+    files = {"dvc.yaml": {"stages": plan}, "dvc.lock": {"schema": "2.0", "stages": lock}}
+    project(root, {name: yaml.safe_dump(document) for name, document in files.items()})
+    found = trace()
+    assert named(found, "train").status == "stale"
+    assert "'https://example.com/a.csv?token=***' is not in dvc.lock" in str(named(found, "train").note)
+    assert "secret" not in json.dumps(found.to_dict())
+    assert [node.size for node in found.sources] == [None]  # the lock's is no size
+
+
 def test_a_path_in_a_submodule_is_marked_and_names_its_commit(
     root: Path, trace: Trace, tmp_path: Path
 ) -> None:
