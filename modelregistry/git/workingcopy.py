@@ -92,6 +92,17 @@ class WorkingCopy:
         staged = self._in_index(wanted)
         return [path for path in wanted if staged.get(path)]
 
+    def ignored(self, paths: Iterable[str]) -> list[str]:
+        """Those of the paths that Git is told not to see, and does not keep already."""
+        wanted = "".join(f"{path}\0" for path in paths)
+        try:
+            found = self._repo.run("check-ignore", "-z", "--stdin", stdin=os.fsencode(wanted))
+        except GitError as error:
+            if error.status == 1:  # none of them
+                return []
+            raise
+        return [os.fsdecode(path) for path in found.split(b"\0")[:-1]]
+
     def commit(
         self,
         files: Mapping[str, bytes],

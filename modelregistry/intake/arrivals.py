@@ -47,7 +47,7 @@ def check_arrivals(repo: GitRepo, named: Iterable[tuple[str, str]]) -> str:
     Raises:
         WorkingCopyError: Bare, on no branch, something is under way, a file that would change has changes that are not
             committed, or Git itself keeps a path.
-        InvalidInputError: A path is none in the repository.
+        InvalidInputError: A path is none in the repository, or DVC has it for its own.
         RevisionNotFoundError: There is no commit yet.
     """
     pairs = [*named]

@@ -24,6 +24,7 @@ from modelregistry.errors import (
     WorkingCopyError,
 )
 from modelregistry.git.repo import GitRepo
+from modelregistry.git.workingcopy import WorkingCopy
 from modelregistry.intake.arrivals import Arrival, check_arrivals, commit_arrivals
 from modelregistry.log.changes import check_metadata
 from modelregistry.log.events import Bytes, FileDigest
@@ -193,7 +194,7 @@ class Receiver:
 
         Raises:
             WorkingCopyError: They can't: see ``check_arrivals``; or a path is in something that DVC tracks as a whole.
-            RefusedError: A path is that of something else which DVC keeps.
+            RefusedError: A path is that of something else which DVC keeps, or Git is told not to see it.
             InvalidInputError: A path is none in the repository.
         """
         head = check_arrivals(self._repo, named)
@@ -212,6 +213,12 @@ class Receiver:
                         f"{path!r} would be in {parent!r}, which DVC tracks as a whole: choose another path"
                     )
                 parent = posixpath.dirname(parent)
+        unseen = WorkingCopy(self._repo).ignored(f"{path}.dvc" for _, path in named)
+        if unseen:
+            raise RefusedError(
+                f"{unseen[0]!r} is git-ignored, and then DVC does not see it: take the pattern out of '.gitignore', or choose "
+                "another path"
+            )
         return head
 
     def take_in(

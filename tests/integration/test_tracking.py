@@ -519,6 +519,11 @@ def dirty(root: Path) -> None:
     write(root / "dvc.yaml", "artifacts: {}\n")
 
 
+def ignored(root: Path) -> None:
+    write(root / ".gitignore", "models/\n")
+    commit(root)
+
+
 def in_the_way(root: Path) -> None:
     write(root / "models" / "net.onnx", "mine")
 
@@ -543,6 +548,7 @@ def no_dvc(root: Path) -> None:
         (detached, "detached"),
         (dirty, "does not know it"),
         (in_the_way, "other bytes"),
+        (ignored, r"models/net\.onnx\.dvc' is git-ignored"),
         (taken_by_a_step, "made or kept here"),
         (no_dvc, "dvc init"),
     ],
