@@ -86,8 +86,10 @@ class DvcIntake:
             raise CacheError(
                 None, f"the DVC cache of {os.fspath(self.base)!r} is not a folder on this machine"
             )
+        is_shared = self._project.settings.get("cache", {}).get("shared") == "group"
         try:
             for md5, content in objects.items():
+                _make_folder(cache / "files" / "md5" / md5[:2], is_shared=is_shared)
                 _keep_one(cache / "files" / "md5" / md5[:2] / md5[2:], content, given=given)
         except OSError as error:
             raise CacheError(
@@ -122,11 +124,21 @@ class DvcIntake:
         return (into / f"{name}.dvc").read_bytes()
 
 
+def _make_folder(folder: Path, *, is_shared: bool) -> None:
+    """Make a folder of a cache; in one that a group shares, all of the group may write to it, as DVC has it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent, is_shared=is_shared)
+    with suppress(FileExistsError):  # somebody was faster, and it is theirs
+        folder.mkdir()
+        if is_shared:
+            folder.chmod(0o2775)
+
+
 def _keep_one(place: Path, content: Path | bytes, *, given: bool) -> None:
     if place.is_file() and _same(place, content):
         return
     md5 = place.parent.name + place.name
-    place.parent.mkdir(parents=True, exist_ok=True)
     temporary = place.with_name(f".{place.name}-{os.urandom(6).hex()}")
     try:
         if isinstance(content, bytes):

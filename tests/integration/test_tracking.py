@@ -153,6 +153,19 @@ def test_a_folder_that_nobody_may_write_to_lies_here_as_one_of_the_user_s_own(
     assert (root / "models/net/b.bin").read_bytes() == b"another"
 
 
+def test_a_cache_that_a_group_shares_is_one_that_all_of_it_may_write_to(
+    root: Path, registry: Registry, folder: Path
+) -> None:
+    write(root / ".dvc" / "config.local", "[cache]\n    shared = group\n")
+    before = os.umask(0o022)
+    try:
+        registry.track(folder, "net")
+    finally:
+        os.umask(before)
+    made = [path for path in (root / ".dvc" / "cache").rglob("*") if path.is_dir()]
+    assert {oct(path.stat().st_mode & 0o7777) for path in made} == {"0o2775"}
+
+
 def test_another_call_brings_the_next_version(root: Path, registry: Registry, file: Path) -> None:
     assert registry.track(file, "net").version == "v0.1.0"
     write(file, b"better weights")
