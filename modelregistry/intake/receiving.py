@@ -7,7 +7,7 @@ import posixpath
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,7 @@ from modelregistry.plugins import ADDERS, DVC_INTAKE, load_class
 from modelregistry.project.declarations import Declarations
 from modelregistry.project.dvcfiles import ListedFile
 from modelregistry.project.dvcfiletexts import Tracked, listing_text
+from modelregistry.project.dvcignore import ignore_lines, is_ignored
 
 ORIGIN = "origin"
 """The metadata that says where a version came from."""
@@ -194,7 +195,7 @@ class Receiver:
 
         Raises:
             WorkingCopyError: They can't: see ``check_arrivals``; or a path is in something that DVC tracks as a whole.
-            RefusedError: A path is that of something else which DVC keeps, or Git is told not to see it.
+            RefusedError: A path is that of something else which DVC keeps, or Git, or DVC, is told not to see it.
             InvalidInputError: A path is none in the repository.
         """
         head = check_arrivals(self._repo, named)
@@ -213,6 +214,11 @@ class Receiver:
                         f"{path!r} would be in {parent!r}, which DVC tracks as a whole: choose another path"
                     )
                 parent = posixpath.dirname(parent)
+        for _, path in named:
+            if self._is_passed_by(path):
+                raise RefusedError(
+                    f"a '.dvcignore' has DVC pass by {path!r}: take the pattern out of it, or choose another path"
+                )
         unseen = WorkingCopy(self._repo).ignored(f"{path}.dvc" for _, path in named)
         if unseen:
             raise RefusedError(
@@ -220,6 +226,20 @@ class Receiver:
                 "another path"
             )
         return head
+
+    def _is_passed_by(self, path: str) -> bool:
+        """Whether a ``.dvcignore`` of the project hides what is to be there, or its ``*.dvc`` file."""
+        root = self._repo.root
+        assert root is not None, "checked before"
+        patterns: dict[str, tuple[str, ...]] = {}
+        folder = path
+        while folder:
+            folder = posixpath.dirname(folder)
+            with suppress(OSError, UnicodeDecodeError):  # most folders have none
+                patterns[folder] = ignore_lines((root / folder / ".dvcignore").read_text("utf-8"))
+            if (root / folder / ".dvc").is_dir():
+                break
+        return any(is_ignored(each, patterns) for each in (path, f"{path}/file", f"{path}.dvc"))
 
     def take_in(
         self,

@@ -537,6 +537,11 @@ def ignored(root: Path) -> None:
     commit(root)
 
 
+def passed_by(root: Path) -> None:
+    write(root / ".dvcignore", "# DVC need not look there.\n*.onnx\n")
+    commit(root)
+
+
 def in_the_way(root: Path) -> None:
     write(root / "models" / "net.onnx", "mine")
 
@@ -562,6 +567,7 @@ def no_dvc(root: Path) -> None:
         (dirty, "does not know it"),
         (in_the_way, "other bytes"),
         (ignored, r"models/net\.onnx\.dvc' is git-ignored"),
+        (passed_by, r"\.dvcignore.*models/net\.onnx"),
         (taken_by_a_step, "made or kept here"),
         (no_dvc, "dvc init"),
     ],
