@@ -223,10 +223,12 @@ class Lineage(Tabular):
     def find(self, what: str) -> tuple[Node, ...]:
         """The nodes that are ``what``: a digest, a path, a name, a URL, ``url@rev``, or a reference.
 
-        A path also finds the folder that holds it, and what is in it.
+        A path also finds the folder that holds it, and what is in it; so does Git's id of a file in a folder in Git.
         """
         exact, holders = self._terms
         found = set(exact.get(what, ()))
+        if what.startswith("git:"):
+            found.update(self._folders_with.get(what, ()))
         for end, letter in enumerate(what):
             if letter == "/":
                 found.update(holders.get(what[:end], ()))
@@ -249,6 +251,17 @@ class Lineage(Tabular):
             if node.path is not None and node.kind in _MADE_OF_BYTES:
                 holders[node.path] = (*holders.get(node.path, ()), position)
         return exact, holders
+
+    @cached_property
+    def _folders_with(self) -> Mapping[str, Sequence[int]]:
+        """The positions of the folders in Git that have a file, by its digest."""
+        found: dict[str, list[int]] = {}
+        for position, node in enumerate(self):
+            files = node.values.get("files")
+            if isinstance(files, dict) and node.kind in _MADE_OF_BYTES:
+                for digest in {each for each in files.values() if isinstance(each, str)}:
+                    found.setdefault(digest, []).append(position)
+        return found
 
     def _walk(self, node: Node | str, neighbours: Mapping[str, Sequence[str]]) -> tuple[Node, ...]:
         start = node.id if isinstance(node, Node) else node

@@ -131,6 +131,9 @@ def looked_for(node: Node, what: str) -> bool:
         "metrics",
         "plots",
     )
+    files = node.values.get("files")
+    if of_bytes and isinstance(files, dict) and what in files.values():
+        return True
     return of_bytes and (what.startswith(f"{node.path}/") or str(node.path).startswith(f"{what}/"))
 
 
@@ -140,15 +143,17 @@ PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
 @given(
     st.lists(
         st.builds(
-            lambda kind, path, digest, version, repository: Node(
-                f"{kind}:{path}", kind, path, repository, "1", path, digest, values={"address": "md5:3"}, version=version
+            lambda kind, path, digest, version, repository, files: Node(
+                f"{kind}:{path}", kind, path, repository, "1", path, digest,
+                values={"address": "md5:3", "files": files}, version=version,
             ),
-            st.sampled_from(KINDS), PATHS, st.sampled_from([None, "md5:1"]), st.sampled_from([None, "a@v1.0.0"]),
+            st.sampled_from(KINDS), PATHS, st.sampled_from([None, "md5:1", "git:4"]), st.sampled_from([None, "a@v1.0.0"]),
             st.sampled_from([None, "https://x/y"]),
+            st.dictionaries(st.sampled_from("xy"), st.sampled_from(["git:4", "git:5"])) | st.none(),
         ),
         min_size=1, max_size=6, unique_by=lambda node: node.id,
     ),
-    PATHS | st.sampled_from(["md5:1", "md5:3", "a@v1.0.0", "https://x/y", "https://x/y@1", "b", "b@1", "a/", "/a", "dataset:a"]),
+    PATHS | st.sampled_from(["git:4", "git:5", "git:6", "md5:1", "md5:3", "a@v1.0.0", "https://x/y", "https://x/y@1", "b", "b@1", "a/", "/a", "dataset:a"]),
 )  # fmt: skip
 def test_what_is_found_is_what_a_look_at_every_node_finds(nodes: list[Node], what: str) -> None:
     assert Lineage(nodes, []).find(what) == tuple(node for node in nodes if looked_for(node, what))
