@@ -100,6 +100,7 @@ class Signers:
         ends = {signer.valid_before for signer in self.signers if signer.valid_before is not None}
         facts = [
             [asdict(each) for each in self.signers], [asdict(each) for each in self.requirements], self.registry, self.strict,
+            self.trusted,
         ]  # fmt: skip
         digest = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
         object.__setattr__(self, "_by_key", by_key)

@@ -775,3 +775,17 @@ def test_what_was_verified_once_is_known_by_its_text_not_by_the_object_it_claims
         registry.get("churn#current")
     told = [problem.what for problem in registry.check() if problem.where == "churn#current#1"]
     assert any("it is not signed" in what for what in told), told
+
+
+def test_a_site_says_who_signed_by_the_policy_of_now(
+    plain: Path, be: Callable[..., None], policy: Callable[..., Path], tmp_path: Path
+) -> None:
+    be("ann")
+    Registry(plain, sign=True).register("churn", rev="main")
+
+    def says(**more: str) -> bool:
+        site = Registry(plain, signers=policy(**more)).export_site(tmp_path / "public")
+        return "Signed by" in (site.path / "models/churn/v0.1.0.html").read_text()
+
+    trust = '[trust]\nsigners = ["ann@example.com"]\n'
+    assert [says(), says(end=trust), says()] == [False, True, False]

@@ -314,11 +314,12 @@ def test_a_policy_is_known_by_its_token() -> None:
         policy.token(now)
         for policy in (
             base, replace(base, strict=True), replace(base, registry="r"), replace(base, requirements=()),
+            replace(base, trusted=("ann@example.com",)),
             Signers((Signer("ann@example.com", BOB),)), Signers((Signer("ann@example.com", ANN, revoked=True),)),
         )
         for now in (NOW - timedelta(seconds=1),)
     }  # fmt: skip
-    assert len(tokens) == 6
+    assert len(tokens) == 7
     assert base.token(NOW) not in tokens
     assert base.token(NOW) == base.token(NOW + timedelta(days=1))
 
