@@ -70,6 +70,8 @@ class Hits(Rows[Hit]):
         lines = super()._left_out()
         if self.total > len(self):
             lines.append(f"({self.total - len(self):,} more were found, and are beyond the limit)")
+        if self.unread:
+            lines.append(f"({len(self.unread):,} versions could not be read whole: see .unread)")
         return lines
 
 
@@ -101,6 +103,8 @@ class Catalog(Shown):
         if isinstance(registries, bytes) or not isinstance(registries, Iterable):
             raise InvalidInputError(f"registries={registries!r} must be a list or a mapping of registries")
         if isinstance(registries, Mapping):
+            if odd := [name for name in registries if not isinstance(name, str)]:
+                raise InvalidInputError(f"a registry that is called {odd[0]!r}: its name must be a text")
             self._registries = {name: _open(each, progress) for name, each in registries.items()}
         else:
             self._registries = _named([_open(each, progress) for each in registries])
@@ -198,8 +202,16 @@ def _open(place: str | os.PathLike[str] | Registry, progress: Progress) -> Regis
 
 
 def _named(registries: Iterable[Registry]) -> dict[str, Registry]:
-    """The registries by the last parts of their addresses, or by all of it where that is not enough."""
-    places = {without_secrets(os.fspath(each.target)): each for each in registries}
+    """The registries, each once, by the last parts of their addresses, or by all of it where that is not enough."""
+    logs: dict[tuple[str, str], Registry] = {}
+    for each in registries:
+        logs.setdefault((each._backend.identity, os.fspath(each._repo.common_dir)), each)
+    places: dict[str, Registry] = {}
+    for each in logs.values():
+        place = without_secrets(os.fspath(each.target))
+        if place in places:
+            raise InvalidInputError(f"{place!r} has two logs: pass a mapping that says what each is called")
+        places[place] = each
     short = {place: _last_part(place) for place in places}
     names = [*short.values()]
     return {(name if names.count(name) == 1 else place): places[place] for place, name in short.items()}

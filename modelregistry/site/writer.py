@@ -22,8 +22,10 @@ MANIFEST = "modelregistry-site.json"
 """What says which files are ours. It is written before the first of them, and again after the last."""
 _SCHEMA = 1
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}(?<!\.)")
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|index|audit)(\..*)?")
-"""What Windows keeps for itself, and the pages that have these names."""
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|index|audit)(\..*)?|catalogue\.json|modelregistry-site\.json"
+)
+"""What Windows keeps for itself, and the files at the top that have these names."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -10,6 +10,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from tests.integration.projects import commit, init, write
 from tests.integration.test_site import hrefs_lead_somewhere, pages, text_of
 
 
@@ -36,6 +37,38 @@ def test_registries_of_one_name_are_called_by_their_whole_address(served: Regist
     shutil.copytree(served.target, twin, symlinks=True)
     catalog = mr.Catalog([served, twin])
     assert [*catalog.registries] == [str(served.target), str(twin)]
+
+
+def test_a_registry_that_is_named_twice_is_there_once_and_two_logs_of_one_place_need_names(
+    served: Registry, tmp_path: Path
+) -> None:
+    (name,) = mr.Catalog([served, f"{served.target}/", Registry(served.target)]).registries
+    assert name == "project"
+    log = f"sqlite:///{tmp_path / 'log.sqlite'}"
+    mr.migrate(log)
+    other = Registry(served.target, backend=log)
+    with pytest.raises(mr.InvalidInputError, match="pass a mapping"):
+        mr.Catalog([served, other])
+    named = mr.Catalog({"git": served, "database": other})
+    assert {hit.registry for hit in named.search()} == {"git"}, "the other log is empty"
+
+
+def test_a_name_that_is_no_text_is_refused(served: Registry) -> None:
+    with pytest.raises(mr.InvalidInputError, match="must be a text"):
+        mr.Catalog({1: served})  # type: ignore[dict-item]
+
+
+def test_a_search_says_that_something_could_not_be_read(tmp_path: Path) -> None:
+    root = init(tmp_path / "project")
+    write(root / "dvc.yaml", "artifacts: {churn: {path: a.txt}}\nmetrics: [a.json]\n")
+    write(root / "a.txt", "a")
+    write(root / "a.json", "{no json")
+    commit(root)
+    Registry(root).register("churn")
+    with pytest.warns(mr.RegistryWarning, match="could not be read whole"):
+        found = mr.Catalog([root]).search("metrics.auc == null")
+    assert [*found.unread] == [("project", "churn@v0.1.0")]
+    assert "could not be read whole" in str(found) and "could not be read whole" in found._repr_html_()
 
 
 def test_a_search_finds_versions_of_all_and_says_where(catalog: mr.Catalog) -> None:
@@ -82,6 +115,16 @@ def test_a_site_of_several_has_the_models_of_all_each_in_its_own_folder(
         ("growth", 3),
     ]
     assert catalog.export_site(tmp_path / "public", title="All").written == ()
+
+
+@pytest.mark.parametrize("name", ["catalogue.json", "modelregistry-site.json", "audit.html", "index"])
+def test_a_registry_that_is_called_as_a_file_of_the_site_has_another_folder(
+    served: Registry, other: Registry, name: str, tmp_path: Path
+) -> None:
+    catalog = mr.Catalog({name: served, "growth": other})
+    site = catalog.export_site(tmp_path / "public")
+    hrefs_lead_somewhere(site)
+    assert catalog.export_site(tmp_path / "public").written == ()
 
 
 @pytest.mark.parametrize("registries", [[], {}, "one", Path("one")])
