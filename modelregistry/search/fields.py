@@ -143,13 +143,27 @@ def reading(wanted: Field) -> Callable[[Row], object]:
         case "metadata":
             return lambda row: _inside(row.version.metadata, parts)
         case "metrics" | "params":
-            key = ".".join(map(str, parts))
-            return lambda row: row._measured(name, key, is_whole=not parts)
+            return _reading_measured(name, parts)
         case "type" | "labels" | "description" | "path":
             return lambda row: row._declared(name)
         case "made_from" | "repository":
             return lambda row: row._made(name) if row.most >= Cost.LINEAGE else UNKNOWN
     return lambda row: row._fact(name)
+
+
+def _reading_measured(kind: str, parts: tuple[str | int, ...]) -> Callable[[Row], object]:
+    """Reads what has keys with dots, in which a list is one value: ``params.layers[0]`` is in ``params.layers``."""
+    key = ".".join(map(str, parts))
+    numbered = next((at for at, part in enumerate(parts) if isinstance(part, int)), 0)
+    if not numbered:
+        return lambda row: row._measured(kind, key, is_whole=not parts)
+    whole, rest = ".".join(map(str, parts[:numbered])), parts[numbered:]
+
+    def read(row: Row) -> object:
+        found = row._measured(kind, key, is_whole=False)
+        return _inside(row._measured(kind, whole, is_whole=False), rest) if found is MISSING else found
+
+    return read
 
 
 def _inside(value: object, parts: tuple[str | int, ...]) -> object:

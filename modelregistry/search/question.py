@@ -25,6 +25,7 @@ from modelregistry.search.query import (
     only_values,
     values_beside,
 )
+from modelregistry.search.tokens import error_at
 
 When = str | date | datetime | None
 """A moment or a day: ISO text is understood."""
@@ -136,7 +137,11 @@ def is_model(name: str) -> bool:
 def _sort_key(text: str) -> SortKey:
     is_descending = text.startswith("-")
     # The sign stays in the text, as a space, so that an error points where it is wrong.
-    return SortKey(field_of(f" {text[1:]}" if is_descending else text), is_descending)
+    spelt = f" {text[1:]}" if is_descending else text
+    field = field_of(spelt)
+    if FIELDS[field.name] == "origin":
+        raise error_at(spelt, field.at, f"{field.name!r} has no order: it can only be asked for")
+    return SortKey(field, is_descending)
 
 
 def _texts(argument: str, given: OneOf) -> tuple[str, ...]:

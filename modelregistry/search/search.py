@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from modelregistry.collector import paused
 from modelregistry.display.tables import Rows
+from modelregistry.display.words import clean
 from modelregistry.errors import InvalidInputError, VersionNotFoundError
 from modelregistry.lineage.node import flat
 from modelregistry.log.history import History
@@ -302,9 +303,14 @@ def nothing_to_measure(model: str, field: Field, values: Iterable[object]) -> Ve
     known = sorted(
         {key for each in values if isinstance(each, Mapping) for key, value in flat(each) if is_number(value)}
     )
-    close = difflib.get_close_matches(".".join(map(str, field.parts)), known, n=1)
+    key = ".".join(map(str, field.parts))
+    if key in known:
+        return VersionNotFoundError(
+            f"no version of {model!r} that is asked for has a number at {clean(str(field))!r}: ask for others, which have one"
+        )
+    close = difflib.get_close_matches(key, known, n=1)
     shown = f"{field.name}.{close[0]}" if close else ", ".join(f"{field.name}.{key}" for key in known[:10])
     hint = (
         f"did you mean {shown!r}?" if close else f"there is {shown}" if known else "there is no other, either"
     )
-    return VersionNotFoundError(f"no version of {model!r} has a number at {str(field)!r}; {hint}")
+    return VersionNotFoundError(f"no version of {model!r} has a number at {str(field)!r}; {clean(hint)}")

@@ -200,6 +200,12 @@ def test_a_key_to_sort_by_that_is_wrong_is_pointed_at(built: Path) -> None:
     assert caught.value.position == 1
 
 
+def test_what_has_no_order_is_nothing_to_sort_by(built: Path) -> None:
+    with pytest.raises(mr.QueryError, match="'made_from' has no order") as caught:
+        Registry(built).search(sort=["name", "-made_from"])
+    assert caught.value.position == 1
+
+
 # -- the answer --------------------------------------------------------------------------------------------
 
 
@@ -315,6 +321,12 @@ def test_files_that_are_only_listed_are_read_too_and_contradictions_keep_their_f
     }  # fmt: skip
     assert row["params"] == {"params.yaml:lr": 0.1, "config.toml:lr": 0.2, "layers": [1, 2]}
     assert found(registry, "metrics['a.json:x'] < metrics['b.yaml:x'] and params.layers == [1, 2]") == ["c0"]
+    assert found(registry, "params.layers[1] == 2 and params.layers[-2] == 1 and 2 in params.layers") == [
+        "c0"
+    ]
+    assert found(registry, "params.layers[2] == null and params.lr[0] == null") == ["c0"]
+    registry.annotate("churn", "v0.1.0", {"metrics": {"folds": [{"auc": 0.5}]}, "params": {"layers": [7]}})
+    assert found(registry, "metrics.folds[0].auc == 0.5 and params.layers[0] == 7") == ["c0"]
 
 
 def test_deprecated_models_are_found_only_where_they_are_asked_for(project: Path) -> None:
@@ -444,6 +456,10 @@ def test_where_nothing_is_best_that_is_said(built: Path) -> None:
     registry = Registry(built)
     with pytest.raises(mr.VersionNotFoundError, match=r"did you mean 'metrics\.recall'"):
         registry.best("churn", "metrics.recll")
+    with pytest.raises(
+        mr.VersionNotFoundError, match=r"that is asked for .* 'metrics\.recall': ask for others"
+    ):
+        registry.trend("churn", "recall", "name == 'risk'")
     with pytest.raises(mr.VersionNotFoundError, match=r"there is metrics\.auc"):
         registry.trend("churn", "zzz")
     with pytest.raises(mr.VersionNotFoundError, match="there is no other"):
