@@ -193,11 +193,7 @@ class ReadingVerbs(Hub):
             Question.of(query, filters=filters, since=since, until=until, sort=sort, limit=limit)
         )
         found = search.answer(self._candidates(search))
-        for reference, why in [*found.unread.items()][:1]:
-            warnings.warn(
-                f"{len(found.unread)} versions could not be read whole, and may be missing: {reference}, for one: {why}",
-                RegistryWarning, stacklevel=2,
-            )  # fmt: skip
+        _warn_of(found.unread)
         return found
 
     def best(
@@ -221,7 +217,8 @@ class ReadingVerbs(Hub):
         from modelregistry.search.search import best, check_direction, direction_in, nothing_to_measure
 
         check_direction(direction)
-        history, field, values = self._measure(model, by, query)
+        history, field, values, unread = self._measure(model, by, query)
+        _warn_of(unread)
         said = [version.metadata for version, _ in reversed(values)]
         found = best(values, direction or direction_in([*said, history.metadata()], field) or "max")
         if found is None:
@@ -244,7 +241,8 @@ class ReadingVerbs(Hub):
         from modelregistry.search.search import nothing_to_measure
         from modelregistry.trend import trend
 
-        _, field, values = self._measure(model, metric, query)
+        _, field, values, unread = self._measure(model, metric, query)
+        _warn_of(unread)
         found = trend(model, str(field), values)
         if not found.points:
             raise nothing_to_measure(model, field, self._all_beside(model, field))
@@ -480,8 +478,8 @@ class ReadingVerbs(Hub):
 
     def _measure(
         self, model: str, by: str, query: str | None
-    ) -> tuple[History, Field, list[tuple[ModelVersion, object]]]:
-        """A model, a field, and what that is of its versions, the oldest first."""
+    ) -> tuple[History, Field, list[tuple[ModelVersion, object]], Mapping[str, str]]:
+        """A model, a field, what that is of its versions, the oldest first, and which could not be read, and why."""
         from modelregistry.search.question import Question, measure
 
         field = measure(by)
@@ -490,7 +488,8 @@ class ReadingVerbs(Hub):
         check_there(folded.history, self._hint)
         search = self._search(question)
         rows = search.candidates(folded.history, partial(self._version, folded), deprecated=True)
-        return folded.history, field, search.values(rows, field)
+        values, unread = search.values(rows, field)
+        return folded.history, field, values, unread
 
     def _all_beside(self, model: str, field: Field) -> Iterator[object]:
         """All that the versions of a model say beside a field, such as all metrics."""
@@ -511,3 +510,12 @@ class ReadingVerbs(Hub):
             remembered.save(heads)
         found = {model: remembered.get(model, head) for model, head in heads.items()}
         return {model: summary for model, summary in found.items() if summary is not None}
+
+
+def _warn_of(unread: Mapping[str, str]) -> None:
+    """Tell the caller of a verb what it could not read."""
+    for reference, why in [*unread.items()][:1]:
+        warnings.warn(
+            f"{len(unread)} versions could not be read whole, and may be missing: {reference}, for one: {why}",
+            RegistryWarning, stacklevel=3,
+        )  # fmt: skip

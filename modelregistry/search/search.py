@@ -133,16 +133,21 @@ class Search:
             _sort(found, key)
         shown = found[: self._question.limit]
         columns = self._columns(shown)
-        unread = {row.version.reference: row.problem for row in rows if row.problem is not None}
-        return Found((row.version for row in shown), columns, total=len(found), unread=unread)
+        return Found((row.version for row in shown), columns, total=len(found), unread=_unread(rows))
 
-    def values(self, candidates: Iterable[Row], field: Field) -> list[tuple[ModelVersion, object]]:
-        """What a field is of those that the question asks for, the oldest first; None where it is missing."""
-        found = self._matching(list(candidates))
+    def values(
+        self, candidates: Iterable[Row], field: Field
+    ) -> tuple[list[tuple[ModelVersion, object]], Mapping[str, str]]:
+        """What a field is of those that the question asks for, the oldest first; None where it is missing.
+
+        And the versions of which something could not be read, as ``Found.unread`` has them.
+        """
+        rows = list(candidates)
+        found = self._matching(rows)
         found.sort(key=lambda row: (row.version.created_at, version_key(row.version.version)))
         self._load(found, [field])
         read = reading(field)
-        return [(row.version, shown(read(row))) for row in found]
+        return [(row.version, shown(read(row))) for row in found], _unread(rows)
 
     def _matching(self, rows: Sequence[Row]) -> list[Row]:
         """Those that fulfil the condition: by what costs nothing first, and what costs most only of who is left."""
@@ -196,6 +201,10 @@ class Search:
             if FIELDS[field.name] != "origin":
                 columns[str(field)] = partial(_value_in, values)
         return columns
+
+
+def _unread(rows: Iterable[Row]) -> Mapping[str, str]:
+    return {row.version.reference: row.problem for row in rows if row.problem is not None}
 
 
 def _reading_name(field: Field) -> Callable[[str], object]:

@@ -233,6 +233,10 @@ def test_what_can_not_be_read_is_said_and_the_rest_is_found(project: Path) -> No
     assert list(rows.unread) == ["nlp:risk@v0.1.2"]
     assert len(rows) == 7
     assert "could not be read whole" in str(rows)
+    for ask in (registry.best, registry.trend):
+        with pytest.warns(mr.RegistryWarning, match="1 versions could not be read whole") as caught:
+            ask("nlp:risk", "metrics.auc")
+        assert [each.filename for each in caught] == [__file__], "the caller is told, and once"
 
 
 def test_metrics_that_are_only_in_a_cache_elsewhere_are_missing_and_that_is_said(
