@@ -128,9 +128,20 @@ class ReadingVerbs(Hub):
 
         one, other = (self._here(each) for each in (base, candidate))
         known = evaluation_in(self._metadata_of(other.name))
+        answers = dict(
+            zip(
+                (one.reference, other.reference), self._content.measured([one, other], "metrics"), strict=True
+            )
+        )
+        for reference, answer in answers.items():
+            if answer.problem is not None:
+                warnings.warn(
+                    f"{reference} could not be read whole, and metrics of it may be missing: {answer.problem}",
+                    RegistryWarning, stacklevel=2,
+                )  # fmt: skip
         return compare(
             one, other, metrics=known.metrics if known is not None else None,
-            recorded=lambda version: self._content.measured([version], "metrics")[0].values,
+            recorded=lambda version: answers[version.reference].values,
         )  # fmt: skip
 
     def _here(self, version: str | ModelVersion) -> ModelVersion:

@@ -239,6 +239,16 @@ def test_what_can_not_be_read_is_said_and_the_rest_is_found(project: Path) -> No
         assert [each.filename for each in caught] == [__file__], "the caller is told, and once"
 
 
+def test_a_comparison_says_which_metrics_could_not_be_read(project: Path) -> None:
+    with pytest.warns(
+        mr.RegistryWarning, match=r"risk@v0\.1\.2 could not be read whole.*risk\.json"
+    ) as caught:
+        compared = Registry(project).compare("nlp:risk@v0.1.0", "nlp:risk@v0.1.2")
+    assert [each.filename for each in caught] == [__file__]
+    (auc,) = (row for row in compared.rows if row.what == "metrics.auc")
+    assert (auc.base, auc.candidate) == (0.1, None)
+
+
 def test_metrics_that_are_only_in_a_cache_elsewhere_are_missing_and_that_is_said(
     project: Path, tmp_path: Path
 ) -> None:
