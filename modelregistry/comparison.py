@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from modelregistry.display.fields import dressed
 from modelregistry.display.shown import Shown
-from modelregistry.display.tables import Rows, Tabular
+from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
 from modelregistry.display.view import Badge, Look, Note, Table, View
 from modelregistry.display.words import clean
 from modelregistry.log.history import History
@@ -75,12 +75,14 @@ class Comparison(Tabular):
         answer = self.verdict.partition(" ")[0].rstrip(":")
         look: Look = {"incompatible": "bad", "nobody": "warn"}.get(answer, "good")  # type: ignore[assignment]
         columns = ("what", self.base.reference, self.candidate.reference, "change")
+        said = [row for row in self.rows if row.base not in (None, ()) or row.candidate not in (None, ())]
+        if len(said) > MOST_ROWS:
+            said.sort(key=lambda row: not row.differs)
         lines = [
             (row.what, dressed(row.what, row.base), dressed(row.what, row.candidate), _judged(row))
-            for row in self.rows
-            if row.base not in (None, ()) or row.candidate not in (None, ())
+            for row in said[:MOST_ROWS]
         ]
-        return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines)])
+        return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines, more_than(said))])
 
 
 def _judged(row: Difference) -> Badge | None:

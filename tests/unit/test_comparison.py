@@ -83,6 +83,16 @@ def test_its_text_is_the_verdict_and_a_table_and_its_page_is_escaped() -> None:
     assert found == compare(OLD, NEW)
 
 
+def test_of_very_many_lines_the_page_shows_those_that_differ_and_says_what_it_leaves_out() -> None:
+    metrics = [{f"m{number}": number for number in range(10_000)} for _ in range(2)]
+    metrics[1]["m9999"] = 5
+    one, other = (replace(OLD, metadata={"metrics": each}) for each in metrics)
+    page = compare(one, replace(other, version="v1.1.0"))._repr_html_()
+    assert "metrics.m9999" in page and "metrics.m5000" not in page
+    assert "and 9,9" in page and len(page) < 50_000
+    assert "more" not in compare(OLD, NEW)._repr_html_().partition("</style>")[2]
+
+
 @pytest.mark.parametrize("value", [3, "text", [], {"python": 3}, {"inputs": 3}, None])
 def test_what_the_author_says_in_another_form_is_shown_and_no_signature_or_environment(
     value: JsonValue,
