@@ -200,6 +200,8 @@ class SiteWriter:
             files, notes = manifest["files"], manifest.get("notes")
             if not all(_is_inside(name) and isinstance(digest, str) for name, digest in files.items()):
                 raise ValueError("it names a file outside of the site")
+            if manifest.get("schema") != _SCHEMA:
+                raise ValueError("another version of modelregistry wrote it")
             return dict(files), notes if isinstance(notes, dict) else {}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidInputError(

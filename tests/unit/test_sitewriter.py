@@ -161,3 +161,11 @@ def test_plain_names_stay_as_they_are() -> None:
         "v1.2.0",
         "v1.2.0-rc.1",
     ]
+
+
+def test_a_site_of_another_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "old.html").write_text("old")
+    (tmp_path / MANIFEST).write_text('{"files": {"old.html": ""}, "schema": 2}')
+    with pytest.raises(InvalidInputError, match="another version of modelregistry"):
+        SiteWriter(tmp_path)
+    assert (tmp_path / "old.html").read_text() == "old"
