@@ -19,7 +19,7 @@ from modelregistry.artifacts.base import Arrived, Content, Entry, Report, Storag
 from modelregistry.artifacts.dvcconfig import Project
 from modelregistry.artifacts.dvcfetch import Fetcher
 from modelregistry.artifacts.dvcoutputs import find_output
-from modelregistry.artifacts.dvcquiet import heard_failures, importing_dvc, opened_project
+from modelregistry.artifacts.dvcquiet import first_failure, heard_failures, importing_dvc, opened_project
 from modelregistry.artifacts.dvcruns import has_run, was_committed_here
 from modelregistry.errors import IntegrityError, InvalidFileError, MissingBytesError, RegistryError
 from modelregistry.git.repo import GitRepo
@@ -320,7 +320,7 @@ class DvcStorage(Storage):
                 with heard_failures(hashes) as failures, opened_project(origin.project.base) as project:
                     failed = project.cloud.push(objects, remote=origin.remote).failed
                 if failed:
-                    raise next(iter(failures.values()), OSError(f"{len(failed)} objects did not get there"))
+                    raise first_failure(failures, failed)
             except Exception as error:  # each kind of remote has errors of its own
                 said = without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
                 raise MissingBytesError(

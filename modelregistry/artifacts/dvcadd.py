@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from modelregistry.artifacts.dvcquiet import heard_failures, importing_dvc, opened_project
+from modelregistry.artifacts.dvcquiet import first_failure, heard_failures, importing_dvc, opened_project
 from modelregistry.errors import CacheError, RefusedError, WorkingCopyError
 from modelregistry.git.repo import GitRepo
 
@@ -159,23 +159,11 @@ class DvcAdder:
         top = self._project(path)
         with importing_dvc():
             from dvc.exceptions import DvcException
-            from dvc.lock import LockError
-            from dvc.repo import lock_repo
         try:
             with ExitStack() as held:
                 try:
                     project = held.enter_context(opened_project(top))
-                    end = time.monotonic() + _PATIENCE
-                    while True:
-                        try:
-                            held.enter_context(lock_repo(project))  # which itself tries for some seconds
-                            break
-                        except LockError as error:
-                            if time.monotonic() > end:
-                                raise RefusedError(
-                                    f"another DVC has been at work in {os.fspath(top)!r} for {_PATIENCE:g} seconds: try "
-                                    "again once it is done"
-                                ) from error
+                    _lock(project, top, held)
                 except OSError as error:
                     raise WorkingCopyError(
                         f"the DVC project {os.fspath(top)!r} can't be opened: {error}"
@@ -183,6 +171,23 @@ class DvcAdder:
                 yield project
         except DvcException as error:
             raise RefusedError(f"DVC can't keep {path!r}: {' '.join(str(error).split())}") from error
+
+
+def _lock(project: Any, top: Path, held: ExitStack) -> None:
+    """Hold the lock of DVC until ``held`` is left; another DVC may have it for a while."""
+    from dvc.lock import LockError
+    from dvc.repo import lock_repo
+
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            held.enter_context(lock_repo(project))  # which itself tries for some seconds
+            return
+        except LockError as error:
+            if time.monotonic() > end:
+                raise RefusedError(
+                    f"another DVC has been at work in {os.fspath(top)!r} for {_PATIENCE:g} seconds: try again once it is done"
+                ) from error
 
 
 def _output(project: Any, place: Path) -> Any:
@@ -221,7 +226,7 @@ def _transfer(out: Any, source: str) -> None:
     with heard_failures([found.hash_info.value, *_files_of(found)]) as failures:
         failed = transfer(staging, out.cache, {found.hash_info}, hardlink=False, shallow=False).failed
     if failed:
-        failure = next(iter(failures.values()), f"{len(failed)} objects did not get there")
+        failure = first_failure(failures, failed)
         raise failure if isinstance(failure, OSError) else OSError(str(failure))
     out.hash_info, out.files = found.hash_info, None
 

@@ -93,6 +93,11 @@ def heard_failures(hashes: Collection[str]) -> Iterator[Mapping[str, BaseExcepti
         logger.removeFilter(hear)
 
 
+def first_failure(failures: Mapping[str, BaseException], failed: Collection[object]) -> BaseException:
+    """One of what was heard, to raise for the objects that failed; where nothing was, what says how many did."""
+    return next(iter(failures.values()), OSError(f"{len(failed)} objects did not get there"))
+
+
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """DVC shows its progress on a terminal unless the logger of its bars is above errors."""

@@ -116,9 +116,9 @@ def bundle(
                     file, sources, registry=registry, branch=branch, versions=names,
                     check=lambda written: check(written, place), report=report,
                 )  # fmt: skip
+    except RegistryError:
+        raise
     except OSError as error:
-        if isinstance(error, RegistryError):
-            raise
         raise InvalidInputError(f"the bundle can't be written to {os.fspath(file)!r}: {error}") from error
     left = tuple(each.name for log in logs for each in log.quarantined)
     return Bundled(file, size, tuple(names), len(events), left)

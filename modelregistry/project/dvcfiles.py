@@ -275,9 +275,8 @@ def _dep(value: object, path: str) -> Dep:
         return _usual_dep(entry, name)
     repo = entry.get("repo")
     repo = repo if isinstance(repo, dict) else {}
-    md5 = entry.get("md5")
     # A database is a dependency without a path; the checksum of another tool is no md5.
-    md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
+    md5 = _md5(entry.get("md5"))
     size, nfiles = _integer(entry.get("size")), _integer(entry.get("nfiles"))
     if md5 is None and isinstance(entry.get("files"), list):
         try:
@@ -305,11 +304,7 @@ def _dep(value: object, path: str) -> Dep:
 
 def _usual_dep(entry: Mapping[str, object], name: str) -> Dep:
     """A file or folder of the project, which most are."""
-    md5 = entry.get("md5")
-    if isinstance(md5, str) and _MD5.fullmatch(md5):  # most are
-        md5 = str(md5)
-    else:
-        md5 = md5.lower() if isinstance(md5, str) and _MD5.fullmatch(md5.lower()) else None
+    md5 = _md5(entry.get("md5"))
     size = _integer(entry["size"]) if "size" in entry else None
     nfiles = _integer(entry["nfiles"]) if "nfiles" in entry else None
     return Dep(name, md5, size=size, nfiles=nfiles, legacy=md5 is not None and "hash" not in entry)
@@ -327,13 +322,19 @@ def _clouded(entry: Mapping[str, object], key: str) -> str | None:
 
 def _hash(entry: Mapping[str, object], path: str) -> str | None:
     value = entry.get("md5")
-    if isinstance(value, str) and _MD5.fullmatch(value):  # most are
-        return str(value)
-    if value is None or is_null(value):
-        return None
-    if not isinstance(value, str) or not _MD5.fullmatch(value.lower()):
+    md5 = _md5(value)
+    if md5 is None and not (value is None or is_null(value)):
         raise InvalidFileError(f"{path!r} has an md5 that is none: {value!r}", path=path)
-    return value.lower()
+    return md5
+
+
+def _md5(value: object) -> str | None:
+    """The md5 that is written there, in small letters; None where it is none."""
+    if not isinstance(value, str):
+        return None
+    if _MD5.fullmatch(value):  # most are written so
+        return str(value)
+    return value.lower() if _MD5.fullmatch(value.lower()) else None
 
 
 # -- which output is a path --------------------------------------------------------------------------------

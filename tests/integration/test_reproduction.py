@@ -168,16 +168,16 @@ def test_a_project_in_a_folder_is_run_there_and_steps_where_they_are_told(tmp_pa
     sub = root / "team" / "nlp"
     write(
         sub / "dvc.yaml",
-        "vars: [{place: work}]\n"
+        "vars: [{place: parts}]\n"
         "stages:\n"
         "  part:\n"
         "    foreach: [a, b]\n"
         "    do: {wdir: '${place}', cmd: 'cp ../in.txt ${item}.txt', deps: [../in.txt], outs: ['${item}.txt']}\n"
-        "  join: {cmd: cat work/*.txt > words.txt, deps: [work/a.txt, work/b.txt], outs: [words.txt]}\n"
+        "  join: {cmd: cat parts/*.txt > words.txt, deps: [parts/a.txt, parts/b.txt], outs: [words.txt]}\n"
         "artifacts:\n  words: {path: words.txt, type: model}\n",
     )
     write(sub / "in.txt", "in\n")
-    write(sub / "work" / ".keep", "")
+    write(sub / "parts" / ".keep", "")
     dvc(sub, "init", "--quiet", "--subdir")
     dvc(sub, "add", "--quiet", "in.txt")
     dvc(sub, "repro", "--quiet")
@@ -185,8 +185,8 @@ def test_a_project_in_a_folder_is_run_there_and_steps_where_they_are_told(tmp_pa
     found = Registry(root, remote=None).register("team/nlp:words").reproduce()
     assert verdicts(found) == {
         "team/nlp/words.txt": "identical",
-        "team/nlp/work/a.txt": "identical",
-        "team/nlp/work/b.txt": "identical",
+        "team/nlp/parts/a.txt": "identical",
+        "team/nlp/parts/b.txt": "identical",
     }
 
 
