@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from modelregistry.display.fields import dressed
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
-from modelregistry.display.view import Badge, Look, Note, Table, View
-from modelregistry.display.words import clean
+from modelregistry.display.view import Badge, Code, Look, Note, Table, View
+from modelregistry.display.words import clean, shortened
+from modelregistry.lineage.node import Node, flat
 from modelregistry.log.history import History
-from modelregistry.metadata.evaluation import Metric, better
+from modelregistry.metadata.evaluation import Metric, better, is_number
 from modelregistry.metadata.signature import Column, ModelSignature, incompatibilities
-from modelregistry.version import ModelVersion, metrics_of
+from modelregistry.version import ModelVersion, said_of
+
+if TYPE_CHECKING:
+    from modelregistry.lineage.lineage import Lineage
+
+_GROUPS = {
+    "metrics": "metrics", "params": "params", "data": "data", "code": "code", "steps": "steps", "inputs": "signature",
+    "outputs": "signature", "environment": "environment", "size": "size",
+}  # fmt: skip
+"""What the verdict says of lines that differ, by what their names begin with."""
+_INGREDIENTS = {"dataset": "data", "model": "data", "code": "code", "step": "steps"}
+"""The kinds of nodes of a lineage that have a line, and what its name begins with."""
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Recorded(Shown):
+    """What was recorded where a version was made."""
+
+    metrics: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+    """By keys with dots, as are the parameters."""
+    params: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
+    lineage: Lineage | None = None
+    """None where it can't be told."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,7 +74,11 @@ class Comparison(Tabular):
 
     @property
     def verdict(self) -> str:
-        """The answer in one line."""
+        """The answer in one line: whether the candidate can stand in, which metrics are better, and what else is different."""
+        return "; ".join([self._standing, *_summed_up(self.differences)])
+
+    @property
+    def _standing(self) -> str:
         one, other = self.candidate.reference, self.base.reference
         if self.incompatibilities:
             return f"incompatible: {one} can't stand in for {other}: {'; '.join(self.incompatibilities)}"
@@ -69,7 +99,9 @@ class Comparison(Tabular):
         return f"Comparison({told}: {self.verdict.partition(':')[0]})"
 
     def __str__(self) -> str:
-        return f"{clean(self.verdict)}\n\n{self.rows}"
+        from modelregistry.display.terminal import text
+
+        return text(View(blocks=self._view().blocks))
 
     def _view(self) -> View:
         answer = self.verdict.partition(" ")[0].rstrip(":")
@@ -79,10 +111,16 @@ class Comparison(Tabular):
         if len(said) > MOST_ROWS:
             said.sort(key=lambda row: not row.differs)
         lines = [
-            (row.what, dressed(row.what, row.base), dressed(row.what, row.candidate), _judged(row))
+            (row.what, _dressed(row.what, row.base), _dressed(row.what, row.candidate), _judged(row))
             for row in said[:MOST_ROWS]
         ]
         return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines, more_than(said))])
+
+
+def _dressed(what: str, value: object) -> object:
+    """The value as it is shown: of data and code, a digest."""
+    is_digest = what.startswith(("data.", "code."))
+    return Code(value) if is_digest and isinstance(value, str) else dressed(what, value)
 
 
 def _judged(row: Difference) -> Badge | None:
@@ -103,24 +141,23 @@ COMPARISON_COLUMNS: Mapping[str, Callable[[Difference], object]] = {
 def compare(
     base: ModelVersion,
     candidate: ModelVersion,
+    recorded: tuple[Recorded, Recorded] = (Recorded(), Recorded()),
     *,
     metrics: Mapping[str, Metric] | None = None,
-    recorded: Callable[[ModelVersion], Mapping[str, object]] = lambda _: {},
 ) -> Comparison:
     """The two side by side.
 
     Args:
         base: A version.
         candidate: Another one.
+        recorded: What was recorded of each.
         metrics: What is known of metrics, where the versions do not say it.
-        recorded: What the pipeline of a version measured.
     """
     reasons: tuple[str, ...] = ()
     if base.signature is not None and candidate.signature is not None:
         reasons = tuple(incompatibilities(base.signature, candidate.signature))
-    one, other = (metrics_of(each, recorded(each)) for each in (base, candidate))
-    measured = _metrics(one, other, _known(metrics or {}, base, candidate))
-    return Comparison(base, candidate, Rows(_lines(base, candidate, measured), COMPARISON_COLUMNS), reasons)
+    lines = _lines(base, candidate, recorded, _known(metrics or {}, base, candidate))
+    return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS), reasons)
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:
@@ -141,18 +178,64 @@ def unfit(history: History, version: str, stage: str) -> str | None:
 
 
 def _lines(
-    base: ModelVersion, candidate: ModelVersion, measured: Iterable[Difference]
-) -> Iterator[Difference]:
-    def line(what: str, say: Callable[[ModelVersion], object]) -> Difference:
-        return Difference(what, say(base), say(candidate))
-
+    base: ModelVersion, candidate: ModelVersion, recorded: tuple[Recorded, Recorded], known: Mapping[str, Metric]
+) -> Iterator[Difference]:  # fmt: skip
     for name in ("name", "version", "state", "created_at", "author", "rev", "digest", "size"):
-        yield line(name, attrgetter(name))
-    yield line("inputs", lambda each: _words(each.signature.inputs if each.signature else ()))
-    yield line("outputs", lambda each: _words(each.signature.outputs if each.signature else ()))
-    yield from measured
-    for name in sorted({*base.metadata, *candidate.metadata} - {"signature", "metrics"}):
-        yield Difference(name, base.metadata.get(name), candidate.metadata.get(name))
+        yield Difference(name, getattr(base, name), getattr(candidate, name))
+    for name in ("inputs", "outputs"):
+        yield Difference(
+            name, _words(getattr(base.signature, name, ())), _words(getattr(candidate.signature, name, ()))
+        )
+    both = [*zip((base, candidate), recorded, strict=True)]
+    metrics = [{**found.metrics, **said_of(each, "metrics")} for each, found in both]
+    yield from _beside("metrics.", *metrics, known=known)
+    yield from _beside("params.", *({**found.params, **said_of(each, "params")} for each, found in both))
+    made_from = [_ingredients(each.lineage) for each in recorded if each.lineage is not None]
+    if len(made_from) == len(recorded):  # what can't be told of one is no difference
+        for begin in dict.fromkeys(_INGREDIENTS.values()):
+            yield from _beside(f"{begin}.", *(each[begin] for each in made_from))
+    yield from _beside("", *(_environment(each.metadata) for each in (base, candidate)))
+    yield from _beside("metadata.", *(dict(flat(_described(each.metadata))) for each in (base, candidate)))
+
+
+def _beside(
+    begin: str, one: Mapping[str, object], other: Mapping[str, object], *, known: Mapping[str, Metric] | None = None
+) -> Iterator[Difference]:  # fmt: skip
+    for name in sorted(one.keys() | other.keys()):
+        before, after = one.get(name), other.get(name)
+        is_better = None
+        if known and name in known and is_number(before) and is_number(after):
+            is_better = better(known[name].direction, before, after)  # type: ignore[arg-type]
+        yield Difference(f"{begin}{name}", before, after, is_better)
+
+
+def _environment(metadata: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    return dict(flat({name: value for name, value in metadata.items() if name == "environment"}))
+
+
+def _described(metadata: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The metadata that has no lines of its own above."""
+    elsewhere = {"environment", "signature"}
+    elsewhere |= {name for name in ("metrics", "params") if isinstance(metadata.get(name), dict)}
+    return {name: value for name, value in metadata.items() if name not in elsewhere}
+
+
+def _ingredients(lineage: Lineage) -> Mapping[str, Mapping[str, object]]:
+    """What a model was made from and with: by kind, then by name, what it was."""
+    found: dict[str, dict[str, object]] = {begin: {} for begin in _INGREDIENTS.values()}
+    for node in lineage:
+        if node.kind in _INGREDIENTS and node is not lineage.subject:
+            of_kind = found[_INGREDIENTS[node.kind]]
+            is_plain = lineage.is_own(node) and node.name not in of_kind
+            of_kind[node.name if is_plain else node.id.partition(":")[2]] = _content(node)
+    return found
+
+
+def _content(node: Node) -> object:
+    """What is other where the same thing has other bytes or values."""
+    if node.kind == "step":
+        return node.values.get("cmd", node.status)
+    return node.digest or node.version or dict(node.values) or node.status
 
 
 def _known(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[str, Metric]:
@@ -162,14 +245,26 @@ def _known(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[st
     return metrics
 
 
-def _metrics(
-    one: Mapping[str, float], other: Mapping[str, float], metrics: Mapping[str, Metric]
-) -> Iterator[Difference]:
-    for name in sorted(one.keys() | other.keys()):
-        is_better = None
-        if name in one and name in other and name in metrics:
-            is_better = better(metrics[name].direction, one[name], other[name])
-        yield Difference(f"metrics.{name}", one.get(name), other.get(name), is_better)
+def _summed_up(differences: Iterable[Difference]) -> Iterator[str]:
+    """Which metrics are better or worse, and what else is different, in a few words."""
+    judged: dict[str, list[str]] = {"better": [], "worse": []}
+    others: dict[str, int] = {}
+    for row in differences:
+        begin, _, name = row.what.partition(".")
+        if row.better is not None:
+            judged["better" if row.better else "worse"].append(clean(shortened(name, 60)))
+        elif begin in _GROUPS:
+            others[_GROUPS[begin]] = others.get(_GROUPS[begin], 0) + 1
+    for verdict, names in judged.items():
+        if names:
+            yield f"{verdict}: {_few(names)}"
+    if others:
+        yield f"different: {', '.join(group for group in dict.fromkeys(_GROUPS.values()) if group in others)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _words(columns: tuple[Column, ...]) -> tuple[str, ...]:

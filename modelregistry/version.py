@@ -531,3 +531,18 @@ def recorded_metrics(version: ModelVersion, recorded: Mapping[str, object]) -> d
 
     declared = version.registered.lineage if version.registered is not None else None
     return dict(figures(recorded)) | dict(figures(declared.metrics if declared is not None else {}))
+
+
+def said_of(version: ModelVersion, kind: Literal["metrics", "params"]) -> Mapping[str, JsonValue]:
+    """What people say of its metrics or parameters, by keys with dots: at registration, and over that in its metadata."""
+    said = version.metadata.get(kind)
+    declared = version.registered.lineage if version.registered is not None else None
+    if said is None and declared is None:
+        return {}
+    from modelregistry.lineage.facts import measured
+    from modelregistry.lineage.node import flat
+
+    known: dict[str, JsonValue] = {}
+    if declared is not None:
+        known |= flat(measured(declared.metrics) if kind == "metrics" else declared.params)
+    return known | dict(flat(said)) if isinstance(said, dict) else known

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from modelregistry.display.view import Block, Facts, Listing, Note, Picture, Size, Table, View
-from modelregistry.display.words import ago, clean, lines, text_of
+from modelregistry.display.view import Block, Code, Facts, Listing, Note, Picture, Size, Table, View
+from modelregistry.display.words import ago, clean, lines, short_digest, text_of
 
 
 def text(view: View) -> str:
@@ -20,7 +20,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterable[
     """The lines of a table."""
     if not rows:
         return ["(nothing)"]
-    cells = [[clean(each) for each in columns], *([text_of(value) for value in row] for row in rows)]
+    cells = [[clean(each) for each in columns], *([_cell(value) for value in row] for row in rows)]
     widths = [max(_width(row[position]) for row in cells) for position in range(len(columns))]
     found = [
         "  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -39,6 +39,11 @@ def fact(value: object) -> str:
         case Size(size=size) if size >= 1000:
             return f"{told} ({size:,} bytes)"
     return told
+
+
+def _cell(value: object) -> str:
+    """What is in a cell of a table, where a whole digest would leave no place for others."""
+    return short_digest(clean(value.text)) if isinstance(value, Code) else text_of(value)
 
 
 def _block(block: Block) -> Iterable[str]:

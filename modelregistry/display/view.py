@@ -19,7 +19,7 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text for machines: a digest, a commit, a line of Python. A long digest is shortened where it can be unfolded."""
+    """Text for machines: a digest, a commit, a line of Python. A long digest is shortened in tables, and where it can be unfolded."""
 
     text: str
 

@@ -40,7 +40,7 @@ from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
-    from modelregistry.comparison import Comparison
+    from modelregistry.comparison import Comparison, Recorded
     from modelregistry.lineage.impact import Affected
     from modelregistry.search.fields import Row
     from modelregistry.search.query import Field
@@ -111,7 +111,9 @@ class ReadingVerbs(Hub):
     def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
         """Two versions side by side, and whether the second can stand in where the first is called.
 
-        The metrics are those that the pipeline recorded, over them those that were declared, measured or said.
+        There is a line for each fact of theirs: the stages, the signature, the metrics and parameters (those that the
+        pipeline recorded, over them those that were declared, measured or said), what they were made from (``data.…``,
+        ``code.…``, ``steps.…``), and the metadata.
 
         Args:
             base: A version, as ``get`` takes or gives it: the holder of a stage, say.
@@ -128,21 +130,28 @@ class ReadingVerbs(Hub):
 
         one, other = (self._here(each) for each in (base, candidate))
         known = evaluation_in(self._metadata_of(other.name))
-        answers = dict(
-            zip(
-                (one.reference, other.reference), self._content.measured([one, other], "metrics"), strict=True
-            )
-        )
-        for reference, answer in answers.items():
-            if answer.problem is not None:
+        recorded, problems = zip(*self._recorded([one, other]), strict=True)
+        for version, found in zip((one, other), problems, strict=True):
+            if found:
                 warnings.warn(
-                    f"{reference} could not be read whole, and metrics of it may be missing: {answer.problem}",
+                    f"{version.reference} could not be read whole, and lines of it may be missing: {'; '.join(found)}",
                     RegistryWarning, stacklevel=2,
                 )  # fmt: skip
-        return compare(
-            one, other, metrics=known.metrics if known is not None else None,
-            recorded=lambda version: answers[version.reference].values,
-        )  # fmt: skip
+        return compare(one, other, recorded, metrics=known.metrics if known is not None else None)
+
+    def _recorded(self, versions: Sequence[ModelVersion]) -> Iterator[tuple[Recorded, Iterable[str]]]:
+        """What was recorded where each was made, and why that may not be all."""
+        from modelregistry.comparison import Recorded
+
+        metrics, params = (self._content.measured(versions, kind) for kind in ("metrics", "params"))
+        for version, measured, configured in zip(versions, metrics, params, strict=True):
+            problems = dict.fromkeys(filter(None, (measured.problem, configured.problem)))
+            lineage = None
+            try:
+                lineage = version.lineage
+            except RegistryError as error:
+                problems[str(error)] = None
+            yield Recorded(measured.values, configured.values, lineage), problems
 
     def _here(self, version: str | ModelVersion) -> ModelVersion:
         """A version by its reference; one that was read from this registry as it was read."""

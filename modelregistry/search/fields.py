@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import JsonValue
 
 from modelregistry.errors import RegistryError
-from modelregistry.lineage.facts import measured
-from modelregistry.lineage.node import flat
 from modelregistry.project.declarations import declaring_file
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.dvcfiles import resolve
 from modelregistry.search.matching import MISSING, UNKNOWN, Origin, Several
 from modelregistry.search.query import Field, FieldKind, VersionText
-from modelregistry.version import ModelVersion
+from modelregistry.version import ModelVersion, said_of
 
 
 class Cost(IntEnum):
@@ -100,11 +98,11 @@ class Row:
                 value = getattr(found, name)
         return MISSING if value is None else value
 
-    def _measured(self, kind: str, key: str, *, is_whole: bool) -> object:
+    def _measured(self, kind: Literal["metrics", "params"], key: str, *, is_whole: bool) -> object:
         """What the log says of it, else what DVC recorded."""
         known = self._said.get(kind)
         if known is None:
-            known = self._said[kind] = self._said_of(kind)
+            known = self._said[kind] = said_of(self.version, kind)
         if key in known:
             return known[key]
         read = self.measured.get(kind)
@@ -113,17 +111,6 @@ class Row:
         if is_whole:
             return {**read, **known}
         return read.get(key, MISSING)
-
-    def _said_of(self, kind: str) -> Mapping[str, JsonValue]:
-        """What the metadata says, and what was declared at registration."""
-        said = self.version.metadata.get(kind)
-        declared = self.version.registered.lineage if self.version.registered is not None else None
-        if said is None and declared is None:
-            return {}
-        known: dict[str, JsonValue] = {}
-        if declared is not None:
-            known |= flat(measured(declared.metrics) if kind == "metrics" else declared.params)
-        return known | dict(flat(said)) if isinstance(said, dict) else known
 
     def _made(self, name: str) -> object:
         try:
@@ -151,7 +138,9 @@ def reading(wanted: Field) -> Callable[[Row], object]:
     return lambda row: row._fact(name)
 
 
-def _reading_measured(kind: str, parts: tuple[str | int, ...]) -> Callable[[Row], object]:
+def _reading_measured(
+    kind: Literal["metrics", "params"], parts: tuple[str | int, ...]
+) -> Callable[[Row], object]:
     """Reads what has keys with dots, in which a list is one value: ``params.layers[0]`` is in ``params.layers``."""
     key = ".".join(map(str, parts))
     numbered = next((at for at, part in enumerate(parts) if isinstance(part, int)), 0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from modelregistry.comparison import compare
+from modelregistry.comparison import Recorded, compare
 from modelregistry.display.markdown import block
 from modelregistry.errors import RegistryError
 from modelregistry.lineage.lineage import Lineage
@@ -25,7 +25,6 @@ from modelregistry.trend import Trend, trend
 from modelregistry.version import ModelVersion, metrics_of
 
 _MOST_TRENDS = 4
-_MOST_FILES = 200
 _MOST_TEXT = 2_000
 _SAID_ELSEWHERE = ("card", "environment", "evaluation", "metrics", "signature", "usage")
 """Metadata that the page shows in a section of its own."""
@@ -196,10 +195,10 @@ def model_page(model: ModelFacts) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def version_page(model: ModelFacts, facts: VersionFacts) -> dict[str, Any]:
-    """The page of a version."""
+def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | None) -> dict[str, Any]:
+    """The page of a version, beside the one that holds the highest stage."""
     version = facts.version
-    top = next((each for each in model.versions if each.version == model.top), None)
+    top = best.version if best is not None else None
     directions = _directions(model, version)
     return {
         "name": model.name, "version": version.version, "reference": version.reference, "state": version.state,
@@ -211,10 +210,9 @@ def version_page(model: ModelFacts, facts: VersionFacts) -> dict[str, Any]:
         "params": rows_of(model.params.get(version.version, {})),
         "metadata": _other(version.metadata),
         "environment": sorted((version.environment or {}).items()),
-        "files": [*_files(version)], "more_files": max(len(version.registered.files) - _MOST_FILES, 0),
-        "inputs": _columns(version, "inputs"), "outputs": _columns(version, "outputs"), "signer": facts.signer,
+        "files": [*_files(version)], "inputs": _columns(version, "inputs"), "outputs": _columns(version, "outputs"), "signer": facts.signer,
         "sections": facts.sections, "missing": [each.replace("_", " ") for each in facts.missing],
-        "lineage": None, "problems": facts.problems, "diff": _diff(model, version, top),
+        "lineage": None, "problems": facts.problems, "diff": _diff(model, facts, best),
         "snippet": snippet(version.reference, model.address),
         "events": [
             event_row(model, event)
@@ -352,7 +350,7 @@ def _metric_rows(
 
 
 def _files(version: ModelVersion) -> Iterator[dict[str, Any]]:
-    for file in version.registered.files[:_MOST_FILES]:
+    for file in version.registered.files:
         digest = f"sha256:{file.sha256}" if file.sha256 else f"md5:{file.md5}" if file.md5 else ""
         yield {"path": file.path, "digest": digest, "size": file.size}
 
@@ -366,19 +364,19 @@ def _columns(version: ModelVersion, way: str) -> list[Row]:
     ]  # fmt: skip
 
 
-def _diff(model: ModelFacts, version: ModelVersion, top: ModelVersion | None) -> dict[str, Any] | None:
+def _diff(model: ModelFacts, facts: VersionFacts, top: VersionFacts | None) -> dict[str, Any] | None:
     """What is other than in the version that holds the highest stage."""
-    if top is None or top.version == version.version:
+    if top is None or top is facts:
         return None
-    found = compare(top, version, metrics=_directions(model, version))
+    recorded = [
+        Recorded(model.measured.get(each.version.version, {}), model.params.get(each.version.version, {}), each.lineage)
+        for each in (top, facts)
+    ]  # fmt: skip
+    found = compare(
+        top.version, facts.version, (recorded[0], recorded[1]), metrics=_directions(model, facts.version)
+    )
     rows = [row for row in found.differences if row.what not in ("version", "created_at", "author", "state")]
-    params = [dict(model.params.get(each.version, {})) for each in (top, version)]
     lines = [(row.what, _said(row.base), _said(row.candidate)) for row in rows]
-    lines += [
-        (f"params.{key}", _said(params[0].get(key)), _said(params[1].get(key)))
-        for key in sorted({*params[0], *params[1]})
-        if params[0].get(key) != params[1].get(key)
-    ]
     return {"verdict": found.verdict, "rows": lines, "picture": None}
 
 

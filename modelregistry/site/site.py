@@ -190,7 +190,7 @@ def _write_model(
     writer.write(model.page, _render(templates, "model.html", model.page, title, page=page))
     top = next((each for each in facts if each.version.version == model.top), None)
     for each in facts:
-        shown = pages.version_page(model, each)
+        shown = pages.version_page(model, each, top)
         shown["sections"] = _set(templates, each.sections)
         name = model.page_of(each.version.version)
         lineage, before = each.lineage, top.lineage if top else None

@@ -96,6 +96,28 @@ def test_the_page_of_a_version_says_what_the_registry_knows(served: Registry, tm
     assert all(str(file.sha256) in shown for file in version.files())
 
 
+def test_the_page_of_a_version_says_all_that_is_other_than_in_the_one_that_serves(
+    served: Registry, tmp_path: Path
+) -> None:
+    page = pages(served.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"]
+    section = page.partition('<h2 id="diff"')[2].partition("</section>")[0]
+    shown = text_of(f"<main>{section}")
+    compared = served.compare("churn#current", "churn@v0.2.0")
+    assert compared.verdict in shown
+    said = {row.what for row in compared.differences} - {"version", "created_at", "author", "state"}
+    assert {html.unescape(each) for each in re.findall(r'<th scope="row"><bdi>(.*?)</bdi>', section)} == said
+    assert any(each.startswith("metrics.") for each in said), "of what is recorded, too"
+
+
+def test_a_page_shows_a_few_hundred_rows_of_very_many_and_says_so(registry: Registry, tmp_path: Path) -> None:
+    metrics = {f"m{number}": number for number in range(4_000)}
+    version = registry.register("churn", metadata={"metrics": metrics})
+    site = registry.export_site(tmp_path / "public")
+    page = pages(site)[f"models/churn/{version.version}.html"]
+    assert "and 3,50" in text_of(page) and len(page) < 400_000
+    assert '"m3999": 3999' in (site.path / "catalogue.json").read_text().replace('":', '": ')
+
+
 def test_the_code_that_a_page_shows_loads_the_model(served: Registry, tmp_path: Path) -> None:
     text = pages(served.export_site(tmp_path / "public"))["models/churn/index.html"]
     code = html.unescape(text.partition("<pre")[2].partition("<code>")[2].partition("</code>")[0])

@@ -1,5 +1,6 @@
 """Two versions side by side: the verdict, the table, and whether one can stand in for the other."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,7 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import JsonValue
 
-from modelregistry.comparison import compare
+from modelregistry.comparison import Recorded, compare
+from modelregistry.lineage.lineage import Lineage
+from modelregistry.lineage.node import Node
+from modelregistry.metadata.evaluation import Metric
 from modelregistry.metadata.signature import Column, ModelSignature
 from modelregistry.version import ModelVersion
 
@@ -32,7 +36,8 @@ def test_a_candidate_that_needs_what_the_base_did_not_is_incompatible_and_says_w
     found = compare(OLD, NEW)
     assert found.incompatibilities == ("input '<income>' is needed and was not",)
     assert found.verdict == (
-        "incompatible: churn@v1.1.0 can't stand in for churn@v1.0.0: input '<income>' is needed and was not"
+        "incompatible: churn@v1.1.0 can't stand in for churn@v1.0.0: input '<income>' is needed and was not; "
+        "different: signature, environment"
     )
     assert "\n" not in found.verdict
 
@@ -48,7 +53,7 @@ def test_without_a_signature_nobody_can_tell() -> None:
         found = compare(base, candidate)
         unknown = candidate if candidate.signature is None else base
         assert found.verdict.startswith("nobody can tell")
-        assert found.verdict.endswith(f"no signature of {unknown.reference} is known")
+        assert f"no signature of {unknown.reference} is known;" in found.verdict
 
 
 def test_the_same_bytes_are_said_to_be_the_same() -> None:
@@ -62,20 +67,20 @@ def test_the_table_has_a_line_for_each_fact_of_theirs() -> None:
     lines = {row.what: (row.base, row.candidate) for row in found.rows}
     assert lines["version"] == ("v1.0.0", "v1.1.0")
     assert lines["digest"] == (A, B)
-    assert lines["environment"] == ({"python": "3.11.7"}, {"python": "3.13.1"})
-    assert lines["auc"] == (0.9, None)
-    assert lines["owner"] == (None, "risk")
+    assert lines["environment.python"] == ("3.11.7", "3.13.1")
+    assert lines["metadata.auc"] == (0.9, None)
+    assert lines["metadata.owner"] == (None, "risk")
     assert lines["inputs"] == (("age",), ("age", "<income> float64"))
     assert {"name", "state", "size", "author"}.isdisjoint(row.what for row in found.differences)
-    assert {"version", "digest", "environment", "auc", "owner", "inputs"} <= {
-        row.what for row in found.differences
-    }
+    assert {row.what for row in found.differences} == {
+        "version", "digest", "environment.python", "metadata.auc", "metadata.owner", "inputs",
+    }  # fmt: skip
 
 
 def test_its_text_is_the_verdict_and_a_table_and_its_page_is_escaped() -> None:
     found = compare(OLD, NEW)
     assert str(found).startswith(found.verdict + "\n\nwhat ")
-    assert "python: 3.13.1" in str(found)
+    assert re.search(r"\nenvironment\.python +3\.11\.7 +3\.13\.1 +differs\n", str(found))
     page = found._repr_html_()
     assert "&lt;income&gt;" in page
     assert "<income>" not in page
@@ -93,6 +98,106 @@ def test_of_very_many_lines_the_page_shows_those_that_differ_and_says_what_it_le
     assert "more" not in compare(OLD, NEW)._repr_html_().partition("</style>")[2]
 
 
+def lineage_of(*nodes: Node) -> Lineage:
+    return Lineage([Node("file:m.pkl", "model", "m.pkl", rev="1" * 40), *nodes], [])
+
+
+def test_what_they_were_made_from_and_with_stands_side_by_side() -> None:
+    def node(kind: str, name: str, digest: str | None = None, **facts: object) -> Node:
+        what = "step" if kind == "step" else "file"
+        return Node(f"{what}:{name}", kind, name, digest=digest, rev="1" * 40, **facts)  # type: ignore[arg-type]
+
+    one = lineage_of(
+        node("dataset", "raw.csv", "md5:1"), node("dataset", "same.csv", "md5:2"), node("dataset", "gone.csv", "md5:3"),
+        node("code", "train.py", "git:1"), node("step", "train", values={"cmd": "python train.py", "wdir": "."}),
+        node("artifact", "made.bin", "md5:9"), node("metrics", "m.json", "md5:8", values={"auc": 1}),
+        node("model", "base.pkl", version="base@v1.0.0"), node("dataset", "far.csv", status="unreachable"),
+        Node("dataset:ds://images", "dataset", "ds://images", values={"rev_lock": "abc"}, rev="1" * 40),
+    )  # fmt: skip
+    other = lineage_of(
+        node("dataset", "raw.csv", "md5:4"), node("dataset", "same.csv", "md5:2"),
+        node("code", "train.py", "git:2"), node("code", "new.py", "git:3"),
+        node("step", "train", values={"cmd": "python -O train.py"}), node("artifact", "made.bin", "md5:10"),
+        node("model", "base.pkl", version="base@v1.1.0"), node("dataset", "far.csv", "md5:5"),
+        Node("dataset:ds://images", "dataset", "ds://images", values={"rev_lock": "abc"}, rev="1" * 40),
+    )  # fmt: skip
+    recorded = (
+        Recorded({"auc": 0.9, "loss": 0.1, "kind": "gbm"}, {"depth": 3, "lr": 0.1}, one),
+        Recorded({"auc": 0.8, "loss": 0.1, "kind": "mlp"}, {"depth": 3, "width": 2}, other),
+    )
+    found = compare(OLD, OLD, recorded, metrics={"auc": Metric(direction="higher")})
+    lines = {row.what: (row.base, row.candidate) for row in found.rows if "." in row.what}
+    assert lines == {
+        "metrics.auc": (0.9, 0.8), "metrics.kind": ("gbm", "mlp"), "metrics.loss": (0.1, 0.1),
+        "params.depth": (3, 3), "params.lr": (0.1, None), "params.width": (None, 2),
+        "data.base.pkl": ("base@v1.0.0", "base@v1.1.0"), "data.ds://images": ({"rev_lock": "abc"}, {"rev_lock": "abc"}),
+        "data.far.csv": ("unreachable", "md5:5"), "data.gone.csv": ("md5:3", None), "data.raw.csv": ("md5:1", "md5:4"),
+        "data.same.csv": ("md5:2", "md5:2"), "code.new.py": (None, "git:3"), "code.train.py": ("git:1", "git:2"),
+        "steps.train": ("python train.py", "python -O train.py"), "environment.python": ("3.11.7", "3.11.7"),
+        "metadata.auc": (0.9, 0.9),
+    }  # fmt: skip
+    assert [row.what for row in found.rows if row.better is not None] == ["metrics.auc"]
+    assert found.verdict == (
+        "the same bytes: churn@v1.0.0 and churn@v1.0.0; worse: auc; different: metrics, params, data, code, steps"
+    )
+    # Where one of the two can't be told, nothing is said of the other.
+    unread = compare(OLD, OLD, (recorded[0], replace(recorded[1], lineage=None)))
+    assert not any(row.what.startswith(("data.", "code.", "steps.")) for row in unread.rows)
+    assert "params.lr" in {row.what for row in unread.rows}
+
+
+def test_things_of_one_name_in_two_repositories_have_a_line_each() -> None:
+    def from_lake(rev: str, digest: str) -> Node:
+        place = "https://git.example/lake!clicks.csv"
+        return Node(f"file:{place}", "dataset", "clicks.csv", "https://git.example/lake", rev, digest=digest)
+
+    own = Node("file:clicks.csv", "dataset", "clicks.csv", rev="1" * 40, digest="md5:1")
+    one, other = (Recorded(lineage=lineage_of(own, from_lake(each, f"md5:{each}"))) for each in "23")
+    lines = {row.what: (row.base, row.candidate) for row in compare(OLD, OLD, (one, other)).rows}
+    assert lines["data.clicks.csv"] == ("md5:1", "md5:1")
+    assert lines["data.https://git.example/lake!clicks.csv"] == ("md5:2", "md5:3")
+
+
+def test_what_the_author_says_of_metrics_and_params_goes_before_what_was_recorded() -> None:
+    said = version_of(
+        "v1.2.0", A, {"metrics": {"auc": 0.95, "by": {"age": 0.7}}, "params": {"lr": 0.5}, "metric": 1}
+    )
+    recorded = Recorded({"auc": 0.9, "loss": 0.1}, {"lr": 0.1, "depth": 3})
+    lines = {row.what: (row.base, row.candidate) for row in compare(OLD, said, (recorded, recorded)).rows}
+    assert lines["metrics.auc"] == (0.9, 0.95)
+    assert lines["metrics.by.age"] == (None, 0.7)
+    assert lines["metrics.loss"] == (0.1, 0.1)
+    assert lines["params.lr"] == (0.1, 0.5)
+    assert lines["metadata.metric"] == (None, 1)
+    assert not {"metadata.metrics.auc", "metadata.params.lr"} & lines.keys()
+    odd = compare(OLD, version_of("v1.2.0", A, {"metrics": 3, "params": [1]}))
+    assert {row.what: row.candidate for row in odd.rows}["metadata.metrics"] == 3
+
+
+def test_the_verdict_names_a_few_metrics_and_counts_the_rest() -> None:
+    one, other = (
+        replace(OLD, metadata={"metrics": {f"m{number}\n": number * sign for number in range(5)}})
+        for sign in (1, -1)
+    )
+    known = {f"m{number}\n": Metric(direction="higher" if number < 3 else "lower") for number in range(5)}
+    verdict = compare(one, other, metrics=known).verdict
+    assert "; better: m3, m4; worse: m1, m2" in verdict, "m0 is the same"
+    known = dict.fromkeys(known, Metric(direction="lower"))
+    many = compare(one, replace(other, metadata={"metrics": dict.fromkeys(known, -9)}), metrics=known)
+    assert many.verdict.endswith("; better: m0, m1, m2 and 2 more")
+    assert "\n" not in many.verdict
+    long = replace(OLD, metadata={"metrics": {"x" * 1000: 1}})
+    longer = replace(OLD, metadata={"metrics": {"x" * 1000: 2}})
+    assert len(compare(long, longer, metrics={"x" * 1000: Metric(direction="lower")}).verdict) < 300
+
+
+def test_nan_and_what_is_no_number_is_neither_better_nor_worse() -> None:
+    known = {"auc": Metric(direction="higher")}
+    for value in (float("nan"), "NaN", True, None):
+        found = compare(OLD, OLD, (Recorded({"auc": 0.5}), Recorded({"auc": value})), metrics=known)
+        assert [row.better for row in found.rows if row.what == "metrics.auc"] == [None]
+
+
 @pytest.mark.parametrize("value", [3, "text", [], {"python": 3}, {"inputs": 3}, None])
 def test_what_the_author_says_in_another_form_is_shown_and_no_signature_or_environment(
     value: JsonValue,
@@ -100,4 +205,9 @@ def test_what_the_author_says_in_another_form_is_shown_and_no_signature_or_envir
     odd = version_of("v1.0.0", A, {"signature": value, "environment": value})
     assert odd.signature is None or not odd.signature.inputs
     assert odd.environment is None or odd.environment == {}
-    assert {row.what: row.base for row in compare(odd, odd).rows}["environment"] == value
+    said = {row.what: row.base for row in compare(odd, odd).rows if row.what.startswith("environment")}
+    assert said == (
+        {f"environment.{name}": each for name, each in value.items()}
+        if isinstance(value, dict)
+        else {"environment": value}
+    )
