@@ -30,12 +30,14 @@ def scratch(session: nox.Session, name: str) -> Path:
 
 
 def isolate(session: nox.Session) -> None:
-    """Keep the developer's own Git and DVC settings out of the session."""
+    """Keep the developer's own settings of Git, DVC and Python out of the session."""
     session.env.update(
         DVC_NO_ANALYTICS="1",
         DVC_SITE_CACHE_DIR=str(scratch(session, "dvc")),
         GIT_CONFIG_GLOBAL=os.devnull,
         GIT_CONFIG_NOSYSTEM="1",
+        # Hundreds of processes would each compile every library that they import: uv leaves that to the first import.
+        PYTHONDONTWRITEBYTECODE=None,
     )
 
 
