@@ -26,8 +26,8 @@ from modelregistry.errors import (
 from modelregistry.git.repo import GitRepo
 from modelregistry.git.workingcopy import WorkingCopy
 from modelregistry.intake.arrivals import Arrival, check_arrivals, commit_arrivals
-from modelregistry.log.changes import check_metadata
 from modelregistry.log.events import Bytes, FileDigest
+from modelregistry.metadata.jsonvalues import check_json
 from modelregistry.names import Bump, check_version
 from modelregistry.plugins import ADDERS, DVC_INTAKE, load_class
 from modelregistry.project.declarations import Declarations
@@ -359,7 +359,7 @@ def check_words(
     Raises:
         InvalidInputError: Metadata that JSON can't hold, or that is not the caller's to say; a misspelt version.
     """
-    taken = sorted({ORIGIN, *own} & {*check_metadata(metadata or {})})
+    taken = sorted({ORIGIN, *own} & {*check_json(metadata or {})})
     if taken and taken[0] in own:
         raise InvalidInputError(f"metadata={taken[0]!r} has an argument of its own: pass {taken[0]}=")
     if taken:

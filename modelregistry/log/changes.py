@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue
 
 from modelregistry.errors import (
     ConflictError,
@@ -54,6 +54,7 @@ from modelregistry.log.history import (
 )
 from modelregistry.log.requirements import Recorded, Requirement, again, judge, nothing_recorded
 from modelregistry.log.tags import clean_message, clean_person, fits, numbered
+from modelregistry.metadata.jsonvalues import check_json
 from modelregistry.names import (
     FIRST_VERSION,
     Bump,
@@ -65,9 +66,6 @@ from modelregistry.names import (
 )
 
 _EventType = TypeVar("_EventType", bound=Event)
-_METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(
-    dict[str, JsonValue], config=ConfigDict(defer_build=True)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +222,8 @@ def register(
             f"{history.model}@{target} {what} (commit {known.registered.rev[:10]}): a version never changes; leave "
             "version= out for the next one"
         )
-    said = check_metadata(metadata or {})
-    for entries in (check_metadata({**(learned or {}), **said}), said):
+    said = check_json(metadata or {})
+    for entries in (check_json({**(learned or {}), **said}), said):
         draft = _Draft(history, writer)
         event = draft.add(
             Registered, known.registered.rev if known else rev, version=target, source_rev=source_rev,
@@ -491,7 +489,7 @@ def annotate(
     _exists(history)
     if version is not None:
         _known(history, version)
-    checked = check_metadata(metadata)
+    checked = check_json(metadata)
     if not checked:
         raise InvalidInputError("no metadata to attach: pass at least one key")
     before = history.metadata(version)
@@ -522,22 +520,6 @@ def deprecate(history: History, writer: Writer) -> Change:
     draft = _Draft(history, writer)
     draft.add(Deprecated, last.rev)
     return draft.change(None)
-
-
-def check_metadata(metadata: Mapping[str, JsonValue], what: str = "metadata") -> dict[str, JsonValue]:
-    """A copy of the metadata, or of ``what`` else it is, if JSON can hold it.
-
-    Raises:
-        InvalidInputError: It can't.
-    """
-    try:
-        checked = _METADATA.validate_python(dict(metadata), strict=True)
-        return _METADATA.validate_json(json.dumps(checked, allow_nan=False))
-    except (ValidationError, TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(
-            f"{what} must be a mapping of text to what JSON can hold (text, numbers, true, false, null, lists, "
-            f"mappings); {str(error).splitlines()[0]}"
-        ) from error
 
 
 def _canonical(value: JsonValue) -> str:

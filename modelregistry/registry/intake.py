@@ -20,6 +20,7 @@ from modelregistry.errors import InvalidInputError, PartlyRegisteredError, Regis
 from modelregistry.givenpath import given_place
 from modelregistry.log.events import Bytes
 from modelregistry.log.history import History
+from modelregistry.metadata.jsonvalues import check_json
 from modelregistry.names import Bump, check_model
 from modelregistry.plugins import ADDERS, GIT, load_class, loaders_for
 from modelregistry.progress import Progress, check_progress
@@ -107,13 +108,12 @@ class IntakeVerbs(WritingVerbs):
         """
         from modelregistry.git.uncommitted import uncommitted
         from modelregistry.intake.logmodel import Wish, incoming, standing
-        from modelregistry.log import changes
         from modelregistry.metadata.check import MetadataCheck
 
         self._check_writable()
         check_progress(progress)
         check_model(model)
-        said = changes.check_metadata(metadata or {})
+        said = check_json(metadata or {})
         wanted = MetadataCheck.of(self._repo, schema)
         shared = self._push and self._shared() is not None
         place = given_place(path, "path") if path is not None else None

@@ -20,6 +20,7 @@ from modelregistry.givenpath import given_place
 from modelregistry.log.events import Bytes, Event
 from modelregistry.log.history import ANY, Expected, History
 from modelregistry.log.meaning import Meant, holder_meant, meant_to_change
+from modelregistry.metadata.jsonvalues import check_json
 from modelregistry.names import Bump, Reference, check_model, check_stage
 from modelregistry.plugins import loaders_for
 from modelregistry.progress import Progress, check_progress
@@ -122,10 +123,10 @@ class WritingVerbs(ReadingVerbs):
         self._check_writable()
         check_progress(progress)
         check_model(model)
-        changes.check_metadata(metadata or {})
+        check_json(metadata or {})
         said = declared(
-            inputs, code, changes.check_metadata(params or {}, "params"),
-            changes.check_metadata(metrics or {}, "metrics"),
+            inputs, code, check_json(params or {}, "params"),
+            check_json(metrics or {}, "metrics"),
         )  # fmt: skip
         path = given_place(path, "path") if path is not None else None
         self._refresh(max_age=0)
@@ -424,7 +425,7 @@ class WritingVerbs(ReadingVerbs):
         self._check_writable()
         wanted = meant_to_change(model, version, whole=True)
         name = wanted.model if wanted is not None else check_model(str(model))
-        said = changes.check_metadata({} if metadata is None else metadata)
+        said = check_json({} if metadata is None else metadata)
         self._refresh()
         fitting = MetadataCheck.of(self._repo, schema)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +27,6 @@ from modelregistry.log.changes import (
     Bytes,
     Change,
     Writer,
-    check_metadata,
     confirm,
     plan_version,
     repeat_for_gto,
@@ -396,31 +394,6 @@ def test_deprecate_needs_a_model_and_is_said_once() -> None:
     assert change.version is None
     again = world.grant(deprecate())
     assert (again.events, again.note) == ((), "'churn' is deprecated already; nothing was written")
-
-
-@pytest.mark.parametrize(
-    "values",
-    [{"a": math.nan}, {"a": [math.inf]}, {"a": {1: 2}}, {1: 2}, {"a": (1, 2)}, {"a": {1, 2}}, {"a": b"x"}, {"a": object()},
-     {"a": "\ud800"}, {"a": 10**5000}, {"a": START}],
-    ids=map(str, range(11)),
-)  # fmt: skip
-def test_metadata_that_json_can_not_hold_is_refused(values: Any) -> None:
-    with pytest.raises(InvalidInputError, match="metadata must be a mapping"):
-        check_metadata(values)
-
-
-def test_metadata_that_contains_itself_is_refused() -> None:
-    loop: dict[str, Any] = {}
-    loop["a"] = loop
-    with pytest.raises(InvalidInputError):
-        check_metadata(loop)
-
-
-def test_metadata_is_copied() -> None:
-    values: dict[str, Any] = {"a": [1, 2.5, None, True, {"ü": "x"}]}
-    checked = check_metadata(values)
-    values["a"].append(3)
-    assert checked == {"a": [1, 2.5, None, True, {"ü": "x"}]}
 
 
 # -- confirm -----------------------------------------------------------------------------------------------
