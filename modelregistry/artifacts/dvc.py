@@ -354,6 +354,8 @@ class DvcStorage(Storage):
             try:
                 origin.project.remote(origin.remote)
             except MissingBytesError:
+                if not cached:  # what is asked is whether others can fetch them
+                    raise
                 lost |= {entry.address for entry in group}  # there is nowhere to fetch them from
             else:
                 lost |= {entry.address for entry in self._visit(group, exists)}

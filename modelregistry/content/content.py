@@ -188,8 +188,9 @@ class ContentReader:
             if push:
                 self._push(content, progress)
             self._check_shared(
-                content, "register with push_data=True (push=False keeps the registration in this clone)"
-            )
+                content, "push=False keeps the registration in this clone",
+                push="run 'dvc push', or register with push_data=True",
+            )  # fmt: skip
         found = self._delivery.bring(storage, content, content.entries, {}, reference=path, progress=progress)
         files = described(content.entries, found)
         digest = whole_digest(files, is_directory=content.is_directory)
@@ -259,14 +260,22 @@ class ContentReader:
         Raises:
             MissingBytesError: They can't.
         """
-        self._check_shared(self._locate(rev, path), "leave the registration in this clone")
+        self._check_shared(
+            self._locate(rev, path), "a registry that is opened with remote=None shares nothing"
+        )
 
-    def _check_shared(self, content: Content, alternative: str) -> None:
-        here = self._storages[content.storage].missing(content.entries, cached=False)
+    def _check_shared(self, content: Content, keep: str, *, push: str = "run 'dvc push'") -> None:
+        try:
+            here = self._storages[content.storage].missing(content.entries, cached=False)
+        except MissingBytesError as error:
+            paths = [entry.path for entry in content.entries]
+            raise MissingBytesError(
+                f"nobody else could load {content.path!r}: {error}; {keep}", paths=paths
+            ) from error
         if here:
             raise MissingBytesError(
                 f"{len(here)} of {len(content.entries)} files of {content.path!r} are in this DVC cache and not in the "
-                f"remote, {here[0].path!r} for one, so nobody else could load them: run 'dvc push', or {alternative}",
+                f"remote, {here[0].path!r} for one, so nobody else could load them: {push}; {keep}",
                 paths=[entry.path for entry in here],
             )
 

@@ -411,6 +411,8 @@ def test_without_a_remote_what_is_not_here_is_missing(project: Path, tmp_path: P
     assert content is not None
     assert storage.missing(content.entries) == content.entries
     with pytest.raises(MissingBytesError, match="dvc remote add"):
+        storage.missing(content.entries, cached=False)
+    with pytest.raises(MissingBytesError, match="dvc remote add"):
         storage.fetch(content.entries, tmp_path, landing(tmp_path))
 
 

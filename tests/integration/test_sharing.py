@@ -526,6 +526,26 @@ def test_a_registration_is_published_once_its_bytes_are_in_the_dvc_remote(
     assert (fresh / "bundle" / "b.json").read_text() == "{}"
 
 
+def test_where_a_project_has_no_dvc_remote_a_registration_says_how_to_make_one(
+    project: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "hub.git"
+    write(project / ".dvc" / "config", "")
+    commit(project)
+    git(tmp_path, "clone", "--quiet", "--bare", os.fspath(project), os.fspath(bare))
+    git(project, "remote", "add", "origin", os.fspath(bare))
+    wanted = r"nobody else could load '.*': .*no default remote.*'dvc remote add -d NAME URL'.*; "
+    with pytest.raises(mr.MissingBytesError, match=f"{wanted}push=False keeps"):
+        Registry(project).register("churn")
+    assert not tags(bare) and not tags(project)
+    registry = Registry(project, push=False)
+    registry.register("churn")
+    with pytest.raises(mr.MissingBytesError, match=f"{wanted}.*remote=None shares nothing"):
+        registry.sync()
+    assert not tags(bare)
+    assert Registry(project, remote=None).register("bundle").version == "v0.1.0"
+
+
 # -- audit -------------------------------------------------------------------------------------------------
 
 
