@@ -318,6 +318,16 @@ class ContentReader:
         """What it was made from."""
         return self._provenance.of(version, lambda: self.declaration(version).path)
 
+    def listing(self, version: ModelVersion, digest: str) -> bytes | None:
+        """What DVC's cache on this machine has for the digest of a folder in the version's lineage; None where nothing."""
+        if self._repo.root is not None:
+            for address in (digest, digest.replace("md5:", "md5-dos2unix:")):
+                place = self._storages["dvc"].cached(address, declaring_file(version.name), version.rev)
+                with suppress(OSError):
+                    if place is not None:
+                        return place.read_bytes()
+        return None
+
     @cached_property
     def _measurements(self) -> Measurements:
         from modelregistry.project.measurements import Measurements

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError
+from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Node
 from modelregistry.names import INACTIVE, WITHDRAWN, version_key
 from modelregistry.version import ModelVersion
+
+_MD5 = re.compile(r"md5:([0-9a-f]{32})")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,6 +44,36 @@ def sought(what: object) -> tuple[str, ...]:
             f"impact of what? {what!r} says nothing: pass a digest, a path, a URL, a reference or a version"
         )
     return (what,)
+
+
+ReadListing = Callable[[str], bytes | None]
+"""What the cache on this machine has for the digest of a folder."""
+
+
+class Folders:
+    """Tells which of the folders that DVC tracks have a file with one of these md5s, by DVC's listings of them.
+
+    Args:
+        wanted: What is sought; what is no md5 of a file is passed by.
+    """
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self._md5s = [b'"%s"' % found[1].encode() for each in wanted if (found := _MD5.fullmatch(each))]
+        self._known: dict[str, bool | None] = {}
+
+    def holding(self, lineage: Lineage, read: ReadListing) -> Iterator[str]:
+        """The digests of the folders of a lineage that have it, as far as their listings are here."""
+        for digest in lineage.folders if self._md5s else ():
+            if digest not in self._known:
+                listing = read(digest)
+                self._known[digest] = None if listing is None else any(md5 in listing for md5 in self._md5s)
+            if self._known[digest]:
+                yield digest
+
+    @property
+    def unlisted(self) -> int:
+        """Of how many folders it can't be told."""
+        return sum(known is None for known in self._known.values())
 
 
 COLUMNS: Mapping[str, Callable[[Affected], object]] = {

@@ -189,6 +189,12 @@ class Lineage(Tabular):
         """Everything, as a table."""
         return Rows(self, NODE_COLUMNS)
 
+    @cached_property
+    def folders(self) -> tuple[str, ...]:
+        """The digests of the folders in it that DVC tracks, each once."""
+        digests = (node.digest for node in self if node.digest is not None)
+        return tuple(dict.fromkeys(digest for digest in digests if digest.endswith(".dir")))
+
     def values(self, kind: Literal["params", "metrics"]) -> Mapping[str, JsonValue]:
         """The parameters or metrics of the project itself, by keys with dots; what other versions declare is left out.
 

@@ -23,6 +23,7 @@ from modelregistry.display.listing import (
     unregistered_row,
 )
 from modelregistry.display.tables import Rows
+from modelregistry.display.words import count
 from modelregistry.errors import InvalidInputError, RegistryError, RegistryWarning
 from modelregistry.git.remote import GitRemote
 from modelregistry.git.repo import is_url
@@ -396,17 +397,19 @@ class ReadingVerbs(Hub):
 
         Args:
             what: A digest (``md5:…``, ``sha256:…``, ``git:…``), a path in the repository, a URL, ``url@rev``, or the
-                reference of a version of another registry. Or a version, of any registry, for what was made from it.
+                reference of a version of another registry. The md5 of a file in a folder that DVC tracks is found by the
+                lists of files in DVC's cache on this machine. Or a version, of any registry, for what was made from it.
             registries: Other registries to look in, too.
             progress: Who is told how many versions were looked at, as of ``ModelVersion.local_path``.
 
         Raises:
             InvalidInputError: ``what`` is empty, or there is no registry in ``registries``.
         """
-        from modelregistry.lineage.impact import Affected, ordered, sought
+        from modelregistry.lineage.impact import Affected, Folders, ordered, sought
 
         check_progress(progress)
         wanted = sought(what)
+        folders = Folders(wanted)
         if isinstance(registries, Hub) or not isinstance(registries, Iterable):
             raise InvalidInputError(f"registries={registries!r} must be a list of registries")
         found: list[Affected] = []
@@ -421,8 +424,10 @@ class ReadingVerbs(Hub):
                 for version in counted(versions, progress, f"looking for {wanted[0]}", "versions"):
                     if version == what:
                         continue
+                    listing = partial(registry._content.listing, version)
                     try:
-                        nodes = version.lineage.find_any(wanted)
+                        lineage = version.lineage
+                        nodes = lineage.find_any([*wanted, *folders.holding(lineage, listing)])
                     except RegistryError as error:
                         odd.append(f"{version.reference}: {error}")
                         continue
@@ -432,6 +437,12 @@ class ReadingVerbs(Hub):
             warnings.warn(
                 f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning, stacklevel=2
             )
+        if folders.unlisted:
+            warnings.warn(
+                f"{count(folders.unlisted, 'folder')} could not be looked into, whose lists of files are not in the DVC cache on this "
+                "machine: 'dvc fetch' brings them, and a path finds what was in them without",
+                RegistryWarning, stacklevel=2,
+            )  # fmt: skip
         return ordered(found)
 
     def export_site(

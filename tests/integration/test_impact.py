@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,40 @@ def test_a_withdrawn_version_is_found_last(built: Path, tmp_path: Path) -> None:
     registry = Registry(other, remote=None)
     registry.withdraw("two", "v0.1.0", then=mr.EMPTY)
     assert found(registry, "a.txt")[-1] == "two@v0.1.0"
+
+
+def test_a_file_in_a_folder_that_dvc_tracks_is_found_by_its_md5_where_the_folder_is_listed(
+    tmp_path: Path,
+) -> None:
+    root = init(tmp_path / "project")
+    dvc(root, "init", "--quiet")
+    plan = PLAN.format(name="seen", source="photos", python=sys.executable).replace("copy(", "copytree(")
+    write(root / "dvc.yaml", f"{plan}artifacts:\n  seen: {{path: seen.bin, type: model}}\n")
+    for number, text in enumerate(("bad", "good")):
+        write(root / "photos" / "a.png", text)
+        write(root / "photos" / "b" / "c.png", "always")
+        dvc(root, "add", "--quiet", "photos")
+        dvc(root, "repro", "--quiet")
+        commit(root)
+        Registry(root).register("seen", version=f"v0.{number}.0")
+    registry = Registry(root)
+    bad, good, always = (
+        f"md5:{hashlib.md5(text, usedforsecurity=False).hexdigest()}" for text in (b"bad", b"good", b"always")
+    )
+    assert found(registry, bad) == ["seen@v0.0.0"]
+    assert found(registry, good) == ["seen@v0.1.0"]
+    assert found(registry, always) == ["seen@v0.1.0", "seen@v0.0.0"]
+    assert found(registry, f"md5:{'0' * 32}") == []
+    (row,) = registry.impact(bad)
+    assert "photos" in [node.path for node in row.nodes]
+    other = tmp_path / "clone"
+    git(root, "clone", "--quiet", os.fspath(root), os.fspath(other))
+    with pytest.warns(mr.RegistryWarning, match=r"2 folders could not be looked into.*'dvc fetch'") as caught:
+        assert found(Registry(other, remote=None), bad) == []
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(found(Registry(other, remote=None), "photos/a.png")) == 2, "a path needs no list"
 
 
 def test_a_question_about_nothing_is_refused(built: Path) -> None:
