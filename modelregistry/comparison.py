@@ -190,10 +190,11 @@ def _lines(
     metrics = [{**found.metrics, **said_of(each, "metrics")} for each, found in both]
     yield from _beside("metrics.", *metrics, known=known)
     yield from _beside("params.", *({**found.params, **said_of(each, "params")} for each, found in both))
-    made_from = [_ingredients(each.lineage) for each in recorded if each.lineage is not None]
-    if len(made_from) == len(recorded):  # what can't be told of one is no difference
+    before, after = (each.lineage for each in recorded)
+    if before is not None and after is not None:  # what can't be told of one is no difference
+        one, other = _ingredients(before, after), _ingredients(after, before)
         for begin in dict.fromkeys(_INGREDIENTS.values()):
-            yield from _beside(f"{begin}.", *(each[begin] for each in made_from))
+            yield from _beside(f"{begin}.", one[begin], other[begin])
     yield from _beside("", *(_environment(each.metadata) for each in (base, candidate)))
     yield from _beside("metadata.", *(dict(flat(_described(each.metadata))) for each in (base, candidate)))
 
@@ -220,10 +221,13 @@ def _described(metadata: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     return {name: value for name, value in metadata.items() if name not in elsewhere}
 
 
-def _ingredients(lineage: Lineage) -> Mapping[str, Mapping[str, object]]:
-    """What a model was made from and with: by kind, then by name, what it was."""
+def _ingredients(lineage: Lineage, beside: Lineage) -> Mapping[str, Mapping[str, object]]:
+    """What a model was made from and with, as far as the same could be told of another: by kind, then by name, what it was."""
     found: dict[str, dict[str, object]] = {begin: {} for begin in _INGREDIENTS.values()}
+    is_hidden = any(node.status == "unreachable" for node in beside)
     for node in lineage:
+        if is_hidden and node not in beside and not lineage.is_own(node):
+            continue
         if node.kind in _INGREDIENTS and node is not lineage.subject:
             of_kind = found[_INGREDIENTS[node.kind]]
             is_plain = lineage.is_own(node) and node.name not in of_kind
@@ -235,7 +239,7 @@ def _content(node: Node) -> object:
     """What is other where the same thing has other bytes or values."""
     if node.kind == "step":
         return node.values.get("cmd", node.status)
-    return node.digest or node.version or dict(node.values) or node.status
+    return node.digest or node.version or dict(node.values) or node.note or node.status
 
 
 def _known(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[str, Metric]:

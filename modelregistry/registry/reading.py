@@ -150,6 +150,9 @@ class ReadingVerbs(Hub):
             lineage = None
             try:
                 lineage = version.lineage
+                problems |= {
+                    f"{node.name}: {node.note}": None for node in lineage if node.status == "unreachable"
+                }
             except RegistryError as error:
                 problems[str(error)] = None
             yield Recorded(measured.values, configured.values, lineage), problems

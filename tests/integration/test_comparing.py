@@ -159,6 +159,19 @@ def test_without_the_commit_the_log_is_compared_and_that_is_said(trained: Path, 
     assert lines["metrics.auc"] == (None, 0.75)
 
 
+def test_where_the_source_of_an_import_is_gone_that_is_said(trained: Path, lake: Path) -> None:
+    away = lake.rename(lake.with_name("away"))
+    try:
+        with pytest.warns(mr.RegistryWarning, match="could not be read whole") as caught:
+            compared = Registry(trained).compare("churn@v0.1.0", "churn@v0.1.1")
+    finally:
+        away.rename(lake)
+    assert all(lake.name in str(each.message) for each in caught) and len(caught) == 2
+    lines = told(compared)
+    assert "data.data/clicks.csv" in lines
+    assert not any("!" in name for name in lines), "what is in it is not told of either"
+
+
 def test_what_was_declared_is_compared_too(tmp_path: Path) -> None:
     root = init(tmp_path / "project")
     write(root / "dvc.yaml", "artifacts:\n  risk: {path: risk.bin}\n")

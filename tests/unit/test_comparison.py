@@ -211,3 +211,29 @@ def test_what_the_author_says_in_another_form_is_shown_and_no_signature_or_envir
         if isinstance(value, dict)
         else {"environment": value}
     )
+
+
+def test_where_a_repository_could_not_be_reached_nobody_knows_that_what_is_in_it_is_different() -> None:
+    far = Node("file:lake!raw.csv", "dataset", "raw.csv", repository="lake", digest="md5:1")
+    own = Node("file:new.csv", "dataset", "new.csv", rev="1" * 40, digest="md5:2")
+    place = Node("repository:lake", "repository", "lake", repository="lake")
+    reached = Recorded(lineage=lineage_of(place, far, own))
+    hidden = Recorded(lineage=lineage_of(replace(place, status="unreachable")))
+    for both, line in (((reached, hidden), ("md5:2", None)), ((hidden, reached), (None, "md5:2"))):
+        lines = {row.what: (row.base, row.candidate) for row in compare(OLD, OLD, both).rows}
+        assert {name: each for name, each in lines.items() if name.startswith("data.")} == {
+            "data.new.csv": line
+        }
+    gone = Recorded(lineage=lineage_of(place))
+    assert "data.lake!raw.csv" in {row.what for row in compare(OLD, OLD, (gone, reached)).rows}
+
+
+def test_of_what_has_no_digest_it_shows_what_is_said_instead() -> None:
+    def at(commit: str) -> Recorded:
+        note = f"it is in the submodule 'lake' at {commit}, which is not read"
+        return Recorded(
+            lineage=lineage_of(Node("file:lake", "dataset", "lake", rev="1" * 40, status="unread", note=note))
+        )
+
+    assert compare(OLD, OLD, (at("a" * 10), at("b" * 10))).verdict.endswith("different: data")
+    assert "different" not in compare(OLD, OLD, (at("a" * 10), at("a" * 10))).verdict
