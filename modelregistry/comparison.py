@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from modelregistry.display.fields import dressed
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
 from modelregistry.display.view import Badge, Code, Look, Note, Table, View
-from modelregistry.display.words import clean, shortened
+from modelregistry.display.words import clean, count, shortened, text_of
 from modelregistry.lineage.node import Node, flat
 from modelregistry.log.history import History
 from modelregistry.metadata.evaluation import Metric, better, is_number
@@ -29,7 +29,12 @@ _GROUPS = {
 """What the verdict says of lines that differ, by what their names begin with."""
 _INGREDIENTS = {"dataset": "data", "model": "data", "code": "code", "step": "steps"}
 """The kinds of nodes of a lineage that have a line, and what its name begins with."""
+_LOOKS: Mapping[str, Look] = {"incompatible": "bad", "nobody can tell": "warn"}
 _MOST_NAMED = 3
+_LONGEST_NAME = 60
+_LONGEST_REASON = 160
+_WIDEST = 40
+"""Characters of a cell in a terminal, where two versions are to stand side by side."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,8 +60,8 @@ class Difference(Shown):
 
     @property
     def differs(self) -> bool:
-        """Whether they say other things."""
-        return self.base != self.candidate
+        """Whether they say other things; ``1`` and ``true`` are not the same."""
+        return self.base != self.candidate or isinstance(self.base, bool) != isinstance(self.candidate, bool)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -75,19 +80,44 @@ class Comparison(Tabular):
     @property
     def verdict(self) -> str:
         """The answer in one line: whether the candidate can stand in, which metrics are better, and what else is different."""
-        return "; ".join([self._standing, *_summed_up(self.differences)])
+        return clean("; ".join([self._standing, *_summed_up(self.differences, self._untold)]))
+
+    @property
+    def _untold(self) -> Container[str]:
+        """What one of the two does not tell, so that nobody knows whether it is different."""
+        return {
+            what
+            for each in (self.base, self.candidate)
+            for what, said in (
+                ("size", each.size), ("signature", each.signature), ("environment", each.metadata.get("environment")),
+            )
+            if said is None
+        }  # fmt: skip
+
+    @property
+    def _answer(self) -> str:
+        """How the verdict begins."""
+        if self.incompatibilities:
+            return "incompatible"
+        if self.base.digest is not None and self.base.digest == self.candidate.digest:
+            return "the same bytes"
+        return "compatible" if self.base.signature and self.candidate.signature else "nobody can tell"
 
     @property
     def _standing(self) -> str:
+        """Whether the candidate can stand in."""
         one, other = self.candidate.reference, self.base.reference
-        if self.incompatibilities:
-            return f"incompatible: {one} can't stand in for {other}: {'; '.join(self.incompatibilities)}"
-        if self.base.digest is not None and self.base.digest == self.candidate.digest:
-            return f"the same bytes: {one} and {other}"
-        unknown = [each.reference for each in (self.base, self.candidate) if each.signature is None]
-        if unknown:
-            return f"nobody can tell whether {one} can stand in for {other}: no signature of {unknown[0]} is known"
-        return f"compatible: {one} can stand in for {other}, as far as their signatures tell"
+        match answer := self._answer:
+            case "incompatible":
+                return f"{answer}: {one} can't stand in for {other}: {_listed(self.incompatibilities)}"
+            case "the same bytes":
+                return f"{answer}: {one} and {other}"
+            case "compatible":
+                return f"{answer}: {one} can stand in for {other}, as far as their signatures tell"
+        unknown = self.base if self.base.signature is None else self.candidate
+        return (
+            f"{answer} whether {one} can stand in for {other}: no signature of {unknown.reference} is known"
+        )
 
     @property
     def differences(self) -> Rows[Difference]:
@@ -95,26 +125,38 @@ class Comparison(Tabular):
         return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS)
 
     def _line(self) -> str:
-        told = f"{self.base.reference!r}, {self.candidate.reference!r}, {len(self.differences)} differences"
-        return f"Comparison({told}: {self.verdict.partition(':')[0]})"
+        told = f"{self.base.reference!r}, {self.candidate.reference!r}, {count(len(self.differences), 'difference')}"
+        return f"Comparison({told}: {self._answer})"
 
     def __str__(self) -> str:
         from modelregistry.display.terminal import text
 
-        return text(View(blocks=self._view().blocks))
+        return text(View(blocks=self._view().blocks), widest=_WIDEST)
 
     def _view(self) -> View:
-        answer = self.verdict.partition(" ")[0].rstrip(":")
-        look: Look = {"incompatible": "bad", "nobody": "warn"}.get(answer, "good")  # type: ignore[assignment]
         columns = ("what", self.base.reference, self.candidate.reference, "change")
         said = [row for row in self.rows if row.base not in (None, ()) or row.candidate not in (None, ())]
         if len(said) > MOST_ROWS:
             said.sort(key=lambda row: not row.differs)
-        lines = [
-            (row.what, _dressed(row.what, row.base), _dressed(row.what, row.candidate), _judged(row))
-            for row in said[:MOST_ROWS]
-        ]
-        return View("Comparison", blocks=[Note(self.verdict, look), Table(columns, lines, more_than(said))])
+        lines = [(row.what, *_values(row), _judged(row)) for row in said[:MOST_ROWS]]
+        left_out = [*more_than(said)]
+        if more := sum(row.differs for row in said[MOST_ROWS:]):
+            left_out = [f"{each}, {more:,} of which differ" for each in left_out]
+        note = Note(self.verdict, _LOOKS.get(self._answer, "good"))
+        return View("Comparison", blocks=[note, Table(columns, lines, left_out)])
+
+
+def _values(row: Difference) -> tuple[object, object]:
+    """The two as they are shown; in full, where they would look alike and are not."""
+    shown = _dressed(row.what, row.base), _dressed(row.what, row.candidate)
+    if (
+        row.differs
+        and row.base is not None
+        and row.candidate is not None
+        and text_of(shown[0]) == text_of(shown[1])
+    ):
+        return repr(row.base), repr(row.candidate)
+    return shown
 
 
 def _dressed(what: str, value: object) -> object:
@@ -172,7 +214,7 @@ def unfit(history: History, version: str, stage: str) -> str | None:
         return None
     one, other = f"{history.model}@{version}", f"{history.model}@{holders[0]}"
     return (
-        f"{one} can't stand in for {other}, which held {stage!r}: {'; '.join(reasons)}; "
+        f"{one} can't stand in for {other}, which held {stage!r}: {_listed(reasons)}; "
         f'registry.compare("{other}", "{one}") shows both'
     )
 
@@ -249,26 +291,31 @@ def _known(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[st
     return metrics
 
 
-def _summed_up(differences: Iterable[Difference]) -> Iterator[str]:
+def _summed_up(differences: Iterable[Difference], untold: Container[str]) -> Iterator[str]:
     """Which metrics are better or worse, and what else is different, in a few words."""
     judged: dict[str, list[str]] = {"better": [], "worse": []}
-    others: dict[str, int] = {}
+    others = set()
     for row in differences:
         begin, _, name = row.what.partition(".")
         if row.better is not None:
-            judged["better" if row.better else "worse"].append(clean(shortened(name, 60)))
-        elif begin in _GROUPS:
-            others[_GROUPS[begin]] = others.get(_GROUPS[begin], 0) + 1
+            judged["better" if row.better else "worse"].append(clean(shortened(name, _LONGEST_NAME)))
+        else:
+            others.add(_GROUPS.get(begin))
     for verdict, names in judged.items():
         if names:
             yield f"{verdict}: {_few(names)}"
-    if others:
-        yield f"different: {', '.join(group for group in dict.fromkeys(_GROUPS.values()) if group in others)}"
+    different = [each for each in dict.fromkeys(_GROUPS.values()) if each in others and each not in untold]
+    if different:
+        yield f"different: {', '.join(different)}"
 
 
-def _few(names: Sequence[str]) -> str:
+def _few(names: Sequence[str], between: str = ", ") -> str:
     more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return between.join(names[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _listed(reasons: Iterable[str]) -> str:
+    return _few([shortened(clean(each), _LONGEST_REASON) for each in reasons], "; ")
 
 
 def _words(columns: tuple[Column, ...]) -> tuple[str, ...]:

@@ -10,17 +10,19 @@ from modelregistry.display.view import Block, Code, Facts, Listing, Note, Pictur
 from modelregistry.display.words import ago, clean, lines, short_digest, text_of
 
 
-def text(view: View) -> str:
-    """The object as lines of text."""
+def text(view: View, *, widest: int | None = None) -> str:
+    """The object as lines of text; of what is longer than ``widest`` in a table, the beginning and the end."""
     head = "  ".join([clean(view.title), *(f"[{clean(badge.text)}]" for badge in view.badges)]).strip()
-    return "\n\n".join(filter(None, [head, *("\n".join(_block(block)) for block in view.blocks)]))
+    return "\n\n".join(filter(None, [head, *("\n".join(_block(block, widest)) for block in view.blocks)]))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterable[str]:
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], widest: int | None = None
+) -> Iterable[str]:
     """The lines of a table."""
     if not rows:
         return ["(nothing)"]
-    cells = [[clean(each) for each in columns], *([_cell(value) for value in row] for row in rows)]
+    cells = [[_cell(value, widest) for value in row] for row in (columns, *rows)]
     widths = [max(_width(row[position]) for row in cells) for position in range(len(columns))]
     found = [
         "  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -41,19 +43,23 @@ def fact(value: object) -> str:
     return told
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, widest: int | None) -> str:
     """What is in a cell of a table, where a whole digest would leave no place for others."""
-    return short_digest(clean(value.text)) if isinstance(value, Code) else text_of(value)
+    told = short_digest(clean(value.text)) if isinstance(value, Code) else text_of(value)
+    if widest is None or len(told) <= widest:
+        return told
+    told, end = clean(value) if isinstance(value, str) else told, widest // 3
+    return f"{told[: widest - end - 1]}…{told[-end:]}"
 
 
-def _block(block: Block) -> Iterable[str]:
+def _block(block: Block, widest: int | None) -> Iterable[str]:
     match block:
         case Facts(lines=facts):
             known = [(clean(what), fact(value)) for what, value in facts if value is not None]
             width = max((_width(what) for what, _ in known), default=0)
             return [f"{_padded(what, width)}  {value}".rstrip() for what, value in known]
         case Table(columns, rows, left_out):
-            return [*table(columns, rows), *left_out]
+            return [*table(columns, rows, widest), *left_out]
         case Note(text=told):
             return [lines(told)]
         case Listing(title=title, text=told):

@@ -18,7 +18,7 @@ _JOINERS = "\u200c\u200d"
 """Invisible, and needed: they join the parts of an emoji and of words in some scripts."""
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """What no picture may hold, or what turns the direction of writing there."""
-_DIGEST = re.compile(r"([a-z0-9]+:)?([0-9a-f]{12})[0-9a-f]{20,}")
+_DIGEST = re.compile(r"([a-z0-9-]+:)?([0-9a-f]{12})[0-9a-f]{20,}(\.dir)?")
 _AGES = ((365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
 _COMMON: Mapping[str, Look] = {
     "current": "good", "identical": "good", "within tolerance": "good", "better": "good", "granted": "good",
@@ -115,7 +115,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 def short_digest(text: str) -> str:
     """The beginning of a digest; other text as it is."""
     found = _DIGEST.fullmatch(text)
-    return f"{found[1] or ''}{found[2]}…" if found else text
+    return f"{found[1] or ''}{found[2]}…{found[3] or ''}" if found else text
 
 
 def look_of(word: str, *, other: Look = "plain") -> Look:

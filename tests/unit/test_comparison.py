@@ -53,7 +53,7 @@ def test_without_a_signature_nobody_can_tell() -> None:
         found = compare(base, candidate)
         unknown = candidate if candidate.signature is None else base
         assert found.verdict.startswith("nobody can tell")
-        assert f"no signature of {unknown.reference} is known;" in found.verdict
+        assert f"no signature of {unknown.reference} is known" in found.verdict
 
 
 def test_the_same_bytes_are_said_to_be_the_same() -> None:
@@ -211,6 +211,83 @@ def test_what_the_author_says_in_another_form_is_shown_and_no_signature_or_envir
         if isinstance(value, dict)
         else {"environment": value}
     )
+
+
+def test_the_verdict_is_one_short_line_whatever_is_said_of_inputs_and_its_beginning_stands_in_the_repr() -> (
+    None
+):
+    def taking(*columns: JsonValue) -> ModelVersion:
+        return version_of("v1.0.0", A, {"signature": {"inputs": [*columns], "outputs": []}})
+
+    needing = taking(
+        *({"name": f"x{number}", "type": f"float\n{'64' * 500}\x1b[1m"} for number in range(1000))
+    )
+    found = compare(taking({"name": "x0", "type": "int"}), needing)
+    assert len(found.incompatibilities) == 1000
+    assert found.verdict.isprintable() and len(found.verdict) < 800
+    assert (
+        "; input 'x1' is needed and was not; input 'x2' is needed and was not and 997 more;" in found.verdict
+    )
+    one, other = (replace(each, name="nlp:intent") for each in (OLD, replace(NEW, digest=None, metadata={})))
+    for base, candidate, begins in [
+        (one, replace(one, version="v1.1.0"), "the same bytes"), (one, other, "nobody can tell"), (one, replace(NEW, name="nlp:intent"), "incompatible"),
+        (replace(NEW, name="nlp:intent"), one, "compatible"),
+    ]:  # fmt: skip
+        compared = compare(base, candidate)
+        assert compared.verdict.startswith(begins)
+        assert re.fullmatch(
+            rf"Comparison\('nlp:intent@.*', 'nlp:intent@.*', \d differences?: {begins}\)", repr(compared)
+        )
+
+
+def test_what_one_of_the_two_does_not_tell_is_no_difference_for_the_verdict() -> None:
+    plain = replace(OLD, size=None, metadata={})
+    for one, other in ((plain, NEW), (NEW, plain)):
+        assert "different" not in compare(one, other).verdict
+    more = replace(
+        OLD, size=2, metadata={**OLD.metadata, "environment": {"python": "3.11.7", "numpy": "2.1"}}
+    )
+    assert compare(OLD, more).verdict.endswith("; different: environment, size")
+
+
+def test_numbers_that_would_look_alike_are_shown_in_full_and_true_is_not_one() -> None:
+    recorded = (
+        Recorded({"auc": 0.912345678, "same": 0.1234567891}, {"flag": 1, "seed": 1, "on": True}),
+        Recorded({"auc": 0.912345679, "same": 0.1234567891}, {"flag": True, "seed": "1", "on": True}),
+    )
+    found = compare(OLD, OLD, recorded, metrics={"auc": Metric(direction="higher")})
+    shown = {line.split()[0]: line.split()[1:] for line in str(found).split("\n") if "." in line}
+    assert shown["metrics.auc"] == ["0.912345678", "0.912345679", "better"]
+    assert shown["metrics.same"] == ["0.123457", "0.123457"]
+    assert shown["params.flag"] == ["1", "yes", "differs"]
+    assert shown["params.seed"] == ["1", "'1'", "differs"]
+    assert shown["params.on"] == ["yes", "yes"]
+
+
+def test_in_a_terminal_two_long_texts_stand_side_by_side_by_their_beginnings_and_ends() -> None:
+    recorded = tuple(
+        Recorded(params={"command": f"python {'-v ' * 200}{end}", "p" * 500: 1, "words": ["w" * 99] * 99})
+        for end in ("first", "second")
+    )
+    found = compare(OLD, OLD, (recorded[0], recorded[1]))
+    lines = str(found).split("\n")[2:]
+    assert max(map(len, lines)) < 140
+    (line,) = (line for line in lines if line.startswith("params.command"))
+    assert "python -v" in line and "first  " in line and "second" in line
+    assert "-v " * 50 in found._repr_html_(), "a page has place"
+    assert recorded[0].params["command"] in {row.base for row in found.differences}
+
+
+def test_of_what_is_left_out_it_says_how_much_differs() -> None:
+    one, other = (
+        replace(OLD, metadata={"metrics": {f"m{number}": number * sign for number in range(100)}})
+        for sign in (1, -1)
+    )
+    for compared, said in (
+        (compare(one, other), "… and 48 more, 39 of which differ"), (compare(one, one), "… and 48 more"),
+    ):  # fmt: skip
+        assert str(compared).endswith(said)
+        assert f">{said}<" in compared._repr_html_()
 
 
 def test_where_a_repository_could_not_be_reached_nobody_knows_that_what_is_in_it_is_different() -> None:
