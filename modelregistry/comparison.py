@@ -198,8 +198,15 @@ def compare(
     reasons: tuple[str, ...] = ()
     if base.signature is not None and candidate.signature is not None:
         reasons = tuple(incompatibilities(base.signature, candidate.signature))
-    lines = _lines(base, candidate, recorded, _known(metrics or {}, base, candidate))
+    lines = _lines(base, candidate, recorded, known_metrics(metrics or {}, base, candidate))
     return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS), reasons)
+
+
+def known_metrics(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[str, Metric]:
+    """What is known of metrics, where what the versions say themselves comes first."""
+    for each in versions:
+        metrics = {**metrics, **(each.evaluation.metrics if each.evaluation is not None else {})}
+    return metrics
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:
@@ -282,13 +289,6 @@ def _content(node: Node) -> object:
     if node.kind == "step":
         return node.values.get("cmd", node.status)
     return node.digest or node.version or dict(node.values) or node.note or node.status
-
-
-def _known(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[str, Metric]:
-    """What is known of metrics, where what the versions say themselves comes first."""
-    for each in versions:
-        metrics = {**metrics, **(each.evaluation.metrics if each.evaluation is not None else {})}
-    return metrics
 
 
 def _summed_up(differences: Iterable[Difference], untold: Container[str]) -> Iterator[str]:

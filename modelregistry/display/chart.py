@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from modelregistry.display.colours import LINE, TEXT, fill, page, stroke
-from modelregistry.display.words import UNSEEN
+from modelregistry.display.words import UNSEEN, text_of
 
 MOST_POINTS = 500
 """That are drawn, the last ones."""
@@ -148,7 +148,7 @@ class _Plot:
             look = "held" if point.marks else "dot"
             yield (
                 f'<circle class="{look}" cx="{x:.1f}" cy="{y:.1f}" r="{4 if point.marks else 3}">'
-                f"<title>{_text(f'{point.label}: {point.value:.6g}{said}{facts}', lines=True)}</title></circle>"
+                f"<title>{_text(f'{point.label}: {text_of(point.value)}{said}{facts}', lines=True)}</title></circle>"
             )
             if point.marks:
                 text = _text(_short(", ".join(point.marks), 24))

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from modelregistry.comparison import Recorded, compare
+from modelregistry.comparison import Recorded, compare, known_metrics
 from modelregistry.display.markdown import block
+from modelregistry.display.words import number
 from modelregistry.errors import RegistryError
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import flat
@@ -177,18 +178,20 @@ def index_row(model: ModelFacts) -> dict[str, Any]:
 
 def model_page(model: ModelFacts) -> dict[str, Any]:
     """The page of a model."""
+    trends = [*_trends(model)]
+    names = [each.metric for each in trends]
     versions = [
         {
             "version": each.version, "page": f"{file_name(each.version)}.html", "state": each.state,
             "stages": each.stages, "at": f"{each.created_at:%Y-%m-%d}", "author": each.author,
-            "message": _cut(each.message), "metrics": model.metrics_of(each),
+            "message": _cut(each.message),
+            "metrics": {name: _said(model.metrics_of(each).get(name)) for name in names},
         }
         for each in model.versions
     ]  # fmt: skip
-    trends = [*_trends(model)]
     stage = next((each for each in model.history.assignments), None)
     return {
-        **index_row(model), "rows": versions, "trends": trends, "metric_names": [each.metric for each in trends],
+        **index_row(model), "rows": versions, "trends": trends, "metric_names": names,
         "events": [event_row(model, event) for event in reversed(model.shown_events)],
         "snippet": snippet(f"{model.name}#{stage}" if stage else model.name, model.address),
         "metadata": _other(model.history.metadata()),
@@ -199,7 +202,7 @@ def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | No
     """The page of a version, beside the one that holds the highest stage."""
     version = facts.version
     top = best.version if best is not None else None
-    directions = _directions(model, version)
+    directions = known_metrics(_directions(model), *filter(None, (top, version)))
     return {
         "name": model.name, "version": version.version, "reference": version.reference, "state": version.state,
         "stages": version.stages, "author": version.author, "at": f"{version.created_at:%Y-%m-%d %H:%M} UTC",
@@ -301,7 +304,7 @@ def _other(metadata: Mapping[str, JsonValue]) -> list[Row]:
 def shown(value: object) -> str:
     """A value as a reader sees it."""
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return number(value)
     if isinstance(value, str):
         return _cut(value)
     return _cut(json.dumps(finite(value), ensure_ascii=False, default=str))
@@ -331,8 +334,9 @@ def _trends(model: ModelFacts) -> Iterator[Trend]:
         yield trend(model.name, name, [(each, model.metrics_of(each).get(name)) for each in oldest_first])
 
 
-def _directions(model: ModelFacts, version: ModelVersion) -> Mapping[str, Metric]:
-    known = version.evaluation or evaluation_in(model.history.metadata())
+def _directions(model: ModelFacts) -> Mapping[str, Metric]:
+    """What is known of the metrics of all its versions."""
+    known = evaluation_in(model.history.metadata())
     return known.metrics if known is not None else {}
 
 
@@ -343,8 +347,9 @@ def _metric_rows(
     for name, value in sorted(model.metrics_of(version).items()):
         known, other = directions.get(name), base.get(name)
         verdict = better(known.direction, other, value) if known and other is not None else None
+        here, there = _told_apart(value, other)
         yield {
-            "name": name, "value": f"{value:.6g}", "base": f"{other:.6g}" if other is not None else "",
+            "name": name, "value": here, "base": there,
             "direction": known.direction if known else "", "better": verdict,
         }  # fmt: skip
 
@@ -372,12 +377,17 @@ def _diff(model: ModelFacts, facts: VersionFacts, top: VersionFacts | None) -> d
         Recorded(model.measured.get(each.version.version, {}), model.params.get(each.version.version, {}), each.lineage)
         for each in (top, facts)
     ]  # fmt: skip
-    found = compare(
-        top.version, facts.version, (recorded[0], recorded[1]), metrics=_directions(model, facts.version)
-    )
+    found = compare(top.version, facts.version, (recorded[0], recorded[1]), metrics=_directions(model))
     rows = [row for row in found.differences if row.what not in ("version", "created_at", "author", "state")]
-    lines = [(row.what, _said(row.base), _said(row.candidate)) for row in rows]
+    lines = [(row.what, *_told_apart(row.base, row.candidate)) for row in rows]
     return {"verdict": found.verdict, "rows": lines, "picture": None}
+
+
+def _told_apart(one: object, other: object) -> tuple[str, str]:
+    """Two values; in full, where they would look alike and are not."""
+    told = _said(one), _said(other)
+    is_unlike = one != other and None not in (one, other)
+    return (_cut(repr(one)), _cut(repr(other))) if is_unlike and told[0] == told[1] else told
 
 
 def _said(value: object) -> str:

@@ -109,6 +109,31 @@ def test_the_page_of_a_version_says_all_that_is_other_than_in_the_one_that_serve
     assert any(each.startswith("metrics.") for each in said), "of what is recorded, too"
 
 
+def test_a_page_says_of_each_metric_what_a_comparison_says_and_no_two_look_alike_that_are_not(
+    served: Registry, tmp_path: Path
+) -> None:
+    better = {"a": 0.912345671, "b": 1_234_567, "c": 2}, {"a": 0.912345672, "b": 1_234_568, "c": 1}
+    for version, metrics, directions in (
+        ("v0.1.0", better[0], {"b": "higher"}), ("v0.2.0", better[1], {"c": "lower"}), (None, {}, {"a": "higher", "c": "higher"}),
+    ):  # fmt: skip
+        known = {name: {"direction": direction} for name, direction in directions.items()}
+        served.annotate(
+            "churn", version, {"evaluation": {"metrics": known}, **({"metrics": metrics} if metrics else {})}
+        )
+    verdict = served.compare("churn#current", "churn@v0.2.0").verdict
+    assert "; better: a, b, c;" in verdict
+    shown = text_of(pages(site := served.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"])
+    assert verdict in shown
+    for row in (
+        "a 0.912345672 better 0.912345671 higher",
+        "b 1234568 better 1234567 higher",
+        "c 1 better 2 lower",
+    ):
+        assert row in shown
+    assert "metrics.a 0.912345671 0.912345672" in shown
+    assert "1234568" in text_of(pages(site)["models/churn/index.html"])
+
+
 def test_a_page_shows_a_few_hundred_rows_of_very_many_and_says_so(registry: Registry, tmp_path: Path) -> None:
     metrics = {f"m{number}": number for number in range(4_000)}
     version = registry.register("churn", metadata={"metrics": metrics})
