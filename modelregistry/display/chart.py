@@ -16,6 +16,8 @@ MOST_POINTS = 500
 _WIDTH, _HEIGHT = 720, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 56, 48
 _LABEL_WIDTH = 64
+_DIGIT = 7
+"""How wide a digit of the axis is."""
 _LONGEST = 60
 _TICKS = 4
 _LINE, _HELD = ("#0f766e", "#5eead4"), ("#be123c", "#fda4af")
@@ -67,12 +69,13 @@ def to_svg(points: Sequence[Point], *, title: str, note: str = "") -> str:
 def to_vega_lite(points: Sequence[Point], *, title: str, note: str = "", axis: str = "") -> dict[str, Any]:
     """The same as a specification of Vega-Lite 5, which JupyterLab and VS Code draw; ``axis`` names the values."""
     drawn = points[-MOST_POINTS:]
+    axis = _heading(axis)
     names = dict.fromkeys(name for point in drawn for name in point.facts or ())
     # Names of our own: a key of a stranger's could mean something to Vega.
     columns = {name: f"fact{number}" for number, name in enumerate(names)}
     values = [
-        {"label": point.label, "value": point.value, "marks": ", ".join(point.marks) or None}
-        | {columns[name]: text for name, text in (point.facts or {}).items()}
+        {"label": _shown(point.label), "value": point.value, "marks": _shown(", ".join(point.marks)) or None}
+        | {columns[name]: _shown(text) for name, text in (point.facts or {}).items()}
         for point in drawn
     ]
     x = {
@@ -89,11 +92,11 @@ def to_vega_lite(points: Sequence[Point], *, title: str, note: str = "", axis: s
         "scale": {"zero": False, "padding": 16},
     }
     tooltip = [{"field": "label", "title": "version"}, {"field": "value", "title": axis or "value"}]
-    tooltip += [{"field": column, "title": name} for name, column in columns.items()]
+    tooltip += [{"field": column, "title": _heading(name)} for name, column in columns.items()]
     held = {"condition": {"test": "datum.marks !== null", "value": _HELD[0]}, "value": _LINE[0]}
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "title": {"text": title, "subtitle": _noted(points, note)},
+        "title": {"text": _shown(title), "subtitle": _shown(_noted(points, note))},
         "width": 560,
         "height": 240,
         "data": {"values": values},
@@ -121,10 +124,12 @@ class _Plot:
         low, high = min(point.value for point in points), max(point.value for point in points)
         self._ticks = _ticks(low, high)
         self._low, self._high = min(low, *self._ticks), max(high, *self._ticks)
+        self._labels = _labels(self._ticks)
+        self._left = max(_LEFT, 12 + _DIGIT * max(map(len, self._labels)))
 
     def _x(self, number: int) -> float:
-        inner = _WIDTH - _LEFT - _RIGHT
-        return _LEFT + (inner * (number + 0.5) / len(self._points))
+        inner = _WIDTH - self._left - _RIGHT
+        return self._left + (inner * (number + 0.5) / len(self._points))
 
     def _y(self, value: float) -> float:
         # Halves: the greatest numbers are further apart than any number is great.
@@ -134,14 +139,15 @@ class _Plot:
 
     def parts(self) -> Iterable[str]:
         """What is drawn."""
-        for tick in self._ticks:
+        left = self._left
+        for tick, label in zip(self._ticks, self._labels, strict=True):
             y = self._y(tick)
-            yield f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield f'<text class="small" text-anchor="end" x="{_LEFT - 8}" y="{y + 4:.1f}">{tick:.6g}</text>'
+            yield f'<line class="axis" x1="{left:g}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            yield f'<text class="small" text-anchor="end" x="{left - 8:g}" y="{y + 4:.1f}">{label}</text>'
         places = [(self._x(number), self._y(point.value)) for number, point in enumerate(self._points)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         yield f'<polyline class="line" points="{line}"/>'
-        every = max(1, math.ceil(_LABEL_WIDTH * len(places) / (_WIDTH - _LEFT - _RIGHT)))
+        every = max(1, math.ceil(_LABEL_WIDTH * len(places) / (_WIDTH - left - _RIGHT)))
         for number, (point, (x, y)) in enumerate(zip(self._points, places, strict=True)):
             facts = "".join(f"\n{name}: {text}" for name, text in (point.facts or {}).items())
             said = "".join(f"\n{mark}" for mark in point.marks)
@@ -175,6 +181,12 @@ def _ticks(low: float, high: float) -> list[float]:
     return ticks if all(map(math.isfinite, ticks)) else [low, high]
 
 
+def _labels(ticks: Sequence[float]) -> list[str]:
+    """With as many digits as it takes to tell one from the other."""
+    found = ([f"{tick:.{digits}g}" for tick in ticks] for digits in range(6, 18))
+    return next(labels for labels in found if len({*labels}) == len({*ticks}))
+
+
 def _noted(points: Sequence[Point], note: str) -> str:
     left_out = len(points) - MOST_POINTS
     more = f"the last {MOST_POINTS:,}; {left_out:,} earlier ones are left out" if left_out > 0 else ""
@@ -187,4 +199,13 @@ def _short(text: str, most: int = _LONGEST) -> str:
 
 def _text(text: str, *, lines: bool = False) -> str:
     """Strangers' text, for SVG."""
-    return "\n".join(escape(UNSEEN.sub(" ", line)) for line in (text.split("\n") if lines else [text]))
+    return "\n".join(escape(_shown(line)) for line in (text.split("\n") if lines else [text]))
+
+
+def _shown(text: str) -> str:
+    return UNSEEN.sub(" ", text)
+
+
+def _heading(text: str) -> str:
+    """A title of values, which Vega-Lite puts into an expression, where a backslash would undo what it escapes."""
+    return _shown(text).replace("\\", " ")

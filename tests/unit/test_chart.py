@@ -55,11 +55,21 @@ def test_greater_values_are_higher_and_later_ones_further_right_whatever_they_ar
         ((-3, 7), ["-4", "-2", "0", "2", "4", "6", "8"]),
         ((5, 5), ["5"]),
         ((1e6, 4e6), ["1e+06", "2e+06", "3e+06", "4e+06"]),
+        ((1_234_567, 1_234_569), ["1234567", "1234567.5", "1234568", "1234568.5", "1234569"]),
+        ((0.9999991, 0.9999993), ["0.9999991", "0.99999915", "0.9999992", "0.99999925", "0.9999993"]),
     ],
 )
 def test_the_axis_has_a_few_round_numbers(values: tuple[float, ...], shown: list[str]) -> None:
     texts = [each.text for each in ET.fromstring(to_svg(points_of(*values), title="t")).iter(f"{SVG}text")]
     assert [text for text in texts if text and re.fullmatch(r"-?[0-9.e+]+", text)] == shown
+
+
+@given(st.lists(finite, min_size=1, max_size=9))
+def test_no_two_lines_of_the_axis_have_one_label_and_none_is_cut_off(values: list[float]) -> None:
+    root = ET.fromstring(to_svg(points_of(*values), title="t"))
+    labels = [each for each in root.iter(f"{SVG}text") if each.get("text-anchor") == "end"]
+    assert len({each.text for each in labels}) == len([*root.iter(f"{SVG}line")])
+    assert all(float(each.attrib["x"]) >= 7 * len(each.text or "") for each in labels)
 
 
 def test_stages_stand_beside_their_versions() -> None:
@@ -100,6 +110,19 @@ def test_strangers_text_is_only_text() -> None:
         each["field"] for layer in found["layer"] for each in layer.get("encoding", {}).get("tooltip", [])
     ]
     assert fields == ["label", "value", "fact0"]
+
+
+@pytest.mark.parametrize("name", [HOSTILE, 'metrics["a\\"b"]', "a\nb", "a\\", "a\\\\nb", "a\u2028b"])
+def test_no_title_of_a_stranger_leads_out_of_the_text_that_vega_lite_makes_of_it(name: str) -> None:
+    spec = to_vega_lite([Point("v0.1.0", 1.0, (), {name: name})], title=name, note=name, axis=name)
+    titles = [
+        spec["encoding"]["y"]["title"],
+        *(each["title"] for each in spec["layer"][1]["encoding"]["tooltip"]),
+    ]
+    assert all(each.isprintable() and "\\" not in each for each in titles)
+    assert not re.search("[\x00-\x1f\u2028\u202e]", json.dumps(spec, ensure_ascii=False)), (
+        "nor turns what is read"
+    )
 
 
 def test_of_many_the_last_are_drawn_and_the_rest_is_said() -> None:
