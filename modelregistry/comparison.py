@@ -275,20 +275,29 @@ def _ingredients(lineage: Lineage, beside: Lineage) -> Mapping[str, Mapping[str,
     found: dict[str, dict[str, object]] = {begin: {} for begin in _INGREDIENTS.values()}
     is_hidden = any(node.status == "unreachable" for node in beside)
     for node in lineage:
-        if is_hidden and node not in beside and not lineage.is_own(node):
+        if is_hidden and node not in beside and node.repository is not None:
             continue
-        if node.kind in _INGREDIENTS and node is not lineage.subject:
-            of_kind = found[_INGREDIENTS[node.kind]]
+        begin = _begin_of(node)
+        if begin is not None and node is not lineage.subject:
+            of_kind = found[begin]
             is_plain = lineage.is_own(node) and node.name not in of_kind
             of_kind[node.name if is_plain else node.id.partition(":")[2]] = _content(node)
     return found
+
+
+def _begin_of(node: Node) -> str | None:
+    """What the name of its line begins with; None where it has none."""
+    if node.declared and node.kind in ("source", "repository"):
+        return "data"  # of what somebody declared, nothing else stands for it
+    return _INGREDIENTS.get(node.kind)
 
 
 def _content(node: Node) -> object:
     """What is other where the same thing has other bytes or values."""
     if node.kind == "step":
         return node.values.get("cmd", node.status)
-    return node.digest or node.version or dict(node.values) or node.note or node.status
+    rev = node.rev if node.declared and node.repository is not None else None
+    return node.digest or node.version or dict(node.values) or rev or node.note or node.status
 
 
 def _summed_up(differences: Iterable[Difference], untold: Container[str]) -> Iterator[str]:

@@ -180,11 +180,22 @@ def test_what_was_declared_is_compared_too(tmp_path: Path) -> None:
         write(root / "risk.bin", number)
         commit(root)
         registry.register(
-            "risk", inputs=[mr.Input(name="survey", digest=f"sha256:{rows * 64}")], params={"alpha": int(number)},
-            metrics={"auc": 0.5, "by": {"region": f"north {number}"}},
+            "risk", params={"alpha": int(number)}, metrics={"auc": 0.5, "by": {"region": f"north {number}"}},
+            inputs=[
+                mr.Input(name="survey", digest=f"sha256:{rows * 64}"), mr.Input(url="s3://lake/x.parquet", digest=f"md5:{rows * 32}"),
+                mr.Input(url="https://host.example/lake", rev=rows * 40), "s3://lake/unknown.csv",
+            ],
+            code=[mr.Input(url="https://host.example/code", rev=rows * 40)],
         )  # fmt: skip
     lines = told(registry.compare("risk@v0.1.0", "risk@v0.1.1"))
     assert lines["data.survey"] == (f"sha256:{'a' * 64}", f"sha256:{'b' * 64}")
+    assert lines["data.s3://lake/x.parquet"] == (f"md5:{'a' * 32}", f"md5:{'b' * 32}")
+    assert (
+        lines["data.https://host.example/lake"]
+        == lines["code.https://host.example/code"]
+        == ("a" * 40, "b" * 40)
+    )
+    assert lines["data.s3://lake/unknown.csv"] == ("declared", "declared")
     assert lines["params.alpha"] == (1, 2)
     assert lines["metrics.by.region"] == ("north 1", "north 2")
     assert lines["metrics.auc"] == (0.5, 0.5)
