@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from modelregistry.display.fields import dressed
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, Tabular, more_than
-from modelregistry.display.view import Badge, Code, Look, Note, Table, View
+from modelregistry.display.view import Badge, Code, Look, Note, Size, Table, View
 from modelregistry.display.words import clean, count, shortened, text_of
 from modelregistry.lineage.node import Node, flat
 from modelregistry.log.history import History
@@ -148,15 +148,12 @@ class Comparison(Tabular):
 
 def _values(row: Difference) -> tuple[object, object]:
     """The two as they are shown; in full, where they would look alike and are not."""
-    shown = _dressed(row.what, row.base), _dressed(row.what, row.candidate)
-    if (
-        row.differs
-        and row.base is not None
-        and row.candidate is not None
-        and text_of(shown[0]) == text_of(shown[1])
-    ):
-        return repr(row.base), repr(row.candidate)
-    return shown
+    one, other = _dressed(row.what, row.base), _dressed(row.what, row.candidate)
+    if not row.differs or row.base is None or row.candidate is None or text_of(one) != text_of(other):
+        return one, other
+    if isinstance(one, Size) and isinstance(other, Size):
+        return f"{one.size:,} bytes", f"{other.size:,} bytes"
+    return repr(row.base), repr(row.candidate)
 
 
 def _dressed(what: str, value: object) -> object:

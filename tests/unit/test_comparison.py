@@ -262,6 +262,8 @@ def test_numbers_that_would_look_alike_are_shown_in_full_and_true_is_not_one() -
     assert shown["params.flag"] == ["1", "yes", "differs"]
     assert shown["params.seed"] == ["1", "'1'", "differs"]
     assert shown["params.on"] == ["yes", "yes"]
+    sizes = str(compare(replace(OLD, size=9_139), replace(OLD, size=9_137)))
+    assert re.search(r"\nsize +9,139 bytes +9,137 bytes +differs\n", sizes)
 
 
 def test_in_a_terminal_two_long_texts_stand_side_by_side_by_their_beginnings_and_ends() -> None:
