@@ -11,7 +11,7 @@ from modelregistry.display import chart
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import Rows, Tabular
 from modelregistry.display.view import Note, View
-from modelregistry.display.words import clean
+from modelregistry.display.words import clean, count
 from modelregistry.search.search import is_number
 from modelregistry.version import ModelVersion
 
@@ -89,7 +89,7 @@ class Trend(Tabular):
         return len(self.points)
 
     def _line(self) -> str:
-        return f"Trend({self.model!r}, {self.metric!r}, {len(self.points)} versions)"
+        return f"Trend({self.model!r}, {self.metric!r}, {count(len(self.points), 'version')})"
 
     def __str__(self) -> str:
         return "\n".join(

@@ -527,7 +527,9 @@ class ReadingVerbs(Hub):
 
     def _all_beside(self, model: str, field: Field) -> Iterator[object]:
         """All that the versions of a model say beside a field, such as all metrics."""
-        values = self._measure(model, field.name, None)[2] if field.parts else ()
+        from modelregistry.search.fields import FIELDS
+
+        values = self._measure(model, field.name, None)[2] if FIELDS[field.name] == "tree" else ()
         return (value for _, value in values)
 
     def _summaries(self) -> dict[str, Summary]:

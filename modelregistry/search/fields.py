@@ -103,7 +103,7 @@ class Row:
         known = self._said.get(kind)
         if known is None:
             known = self._said[kind] = said_of(self.version, kind)
-        if key in known:
+        if key in known and not is_whole:
             return known[key]
         read = self.measured.get(kind)
         if read is None:

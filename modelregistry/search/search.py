@@ -313,12 +313,12 @@ def nothing_to_measure(model: str, field: Field, values: Iterable[object]) -> Ve
         {key for each in values if isinstance(each, Mapping) for key, value in flat(each) if is_number(value)}
     )
     key = ".".join(map(str, field.parts))
-    if key in known:
+    if field.parts and key in known:
         return VersionNotFoundError(
             f"no version of {model!r} that is asked for has a number at {clean(str(field))!r}: ask for others, which have one"
         )
-    close = difflib.get_close_matches(key, known, n=1)
-    shown = f"{field.name}.{close[0]}" if close else ", ".join(f"{field.name}.{key}" for key in known[:10])
+    close = difflib.get_close_matches(key, known, n=1) if key else ()
+    shown = ", ".join(str(Field(field.name, tuple(each.split(".")))) for each in close or known[:10])
     hint = (
         f"did you mean {shown!r}?" if close else f"there is {shown}" if known else "there is no other, either"
     )

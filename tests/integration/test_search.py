@@ -478,6 +478,8 @@ def test_where_nothing_is_best_that_is_said(built: Path) -> None:
         registry.trend("churn", "zzz")
     with pytest.raises(mr.VersionNotFoundError, match="there is no other"):
         registry.best("nlp:risk", "params.depth")
+    with pytest.raises(mr.VersionNotFoundError, match=r"has a number at 'metrics'; there is metrics\.auc"):
+        registry.trend("churn", "metrics")
     with pytest.raises(mr.ModelNotFoundError):
         registry.best("nobody", "auc")
     with pytest.raises(mr.ModelNotFoundError):
@@ -488,6 +490,22 @@ def test_where_nothing_is_best_that_is_said(built: Path) -> None:
         registry.best("churn", "auc", direction="up")  # type: ignore[arg-type]
     with pytest.raises(mr.InvalidInputError):
         registry.trend("churn", "")
+
+
+def test_what_has_no_name_is_not_taken_for_all_metrics_and_odd_names_are_told_as_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    root = init(tmp_path / "project")
+    write(root / "dvc.yaml", "artifacts:\n  risk: {path: risk.bin}\n")
+    write(root / "risk.bin", "1")
+    commit(root)
+    registry = Registry(root)
+    registry.register("risk", metrics={"": 1, "top k": {"5%": 0.5}, "auc": 0.9})
+    with pytest.raises(
+        mr.VersionNotFoundError, match=r"there is .*metrics\.auc, metrics\[\"top k\"\]\[\"5%\"\]$"
+    ):
+        registry.trend("risk", "metrics")
+    assert registry.trend("risk", 'metrics["top k"]["5%"]').points[0].value == 0.5
 
 
 def test_the_trend_is_a_metric_across_the_versions_with_their_stages(built: Path) -> None:
