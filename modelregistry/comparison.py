@@ -29,6 +29,8 @@ _GROUPS = {
 """What the verdict says of lines that differ, by what their names begin with."""
 _INGREDIENTS = {"dataset": "data", "model": "data", "code": "code", "step": "steps"}
 """The kinds of nodes of a lineage that have a line, and what its name begins with."""
+_MEASURED_ON = "metadata.evaluated.digest"
+"""The line of the data on which ``evaluate`` measured last."""
 _LOOKS: Mapping[str, Look] = {"incompatible": "bad", "nobody can tell": "warn"}
 _MOST_NAMED = 3
 _LONGEST_NAME = 60
@@ -301,7 +303,9 @@ def _summed_up(differences: Iterable[Difference], untold: Container[str]) -> Ite
     """Which metrics are better or worse, and what else is different, in a few words."""
     judged: dict[str, list[str]] = {"better": [], "worse": []}
     others = set()
+    is_other_data = False
     for row in differences:
+        is_other_data |= row.what == _MEASURED_ON and None not in (row.base, row.candidate)
         begin, _, name = row.what.partition(".")
         if row.better is not None:
             judged["better" if row.better else "worse"].append(clean(shortened(name, _LONGEST_NAME)))
@@ -310,6 +314,8 @@ def _summed_up(differences: Iterable[Difference], untold: Container[str]) -> Ite
     for verdict, names in judged.items():
         if names:
             yield f"{verdict}: {_few(names)}"
+    if any(judged.values()) and is_other_data:
+        yield "measured on other data"
     different = [each for each in dict.fromkeys(_GROUPS.values()) if each in others and each not in untold]
     if different:
         yield f"different: {', '.join(different)}"

@@ -266,6 +266,19 @@ def test_numbers_that_would_look_alike_are_shown_in_full_and_true_is_not_one() -
     assert re.search(r"\nsize +9,139 bytes +9,137 bytes +differs\n", sizes)
 
 
+def test_figures_that_were_measured_on_other_data_are_not_judged_without_a_word() -> None:
+    def measured(auc: float, data: str | None) -> ModelVersion:
+        evaluated: JsonValue = {"evaluated": {"digest": data}} if data else {}
+        return replace(OLD, metadata={"metrics": {"auc": auc}, **evaluated})
+
+    known = {"auc": Metric(direction="higher")}
+    other = compare(measured(0.8, A), measured(0.9, B), metrics=known).verdict
+    assert other.endswith("; better: auc; measured on other data")
+    for alike in ((measured(0.8, A), measured(0.9, A)), (measured(0.8, None), measured(0.9, A))):
+        assert compare(*alike, metrics=known).verdict.endswith("; better: auc")
+    assert "measured" not in compare(measured(0.8, A), measured(0.8, B), metrics=known).verdict
+
+
 def test_in_a_terminal_two_long_texts_stand_side_by_side_by_their_beginnings_and_ends() -> None:
     recorded = tuple(
         Recorded(params={"command": f"python {'-v ' * 200}{end}", "p" * 500: 1, "words": ["w" * 99] * 99})
