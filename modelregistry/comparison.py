@@ -15,7 +15,7 @@ from modelregistry.display.view import Badge, Code, Look, Note, Size, Table, Vie
 from modelregistry.display.words import clean, count, shortened, text_of
 from modelregistry.lineage.node import Node, flat
 from modelregistry.log.history import History
-from modelregistry.metadata.evaluation import Metric, better, is_number
+from modelregistry.metadata.evaluation import Metric, better, is_number, known_metrics
 from modelregistry.metadata.signature import Column, ModelSignature, incompatibilities
 from modelregistry.version import ModelVersion, said_of
 
@@ -197,15 +197,10 @@ def compare(
     reasons: tuple[str, ...] = ()
     if base.signature is not None and candidate.signature is not None:
         reasons = tuple(incompatibilities(base.signature, candidate.signature))
-    lines = _lines(base, candidate, recorded, known_metrics(metrics or {}, base, candidate))
+    lines = _lines(
+        base, candidate, recorded, {**(metrics or {}), **known_metrics(base.metadata, candidate.metadata)}
+    )
     return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS), reasons)
-
-
-def known_metrics(metrics: Mapping[str, Metric], *versions: ModelVersion) -> Mapping[str, Metric]:
-    """What is known of metrics, where what the versions say themselves comes first."""
-    for each in versions:
-        metrics = {**metrics, **(each.evaluation.metrics if each.evaluation is not None else {})}
-    return metrics
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:

@@ -13,7 +13,7 @@ from modelregistry.cards.card import CardFacts, ModelCard, Source
 from modelregistry.cards.text import CardText, card_in_markdown, card_of
 from modelregistry.errors import InvalidFileError, RegistryError
 from modelregistry.lineage.lineage import Lineage
-from modelregistry.metadata.evaluation import Evaluation, evaluation_in
+from modelregistry.metadata.evaluation import Evaluation, evaluation_in, known_metrics
 from modelregistry.metadata.usage import usage_in
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.project.dvcfiles import resolve
@@ -67,7 +67,7 @@ def card(
         path=declared.path if declared else None, type=declared.type if declared else None,
         labels=declared.labels if declared else (), description=declared.description if declared else None,
         text=_text(version, around.metadata, declared, file, read), datasets=_datasets(lineage),
-        metrics=metrics, directions=evaluation.metrics, evaluated=evaluated,
+        metrics=metrics, directions=known_metrics(around.metadata, version.metadata), evaluated=evaluated,
         baseline=baseline.reference if baseline else None,
         baseline_metrics=_metrics(baseline, _lineage(baseline))[0] if baseline else {},
         usage=usage.text if usage else None, evaluation=evaluation.text, example=usage.example if usage else None,

@@ -56,6 +56,16 @@ def evaluation_in(metadata: Mapping[str, JsonValue]) -> Evaluation | None:
         return None
 
 
+def known_metrics(*said: Mapping[str, JsonValue]) -> dict[str, Metric]:
+    """What the blocks in some metadata say of each metric; what comes later is heard first."""
+    return {
+        name: metric
+        for found in map(evaluation_in, said)
+        if found is not None
+        for name, metric in found.metrics.items()
+    }
+
+
 def figures(value: object, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
     """The finite numbers in nested metrics, by their keys with dots between; what is none is left out."""
     if isinstance(value, Mapping) and depth < _MOST_DEPTH:

@@ -127,10 +127,10 @@ class ReadingVerbs(Hub):
             WithdrawnError: A version was withdrawn.
         """
         from modelregistry.comparison import compare
-        from modelregistry.metadata.evaluation import evaluation_in
+        from modelregistry.metadata.evaluation import known_metrics
 
         one, other = (self._here(each) for each in (base, candidate))
-        known = evaluation_in(self._metadata_of(other.name))
+        known = known_metrics(self._metadata_of(one.name), self._metadata_of(other.name))
         recorded, problems = zip(*self._recorded([one, other]), strict=True)
         for version, found in zip((one, other), problems, strict=True):
             if found:
@@ -138,7 +138,7 @@ class ReadingVerbs(Hub):
                     f"{version.reference} could not be read whole, and lines of it may be missing: {'; '.join(found)}",
                     RegistryWarning, stacklevel=2,
                 )  # fmt: skip
-        return compare(one, other, recorded, metrics=known.metrics if known is not None else None)
+        return compare(one, other, recorded, metrics=known)
 
     def _recorded(self, versions: Sequence[ModelVersion]) -> Iterator[tuple[Recorded, Iterable[str]]]:
         """What was recorded where each was made, and why that may not be all."""

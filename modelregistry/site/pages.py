@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from modelregistry.comparison import Recorded, compare, known_metrics
+from modelregistry.comparison import Recorded, compare
 from modelregistry.display.markdown import block
 from modelregistry.display.words import number
 from modelregistry.errors import RegistryError
@@ -18,7 +18,7 @@ from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import flat
 from modelregistry.log.events import Event
 from modelregistry.log.history import History
-from modelregistry.metadata.evaluation import Metric, better, evaluation_in
+from modelregistry.metadata.evaluation import Metric, better, known_metrics
 from modelregistry.names import WITHDRAWN, version_key
 from modelregistry.project.declarationtexts import Declaration
 from modelregistry.site.writer import file_name
@@ -202,7 +202,9 @@ def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | No
     """The page of a version, beside the one that holds the highest stage."""
     version = facts.version
     top = best.version if best is not None else None
-    directions = known_metrics(_directions(model), *filter(None, (top, version)))
+    directions = known_metrics(
+        model.history.metadata(), *(each.metadata for each in (top, version) if each is not None)
+    )
     return {
         "name": model.name, "version": version.version, "reference": version.reference, "state": version.state,
         "stages": version.stages, "author": version.author, "at": f"{version.created_at:%Y-%m-%d %H:%M} UTC",
@@ -334,12 +336,6 @@ def _trends(model: ModelFacts) -> Iterator[Trend]:
         yield trend(model.name, name, [(each, model.metrics_of(each).get(name)) for each in oldest_first])
 
 
-def _directions(model: ModelFacts) -> Mapping[str, Metric]:
-    """What is known of the metrics of all its versions."""
-    known = evaluation_in(model.history.metadata())
-    return known.metrics if known is not None else {}
-
-
 def _metric_rows(
     model: ModelFacts, version: ModelVersion, top: ModelVersion | None, directions: Mapping[str, Metric]
 ) -> Iterator[dict[str, Any]]:
@@ -377,7 +373,12 @@ def _diff(model: ModelFacts, facts: VersionFacts, top: VersionFacts | None) -> d
         Recorded(model.measured.get(each.version.version, {}), model.params.get(each.version.version, {}), each.lineage)
         for each in (top, facts)
     ]  # fmt: skip
-    found = compare(top.version, facts.version, (recorded[0], recorded[1]), metrics=_directions(model))
+    found = compare(
+        top.version,
+        facts.version,
+        (recorded[0], recorded[1]),
+        metrics=known_metrics(model.history.metadata()),
+    )
     rows = [row for row in found.differences if row.what not in ("version", "created_at", "author", "state")]
     lines = [(row.what, *_told_apart(row.base, row.candidate)) for row in rows]
     return {"verdict": found.verdict, "rows": lines, "picture": None}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 import modelregistry as mr
 from modelregistry import Registry
@@ -199,3 +200,23 @@ def test_what_was_declared_is_compared_too(tmp_path: Path) -> None:
     assert lines["params.alpha"] == (1, 2)
     assert lines["metrics.by.region"] == ("north 1", "north 2")
     assert lines["metrics.auc"] == (0.5, 0.5)
+
+
+def test_which_way_is_better_is_what_the_models_say_and_over_that_the_versions_metric_by_metric(
+    plain: Path,
+) -> None:
+    def block(**directions: str) -> JsonValue:
+        return {"metrics": {name: {"direction": each} for name, each in directions.items()}}
+
+    registry = Registry(plain)
+    for model, value in (("churn", 1), ("risk", 2)):
+        registry.register(model, metadata={"metrics": dict.fromkeys(("auc", "loss", "time"), value)})
+    registry.annotate("churn", None, {"evaluation": block(auc="higher", loss="higher", time="higher")})
+    registry.annotate("risk", None, {"evaluation": block(loss="lower")})
+    registry.annotate("churn", "v0.1.0", {"evaluation": block(time="lower")})
+    assert "; better: auc; worse: loss, time;" in registry.compare("churn", "risk").verdict
+    assert "; better: time; worse: auc, loss;" in registry.compare("risk", "churn").verdict
+    directions = {
+        name: each["direction"] for name, each in registry.get("churn").card.data["metrics"].items()
+    }
+    assert directions == {"auc": "higher", "loss": "higher", "time": "lower"}, "and so says its card"
