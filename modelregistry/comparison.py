@@ -124,7 +124,7 @@ class Comparison(Tabular):
     @property
     def differences(self) -> Rows[Difference]:
         """The lines that differ."""
-        return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS)
+        return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS, widest=_WIDEST)
 
     def _line(self) -> str:
         told = f"{self.base.reference!r}, {self.candidate.reference!r}, {count(len(self.differences), 'difference')}"
@@ -200,7 +200,7 @@ def compare(
     lines = _lines(
         base, candidate, recorded, {**(metrics or {}), **known_metrics(base.metadata, candidate.metadata)}
     )
-    return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS), reasons)
+    return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS, widest=_WIDEST), reasons)
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:

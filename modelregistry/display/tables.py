@@ -54,9 +54,12 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
     as values.
     """
 
-    def __init__(self, rows: Iterable[Row], columns: Mapping[str, Callable[[Row], Any]]) -> None:
+    def __init__(
+        self, rows: Iterable[Row], columns: Mapping[str, Callable[[Row], Any]], *, widest: int | None = None
+    ) -> None:
         self._rows = tuple(rows)
         self._columns = dict(columns)
+        self._widest = widest
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -66,7 +69,7 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
 
     def __getitem__(self, index: int | slice) -> Row | Rows[Row]:
         if isinstance(index, slice):
-            return Rows(self._rows[index], self._columns)
+            return Rows(self._rows[index], self._columns, widest=self._widest)
         return self._rows[index]
 
     def __len__(self) -> int:
@@ -98,7 +101,7 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
     def __str__(self) -> str:
         from modelregistry.display.terminal import text
 
-        return text(self._view())
+        return text(self._view(), widest=self._widest)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dictionary a row, by column."""

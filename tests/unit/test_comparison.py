@@ -286,7 +286,9 @@ def test_in_a_terminal_two_long_texts_stand_side_by_side_by_their_beginnings_and
     )
     found = compare(OLD, OLD, (recorded[0], recorded[1]))
     lines = str(found).split("\n")[2:]
-    assert max(map(len, lines)) < 140
+    assert (
+        max(map(len, [*lines, *str(found.rows).split("\n"), *str(found.differences[1:]).split("\n")])) < 150
+    )
     (line,) = (line for line in lines if line.startswith("params.command"))
     assert "python -v" in line and "first  " in line and "second" in line
     assert "-v " * 50 in found._repr_html_(), "a page has place"
