@@ -46,10 +46,21 @@ def fact(value: object) -> str:
 def _cell(value: object, widest: int | None) -> str:
     """What is in a cell of a table, where a whole digest would leave no place for others."""
     told = short_digest(clean(value.text)) if isinstance(value, Code) else text_of(value)
-    if widest is None or len(told) <= widest:
+    if widest is None or _width(told) <= widest:
         return told
     told, end = clean(value) if isinstance(value, str) else told, widest // 3
-    return f"{told[: widest - end - 1]}…{told[-end:]}"
+    return f"{_fitting(told, widest - end - 1)}…{_fitting(reversed(told), end)[::-1]}"
+
+
+def _fitting(letters: Iterable[str], places: int) -> str:
+    """As many of the letters as there are places for."""
+    found = []
+    for letter in letters:
+        places -= _places(letter)
+        if places < 0:
+            break
+        found.append(letter)
+    return "".join(found)
 
 
 def _block(block: Block, widest: int | None) -> Iterable[str]:

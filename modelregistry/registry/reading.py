@@ -114,7 +114,8 @@ class ReadingVerbs(Hub):
 
         There is a line for each fact of theirs: the stages, the signature, the metrics and parameters (those that the
         pipeline recorded, over them those that were declared, measured or said), what they were made from (``data.…``,
-        ``code.…``, ``steps.…``), and the metadata.
+        ``code.…``, ``steps.…``), and the metadata. What can't be read is told in a warning; what is in a repository that
+        can't be reached is no difference.
 
         Args:
             base: A version, as ``get`` takes or gives it: the holder of a stage, say.

@@ -292,6 +292,11 @@ def test_in_a_terminal_two_long_texts_stand_side_by_side_by_their_beginnings_and
     (line,) = (line for line in lines if line.startswith("params.command"))
     assert "python -v" in line and "first  " in line and "second" in line
     assert "-v " * 50 in found._repr_html_(), "a page has place"
+    wide = str(compare(OLD, OLD, (Recorded(params={"p": "漢字" * 99}), Recorded(params={"p": "漢" * 15}))))
+    (line,) = (line.split() for line in wide.split("\n") if line.startswith("params.p"))
+    assert line == ["params.p", f"{'漢字' * 6}漢…{'漢字' * 3}", "漢" * 15, "differs"], (
+        "such letters take two places"
+    )
     assert recorded[0].params["command"] in {row.base for row in found.differences}
 
 
