@@ -35,7 +35,7 @@ _LOOKS: Mapping[str, Look] = {"incompatible": "bad", "nobody can tell": "warn"}
 _MOST_NAMED = 3
 _LONGEST_NAME = 60
 _LONGEST_REASON = 160
-_WIDEST = 40
+WIDEST = 40
 """Characters of a cell in a terminal, where two versions are to stand side by side."""
 
 
@@ -85,6 +85,12 @@ class Comparison(Tabular):
         return clean("; ".join([self._standing, *_summed_up(self.differences, self._untold)]))
 
     @property
+    def summary(self) -> str:
+        """The verdict in a few words, where it is known what the candidate is held against."""
+        found = "; ".join(_summed_up(self.differences, self._untold))
+        return f"{self.candidate.reference} {self._answer}" + (f" ({found})" if found else "")
+
+    @property
     def _untold(self) -> Container[str]:
         """What one of the two does not tell, so that nobody knows whether it is different."""
         return {
@@ -124,7 +130,7 @@ class Comparison(Tabular):
     @property
     def differences(self) -> Rows[Difference]:
         """The lines that differ."""
-        return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS, widest=_WIDEST)
+        return Rows((row for row in self.rows if row.differs), COMPARISON_COLUMNS, widest=WIDEST)
 
     def _line(self) -> str:
         told = f"{self.base.reference!r}, {self.candidate.reference!r}, {count(len(self.differences), 'difference')}"
@@ -133,14 +139,14 @@ class Comparison(Tabular):
     def __str__(self) -> str:
         from modelregistry.display.terminal import text
 
-        return text(View(blocks=self._view().blocks), widest=_WIDEST)
+        return text(View(blocks=self._view().blocks), widest=WIDEST)
 
     def _view(self) -> View:
         columns = ("what", self.base.reference, self.candidate.reference, "change")
         said = [row for row in self.rows if row.base not in (None, ()) or row.candidate not in (None, ())]
         if len(said) > MOST_ROWS:
             said.sort(key=lambda row: not row.differs)
-        lines = [(row.what, *_values(row), _judged(row)) for row in said[:MOST_ROWS]]
+        lines = [(row.what, *shown_values(row), _judged(row)) for row in said[:MOST_ROWS]]
         left_out = [*more_than(said)]
         if more := sum(row.differs for row in said[MOST_ROWS:]):
             left_out = [f"{each}, {more:,} of which differ" for each in left_out]
@@ -148,7 +154,7 @@ class Comparison(Tabular):
         return View("Comparison", blocks=[note, Table(columns, lines, left_out)])
 
 
-def _values(row: Difference) -> tuple[object, object]:
+def shown_values(row: Difference) -> tuple[object, object]:
     """The two as they are shown; in full, where they would look alike and are not."""
     one, other = _dressed(row.what, row.base), _dressed(row.what, row.candidate)
     if not row.differs or row.base is None or row.candidate is None or text_of(one) != text_of(other):
@@ -200,7 +206,7 @@ def compare(
     lines = _lines(
         base, candidate, recorded, {**(metrics or {}), **known_metrics(base.metadata, candidate.metadata)}
     )
-    return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS, widest=_WIDEST), reasons)
+    return Comparison(base, candidate, Rows(lines, COMPARISON_COLUMNS, widest=WIDEST), reasons)
 
 
 def unfit(history: History, version: str, stage: str) -> str | None:

@@ -15,6 +15,7 @@ from modelregistry.cards.card import CardFacts, ModelCard, Source
 from modelregistry.cards.text import CardText
 from modelregistry.catalog import Hit, Hits
 from modelregistry.comparison import Difference, compare
+from modelregistry.comparisons import Beside, Comparisons
 from modelregistry.content.cache import COLUMNS as CACHED_COLUMNS
 from modelregistry.content.cache import Cached, Damaged
 from modelregistry.display.listing import (
@@ -201,6 +202,7 @@ def examples(text: str) -> list[Any]:
         Model(text, text, text, {text: (text,)}, path=text, labels=(text,)), lineage, changed, lineage.diff(lineage),
         *lineage.nodes, *lineage.edges, ValueChange(text, text, text, {text: text}), FileChange(text, 1, None),
         CodeChanges((FileChange(text, 1, 2),), (text,)), compare(one, other), compare(one, one), Difference(text, text, one),
+        Comparisons(one, (compare(one, other), compare(one, one))), Beside(text, one, (text, other), (None, True), differs=True),
         trend, *trend.points, *events_of(text), FileDigest(path=text, sha256=text), Judged(figure=text, wish=text),
         DeclaredInput(path=text, name=text), DeclaredLineage(params={text: text}), Bytes(text, text),
         signature, *signature.inputs, facts, *facts.datasets, card, ModelCard(facts), grant, replace(grant, granted=False, before=None),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, overload
 
 from pydantic import JsonValue
 
@@ -42,6 +42,7 @@ from modelregistry.version import ModelVersion
 
 if TYPE_CHECKING:
     from modelregistry.comparison import Comparison, Recorded
+    from modelregistry.comparisons import Comparisons
     from modelregistry.lineage.impact import Affected
     from modelregistry.search.fields import Row
     from modelregistry.search.query import Field
@@ -109,8 +110,24 @@ class ReadingVerbs(Hub):
     def _as_it_lies(self, model: str) -> History:
         return History(model, self._backend.read(model).events, self._read_stages())
 
-    def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison:
-        """Two versions side by side, and whether the second can stand in where the first is called.
+    @overload
+    def compare(self, base: str | ModelVersion, candidate: str | ModelVersion) -> Comparison: ...
+
+    @overload
+    def compare(
+        self, base: str | ModelVersion, candidate: str | ModelVersion, another: str | ModelVersion, /,
+        *candidates: str | ModelVersion,
+    ) -> Comparisons: ...  # fmt: skip
+
+    @overload
+    def compare(
+        self, base: str | ModelVersion, candidate: str | ModelVersion, *candidates: str | ModelVersion
+    ) -> Comparison | Comparisons: ...
+
+    def compare(
+        self, base: str | ModelVersion, candidate: str | ModelVersion, *candidates: str | ModelVersion
+    ) -> Comparison | Comparisons:
+        """Two versions side by side, and whether the second can stand in where the first is called; or several with one.
 
         There is a line for each fact of theirs: the stages, the signature, the metrics and parameters (those that the
         pipeline recorded, over them those that were declared, measured or said), what they were made from (``data.…``,
@@ -120,26 +137,42 @@ class ReadingVerbs(Hub):
         Args:
             base: A version, as ``get`` takes or gives it: the holder of a stage, say.
             candidate: Another one.
+            *candidates: More of them, each to be held against the base.
+
+        Returns:
+            A ``Comparison``; of several candidates ``Comparisons``, one for each.
 
         Raises:
             InvalidReferenceError: No version is named.
-            InvalidInputError: A version of another registry.
+            InvalidInputError: A version of another registry, or one that is named twice.
             NotFoundError: No such model, version, or holder of the stage.
             WithdrawnError: A version was withdrawn.
         """
         from modelregistry.comparison import compare
+        from modelregistry.comparisons import Comparisons
         from modelregistry.metadata.evaluation import known_metrics
 
-        one, other = (self._here(each) for each in (base, candidate))
-        known = known_metrics(self._metadata_of(one.name), self._metadata_of(other.name))
-        recorded, problems = zip(*self._recorded([one, other]), strict=True)
-        for version, found in zip((one, other), problems, strict=True):
+        versions = [self._here(each) for each in (base, candidate, *candidates)]
+        names = [each.reference for each in versions]
+        twice = [name for name in names if names.count(name) > 1]
+        if candidates and twice:
+            raise InvalidInputError(f"{twice[0]} is named twice: compare it with others")
+        recorded, problems = zip(*self._recorded(versions), strict=True)
+        for version, found in zip(versions, problems, strict=True):
             if found:
                 warnings.warn(
                     f"{version.reference} could not be read whole, and lines of it may be missing: {'; '.join(found)}",
                     RegistryWarning, stacklevel=2,
                 )  # fmt: skip
-        return compare(one, other, recorded, metrics=known)
+        one, *others = versions
+        compared = tuple(
+            compare(
+                one, other, (recorded[0], read),
+                metrics=known_metrics(self._metadata_of(one.name), self._metadata_of(other.name)),
+            )
+            for other, read in zip(others, recorded[1:], strict=True)
+        )  # fmt: skip
+        return Comparisons(one, compared) if candidates else compared[0]
 
     def _recorded(self, versions: Sequence[ModelVersion]) -> Iterator[tuple[Recorded, Iterable[str]]]:
         """What was recorded where each was made, and why that may not be all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -171,6 +172,26 @@ def test_where_the_source_of_an_import_is_gone_that_is_said(trained: Path, lake:
     lines = told(compared)
     assert "data.data/clicks.csv" in lines
     assert not any("!" in name for name in lines), "what is in it is not told of either"
+
+
+def test_several_candidates_are_held_against_one_version(trained: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", os.fspath(trained), "clone")
+    registry = Registry(tmp_path / "clone", remote=None)
+    registry.register("churn", rev="HEAD~1", version="v0.2.0", allow_missing=True)
+    several = registry.compare("churn@v0.1.0", "churn@v0.1.1", "churn@v0.2.0")
+    assert [each.verdict for each in several] == [
+        registry.compare("churn@v0.1.0", each).verdict for each in ("churn@v0.1.1", "churn@v0.2.0")
+    ]
+    lines = {row.what: row for row in several.rows}
+    assert (lines["metrics.auc"].candidates, lines["metrics.auc"].better) == ((0.75, 0.625), (True, None))
+    assert several.verdict.startswith(
+        "beside churn@v0.1.0: churn@v0.1.1 nobody can tell (better: auc; different: "
+    )
+    for twice in ("churn@v0.1.0", "churn@v0.1.1", registry.get("churn@v0.1.1")):
+        with pytest.raises(mr.InvalidInputError, match="is named twice"):
+            registry.compare("churn@v0.1.0", "churn@v0.1.1", twice)
+    with pytest.raises(mr.VersionNotFoundError):
+        registry.compare("churn@v0.1.0", "churn@v0.1.1", "churn@v9.0.0")
 
 
 def test_what_was_declared_is_compared_too(tmp_path: Path) -> None:
