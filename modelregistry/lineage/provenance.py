@@ -13,7 +13,7 @@ from modelregistry.lineage.codechanges import compare
 from modelregistry.lineage.declared import Found
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.project import Look, Project, nothing_registered
-from modelregistry.lineage.sources import Source, Sources
+from modelregistry.lineage.sources import Failures, Source, Sources
 from modelregistry.lineage.tracing import Tracer
 from modelregistry.project.declarations import declaring_file, short_name
 from modelregistry.project.documents import Documents, Recent
@@ -50,6 +50,7 @@ class Provenance:
         self._registered = registered
         self._source = Source(repo, url)
         self._mirrors = home / "mirrors"
+        self._failures = Failures()
         self._cached = cached
         self._offline = offline
         self._documents = Documents(home / "documents")
@@ -81,7 +82,7 @@ class Provenance:
         cached: Cached = nothing_cached
         if self._cached is not None:
             cached = partial(self._cached, rev=version.rev)
-        sources = Sources(self._mirrors, offline=self._offline)
+        sources = Sources(self._mirrors, self._failures, offline=self._offline)
         with snapshot.repo.reading():
             own = Project(self._source, Records(snapshot, cached=cached), own=self._registered)
             path = own.records.declared(file, short_name(version.name)) or ask()

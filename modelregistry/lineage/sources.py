@@ -24,6 +24,7 @@ MOST_SECONDS = 900.0
 """After which it opens no more."""
 
 _FOR_EVER = 1e9
+_AGAIN_AFTER = 60.0
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCP = re.compile(r"((?:[^/@:]+@)?[^/@:]{2,}:)(?!//)(.*)")
 
@@ -75,19 +76,37 @@ class Source:
         return found is not None and found.kind == "commit"
 
 
+class Failures:
+    """What could not be had over the network a moment ago: many versions lead to one host, and none waits for it again."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], tuple[float, RegistryError]] = {}
+
+    def recent(self, *what: str) -> RegistryError | None:
+        """Why it could not be had; None where it could, or where that was longer ago."""
+        at, error = self._last.get(what, (-_AGAIN_AFTER, None))
+        return error if time.monotonic() - at < _AGAIN_AFTER else None
+
+    def put(self, error: RegistryError, *what: str) -> None:
+        """It could not be had just now."""
+        self._last[what] = time.monotonic(), error
+
+
 class Sources:
     """Opens the repositories that one lineage leads to.
 
     Args:
         folder: Where copies are kept.
+        failures: What other lineages could not reach.
         offline: Whether to do without the network.
 
     Attributes:
         offline: The same.
     """
 
-    def __init__(self, folder: Path, *, offline: bool = False) -> None:
+    def __init__(self, folder: Path, failures: Failures, *, offline: bool = False) -> None:
         self._folder = folder
+        self._failures = failures
         self.offline = offline
         self._until = time.monotonic() + MOST_SECONDS
         self._opened: dict[str, Source] = {}
@@ -110,15 +129,33 @@ class Sources:
         failure: RegistryError | None = None
         for place in places(url, lambda: importer.bases, file):
             try:
-                source = self._open(place)
-                if source.has(rev, offline=self.offline):
-                    return source
-                raise RemoteError(f"{source.url!r} has no commit {rev[:10]}")
+                return self._with(rev, self._open(place), place)
             except RegistryError as error:
                 failure = failure or error
         raise failure or RemoteError(f"{without_secrets(url)!r} is relative, and nothing says to what")
 
+    def _with(self, rev: str, source: Source, place: str) -> Source:
+        """The source, if it has the commit, or can be brought up to it."""
+        recent = self._failures.recent("update", place) or self._failures.recent("commit", place, rev)
+        try:
+            if source.has(rev, offline=self.offline or recent is not None):
+                return source
+        except RegistryError as error:
+            self._failed_there(error, "update", place)
+            raise
+        if recent is None:
+            recent = RemoteError(f"{source.url!r} has no commit {rev[:10]}")
+            self._failed_there(recent, "commit", place, rev)
+        raise recent.with_traceback(None)
+
+    def _failed_there(self, error: RegistryError, attempt: str, place: str, *rest: str) -> None:
+        if is_url(place) and not self.offline:
+            self._failures.put(error, attempt, place, *rest)
+
     def _open(self, place: str) -> Source:
+        recent = self._failures.recent("open", place)
+        if recent is not None:
+            self._failed.setdefault(place, recent.with_traceback(None))
         if place in self._failed:
             raise self._failed[place]
         if place not in self._opened:
@@ -130,6 +167,7 @@ class Sources:
                 self._opened[place] = self._here(place) if not is_url(place) else self._copy(place)
             except RegistryError as error:
                 self._failed[place] = error
+                self._failed_there(error, "open", place)
                 raise
             except OSError as error:
                 self._failed[place] = RemoteError(

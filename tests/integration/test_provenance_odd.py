@@ -953,6 +953,37 @@ def test_what_cannot_be_reached_is_told_once_and_tried_again_later(
     assert trace().of_kind("repository")[0].status == "recorded"
 
 
+@pytest.mark.parametrize("lost", ["host", "commit"])
+def test_many_versions_wait_for_what_cannot_be_reached_once(
+    root: Path,
+    served: tuple[Path, str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_cache: Path,
+    lost: str,
+) -> None:
+    place, url, asked = served
+    rev = git(place, "rev-parse", "HEAD") if lost == "host" else "1" * 40
+    models = [f"m{number}" for number in range(4)]
+    plan = "".join(f"  {model}: {{path: m.pkl, type: model}}\n" for model in models)
+    project(root, {"m.pkl.dvc": imported("m.pkl", url, rev), "dvc.yaml": f"artifacts:\n{plan}"})
+    for model in models:
+        Registry(root, remote=None).register(model, allow_missing=True)
+    counts = []
+    if lost == "host":
+        place.rename(place.with_name("moved"))
+    for again_after in (60.0, -1.0):
+        monkeypatch.setattr("modelregistry.lineage.sources._AGAIN_AFTER", again_after)
+        registry = Registry(root, remote=None)
+        asked.clear()
+        lineages = [registry.get(model).lineage for model in models]
+        assert [each.of_kind("repository")[0].status for each in lineages] == ["unreachable"] * 4
+        counts.append(len(asked))
+    assert counts[1] >= 2 * counts[0] > 0, "where nothing is remembered, each asks"
+    if lost == "host":
+        place.with_name("moved").rename(place)
+        assert registry.get("m0").lineage.of_kind("repository")[0].status == "recorded"
+
+
 def test_a_registry_at_a_url_has_lineages_too(
     served: tuple[Path, str, list[str]], fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
