@@ -15,6 +15,7 @@ from modelregistry.errors import InvalidInputError
 from modelregistry.names import version_key
 from modelregistry.progress import Progress
 from modelregistry.registry import Registry
+from modelregistry.registry.reading import warn_of, warn_of_all
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
@@ -146,21 +147,22 @@ class Catalog(Shown):
         from modelregistry.search.question import Question
         from modelregistry.search.search import order_of
 
-        keys = Question.of(None, sort=sort).sort
+        question = Question.of(query, sort=sort, limit=limit, **wishes)
         hits: list[Hit] = []
         unread: dict[tuple[str, str], str] = {}
         total = 0
         for name, registry in self._registries.items():
-            found = registry.search(query, sort=sort, limit=limit, **wishes)
+            found = registry._found(question)
             total += found.total
             unread |= {(name, reference): why for reference, why in found.unread.items()}
             hits += [Hit(name, each, values) for each, values in zip(found, found.to_dicts(), strict=True)]
         hits.sort(key=lambda hit: version_key(hit.version.version), reverse=True)
         hits.sort(key=lambda hit: hit.version.name)
-        for key in reversed(keys):
+        for key in reversed(question.sort):
             order = order_of(key)
             hits.sort(key=lambda hit, order=order: order(hit.values)[1:], reverse=key.is_descending)  # type: ignore[misc]
             hits.sort(key=lambda hit, order=order: order(hit.values)[0])  # type: ignore[misc]
+        warn_of({f"{reference} in {name}": why for (name, reference), why in unread.items()})
         return Hits(hits[:limit], total=total, unread=unread)
 
     def impact(self, what: str | ModelVersion, *, progress: Progress = None) -> Rows[Affected]:
@@ -174,7 +176,9 @@ class Catalog(Shown):
             InvalidInputError: ``what`` is empty.
         """
         first, *others = self._registries.values()
-        return first.impact(what, registries=others, progress=progress)
+        found, told = first._affected(what, others, progress)
+        warn_of_all(told)
+        return found
 
     def export_site(
         self, target: str | os.PathLike[str], *, title: str = "Model registries", progress: Progress = None

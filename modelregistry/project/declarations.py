@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from modelregistry.errors import InvalidFileError, InvalidInputError, NotDeclaredError, RegistryError
+from modelregistry.git.halving import each_answered
+from modelregistry.git.objects import GitObject
 from modelregistry.git.repo import GitRepo
 from modelregistry.project.declarationtexts import (
     Declaration,
@@ -20,6 +23,15 @@ from modelregistry.project.dvcfiles import resolve
 
 _MOST_KNOWN = 10_000
 _log = logging.getLogger("modelregistry")
+
+
+class Declared(NamedTuple):
+    """What a commit says of a model."""
+
+    entry: Declaration | None
+    """None where there is none."""
+    problem: str | None = None
+    """Why there may be more."""
 
 
 class Declarations:
@@ -52,7 +64,7 @@ class Declarations:
         known = self._texts.get((rev, file))
         text = known if known is not None else self._repo.read_file(rev, file)
         found = self._read(text, file).get(short_name(model)) if text is not None else None
-        return _rooted(found, file) if found is not None else None
+        return rooted(found, file) if found is not None else None
 
     def bring(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Have what each commit declares of each model, for (commit, model) pairs, in one read; in place of earlier ones."""
@@ -83,23 +95,37 @@ class Declarations:
         found: dict[str, Declaration] = {}
         for path, text in zip(files, self._repo.read([f"{head}:{path}" for path in files]), strict=True):
             folder = posixpath.dirname(path)
-            for name, declaration in _lenient(text.data if text else None, path).items():
+            declared = _parsed(text, path) if text is not None else {}
+            if isinstance(declared, str):
+                left_out(path, declared)
+                continue
+            for name, declaration in declared.items():
                 found[f"{folder}:{name}" if folder else name] = declaration
         return found
 
-    def many_at(self, wanted: Sequence[tuple[str, str]]) -> list[Declaration | None]:
-        """What each commit declares of each model, for (commit, model) pairs, in one read; None where it can't be read."""
+    def many_at(self, wanted: Sequence[tuple[str, str]]) -> list[Declared]:
+        """What each commit declares of each model, for (commit, model) pairs, in one read; its path as it is written."""
         places = [(rev, declaring_file(model)) for rev, model in wanted]
-        unique = list(dict.fromkeys(places))
-        blobs = self._repo.read([f"{rev}:{file}" for rev, file in unique])
+        found = dict(each_answered(self._texts_at, [list(dict.fromkeys(places))], str))
         # Most models are declared by one file that seldom changes: each text is parsed once.
-        texts = {(blob.oid, file): blob.data for blob, (_, file) in zip(blobs, unique, strict=True) if blob}
-        parsed = {key: _lenient(text, key[1]) for key, text in texts.items()}
-        at = {
-            (rev, file): parsed[blob.oid, file] if blob else {}
-            for blob, (rev, file) in zip(blobs, unique, strict=True)
-        }
-        return [at[place].get(short_name(model)) for place, (_, model) in zip(places, wanted, strict=True)]
+        texts = {(text.oid, file): text for (_, file), text in found.items() if isinstance(text, GitObject)}
+        parsed = {key: _parsed(text, key[1]) for key, text in texts.items()}
+        return [
+            _declared(parsed[text.oid, place[1]], short_name(model))
+            if isinstance(text := found[place], GitObject)
+            else Declared(None, text)
+            for place, (_, model) in zip(places, wanted, strict=True)
+        ]
+
+    def _texts_at(self, places: Sequence[tuple[str, str]]) -> list[GitObject | str | None]:
+        """The file at each commit; None where there is none, or why it can't be had."""
+        with self._repo.reading() as read:
+            found = read([f"{rev}:{file}" for rev, file in places])
+            revs = list(
+                dict.fromkeys(rev for (rev, _), blob in zip(places, found, strict=True) if blob is None)
+            )
+            lost = {rev for rev, commit in zip(revs, read(revs, limit=0), strict=True) if commit is None}
+        return [not_here(rev) if rev in lost else blob for (rev, _), blob in zip(places, found, strict=True)]
 
     def require(self, rev: str, model: str, path: str | None) -> Declaration:
         """The model's entry at the commit, if it has one and its path is ``path`` (or that is None).
@@ -179,8 +205,12 @@ def relative_path(file: str, path: str) -> str:
     return relative
 
 
-def _rooted(declaration: Declaration, file: str) -> Declaration:
-    """The declaration with its path from the Git root instead of from its ``dvc.yaml``."""
+def rooted(declaration: Declaration, file: str) -> Declaration:
+    """The declaration with its path from the Git root instead of from its ``dvc.yaml``.
+
+    Raises:
+        InvalidFileError: The path can't be used.
+    """
     problem = declaration.problem or ("it is templated (${…})" if declaration.templated else None)
     path = None if problem else resolve(file, declaration.path)
     if path is None:
@@ -192,10 +222,28 @@ def _rooted(declaration: Declaration, file: str) -> Declaration:
     return replace(declaration, path=path)
 
 
-def _lenient(text: bytes | None, path: str) -> dict[str, Declaration]:
-    """The declarations of one file; none where it can't be read: a broken file must not hide other models."""
+def not_here(rev: str) -> str:
+    """Why nothing can be told of a commit."""
+    return f"its commit {rev[:10]} is not here: 'git fetch' may bring it"
+
+
+def left_out(path: str, problem: str) -> None:
+    """Note that what a file declares is not shown: a broken file must not hide other models."""
+    _log.warning("%s is left out: %s", path, problem)
+
+
+def _parsed(text: GitObject, path: str) -> dict[str, Declaration] | str:
+    """The declarations of one file, or why it can't be read."""
+    if text.data is None:
+        return f"{path!r} is not read: it has {text.size:,} bytes"
     try:
-        return read_artifacts(text, path) if text is not None else {}
+        return read_artifacts(text.data, path)
     except RegistryError as error:
-        _log.warning("%s is left out: %s", path, error)
-        return {}
+        return str(error)
+
+
+def _declared(found: Mapping[str, Declaration] | str, name: str) -> Declared:
+    if isinstance(found, str):
+        return Declared(None, found)
+    entry = found.get(name)
+    return Declared(entry, entry.problem if entry is not None else None)

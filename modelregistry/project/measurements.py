@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from modelregistry.errors import GitError
 from modelregistry.git.folders import Memory
+from modelregistry.git.halving import each_answered
 from modelregistry.git.repo import GitRepo, file_mark
 from modelregistry.keptfile import hashed, load_values, save_text
 from modelregistry.project.measuring import Answer, Cached, Kind, Reading, Values
 from modelregistry.version import ModelVersion
 
 _AT_ONCE = 500
-_MOST_FAILURES = 100
 _MOST_KEPT = 200_000
 _MOST_IN_MEMORY = 50_000
 _MOST_KEPT_CHARACTERS = 20_000
@@ -65,7 +64,8 @@ class Measurements:
                 batches: list[Sequence[ModelVersion]] = [
                     new[start : start + _AT_ONCE] for start in range(0, len(new), _AT_ONCE)
                 ]
-                found = dict(_answered(reading, batches))
+                answered = each_answered(reading.of, batches, lambda error: Answer({}, str(error)))
+                found = {_key(version): answer for version, answer in answered}
             lasting = {key: answer.values for key, answer in found.items() if answer.problem is None}
             if lasting:
                 _save(place, known | lasting)
@@ -80,23 +80,6 @@ class Measurements:
             if len(known[1]) <= _MOST_IN_MEMORY:
                 self._kept[place] = known
         return known[1]
-
-
-def _answered(reading: Reading, batches: list[Sequence[ModelVersion]]) -> Iterator[tuple[str, Answer]]:
-    """What was found of each version; a batch that git can't read whole is halved, to find those that it can."""
-    failures = 0
-    while batches:
-        batch = batches.pop()
-        try:
-            answers = reading.of(batch)
-        except GitError as error:
-            failures += 1
-            if len(batch) > 1 and failures < _MOST_FAILURES:
-                half = len(batch) // 2
-                batches += [batch[:half], batch[half:]]
-                continue
-            answers = [Answer({}, str(error))] * len(batch)
-        yield from ((_key(version), answer) for version, answer in zip(batch, answers, strict=True))
 
 
 def _key(version: ModelVersion) -> str:

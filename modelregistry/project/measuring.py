@@ -17,7 +17,7 @@ from modelregistry.git.objects import GitObject
 from modelregistry.git.repo import Read
 from modelregistry.lineage.facts import measured
 from modelregistry.lineage.node import flat
-from modelregistry.project.declarations import declaring_file, short_name
+from modelregistry.project.declarations import declaring_file, not_here, short_name
 from modelregistry.project.documents import read_document
 from modelregistry.project.dvcfiles import Step, lock_steps, resolve
 from modelregistry.project.measuredfiles import Measured, MetricsFile, StepName, measured_files
@@ -111,9 +111,7 @@ class Reading:
         answers = []
         for version, view in zip(versions, views, strict=True):
             if view is None:
-                answers.append(
-                    Answer({}, f"its commit {version.rev[:10]} is not here: 'git fetch' may bring it")
-                )
+                answers.append(Answer({}, not_here(version.rev)))
                 continue
             plan = plans[id(view)]
             answers.append(self._answer(view, plan) if isinstance(plan, Measured) else Answer({}, str(plan)))

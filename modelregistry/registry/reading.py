@@ -36,6 +36,7 @@ from modelregistry.log.meaning import meant
 from modelregistry.log.summaries import Summaries, Summary, summarize
 from modelregistry.names import INACTIVE, WITHDRAWN, check_model, check_stage, version_key
 from modelregistry.progress import Progress, check_progress, counted
+from modelregistry.project.declarations import declaring_file, left_out
 from modelregistry.registry.hub import Hub
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from modelregistry.comparison import Comparison, Recorded
     from modelregistry.comparisons import Comparisons
     from modelregistry.lineage.impact import Affected
+    from modelregistry.project.declarationtexts import Declaration
     from modelregistry.search.fields import Row
     from modelregistry.search.query import Field
     from modelregistry.search.question import OneOf, Question, When
@@ -243,16 +245,18 @@ class ReadingVerbs(Hub):
         """
         from modelregistry.search.question import Question
 
-        filters = {
-            "name": name, "stage": stage, "state": state, "type": type, "label": label, "author": author,
-            "digest": digest, "made_from": made_from,
-        }  # fmt: skip
-        search = self._search(
-            Question.of(query, filters=filters, since=since, until=until, sort=sort, limit=limit)
-        )
-        found = search.answer(self._candidates(search))
-        _warn_of(found.unread)
+        question = Question.of(
+            query, name=name, stage=stage, state=state, type=type, label=label, author=author, digest=digest,
+            made_from=made_from, since=since, until=until, sort=sort, limit=limit,
+        )  # fmt: skip
+        found = self._found(question)
+        warn_of(found.unread)
         return found
+
+    def _found(self, question: Question) -> Found:
+        """The same; what could not be read is left to the caller to tell."""
+        search = self._search(question)
+        return search.answer(self._candidates(search))
 
     def best(
         self, model: str, by: str, query: str | None = None, *, direction: Direction | None = None
@@ -276,7 +280,7 @@ class ReadingVerbs(Hub):
 
         check_direction(direction)
         history, field, values, unread = self._measure(model, by, query)
-        _warn_of(unread)
+        warn_of(unread)
         said = [version.metadata for version, _ in reversed(values)]
         found = best(values, direction or direction_in([*said, history.metadata()], field) or "max")
         if found is None:
@@ -300,7 +304,7 @@ class ReadingVerbs(Hub):
         from modelregistry.trend import trend
 
         _, field, values, unread = self._measure(model, metric, query)
-        _warn_of(unread)
+        warn_of(unread)
         found = trend(model, str(field), values)
         if not found.points:
             raise nothing_to_measure(model, field, self._all_beside(model, field))
@@ -361,8 +365,7 @@ class ReadingVerbs(Hub):
         elsewhere = [
             (found.rev, model) for model, found in known.items() if found.rev and model not in declared
         ]
-        entries = self._declarations.many_at(elsewhere)
-        declared |= {model: entry for (_, model), entry in zip(elsewhere, entries, strict=True) if entry}
+        declared |= {model: entry for model, entry in self._declared_at(elsewhere).items() if entry}
         rows = [
             model_row(model, found, declared.get(model), self._metadata_of)
             for model, found in known.items()
@@ -384,8 +387,19 @@ class ReadingVerbs(Hub):
         history = self._read(check_model(model)).history
         check_there(history, self._hint)
         found = summarize(history)
-        declared = self._declarations.many_at([(found.rev, model)])[0] if found.rev is not None else None
+        declared = self._declared_at([(found.rev, model)] if found.rev is not None else []).get(model)
         return model_row(model, found, declared, self._metadata_of)
+
+    def _declared_at(self, wanted: Sequence[tuple[str, str]]) -> dict[str, Declaration | None]:
+        """What commits declare of models, by model."""
+        found = self._declarations.many_at(wanted)
+        for problem, file in dict.fromkeys(
+            (each.problem, declaring_file(model))
+            for (_, model), each in zip(wanted, found, strict=True)
+            if each.problem is not None and each.entry is None
+        ):
+            left_out(file, problem)
+        return {model: each.entry for (_, model), each in zip(wanted, found, strict=True)}
 
     def _metadata_of(self, model: str) -> Mapping[str, JsonValue]:
         return self._read(model).history.metadata()
@@ -442,6 +456,14 @@ class ReadingVerbs(Hub):
         Raises:
             InvalidInputError: ``what`` is empty, or there is no registry in ``registries``.
         """
+        found, told = self._affected(what, registries, progress)
+        warn_of_all(told)
+        return found
+
+    def _affected(
+        self, what: str | ModelVersion, registries: Iterable[Self], progress: Progress
+    ) -> tuple[Rows[Affected], Sequence[str]]:
+        """The same, and what is to be told of it by the caller."""
         from modelregistry.lineage.impact import Affected, Folders, ordered, sought
 
         check_progress(progress)
@@ -470,17 +492,13 @@ class ReadingVerbs(Hub):
                         continue
                     if nodes:
                         found.append(Affected(version, nodes, place))
-        if odd:
-            warnings.warn(
-                f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning, stacklevel=2
-            )
+        told = [f"{len(odd)} versions could not be looked at, {odd[0]} for one"] if odd else []
         if folders.unlisted:
-            warnings.warn(
+            told.append(
                 f"{count(folders.unlisted, 'folder')} could not be looked into, whose lists of files are not in the DVC cache on this "
-                "machine: 'dvc fetch' brings them, and a path finds what was in them without",
-                RegistryWarning, stacklevel=2,
-            )  # fmt: skip
-        return ordered(found)
+                "machine: 'dvc fetch' brings them, and a path finds what was in them without"
+            )
+        return ordered(found), told
 
     def export_site(
         self,
@@ -582,7 +600,13 @@ class ReadingVerbs(Hub):
         return {model: summary for model, summary in found.items() if summary is not None}
 
 
-def _warn_of(unread: Mapping[str, str]) -> None:
+def warn_of_all(told: Sequence[str]) -> None:
+    """Tell the caller of a verb all that."""
+    for each in told:
+        warnings.warn(each, RegistryWarning, stacklevel=3)
+
+
+def warn_of(unread: Mapping[str, str]) -> None:
     """Tell the caller of a verb what it could not read."""
     for reference, why in [*unread.items()][:1]:
         warnings.warn(

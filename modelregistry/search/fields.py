@@ -10,9 +10,8 @@ from typing import Final, Literal
 from pydantic import JsonValue
 
 from modelregistry.errors import RegistryError
-from modelregistry.project.declarations import declaring_file
+from modelregistry.project.declarations import Declared, declaring_file, rooted
 from modelregistry.project.declarationtexts import Declaration
-from modelregistry.project.dvcfiles import resolve
 from modelregistry.search.matching import MISSING, UNKNOWN, Origin, Several
 from modelregistry.search.query import Field, FieldKind, VersionText
 from modelregistry.version import ModelVersion, said_of
@@ -52,7 +51,7 @@ class Row:
     version: ModelVersion
     email: str = ""
     is_latest: bool = False
-    declared: Declaration | object | None = NOTHING_READ
+    declared: Declared | object = NOTHING_READ
     measured: dict[str, Mapping[str, JsonValue]] = field(default_factory=dict)
     """Metrics and params that were read, by keys with dots."""
     most: Cost = Cost.LOG
@@ -87,16 +86,22 @@ class Row:
         found = self.declared
         if found is NOTHING_READ:
             return UNKNOWN
-        if not isinstance(found, Declaration):
+        if not isinstance(found, Declared) or found.entry is None:
             return MISSING
         match name:
             case "labels":
-                return Several(found.labels)
+                return Several(found.entry.labels)
             case "path":
-                value = resolve(declaring_file(self.version.name), found.path) if not found.problem else None
-            case _:
-                value = getattr(found, name)
+                return self._path(found.entry)
+        value = getattr(found.entry, name)
         return MISSING if value is None else value
+
+    def _path(self, entry: Declaration) -> object:
+        try:
+            return rooted(entry, declaring_file(self.version.name)).path
+        except RegistryError as error:
+            self.problem = self.problem or str(error)
+            return MISSING
 
     def _measured(self, kind: Literal["metrics", "params"], key: str, *, is_whole: bool) -> object:
         """What the log says of it, else what DVC recorded."""
@@ -116,7 +121,7 @@ class Row:
         try:
             lineage = self.version.lineage
         except RegistryError as error:
-            self.problem = str(error)
+            self.problem = self.problem or str(error)
             return MISSING
         if name == "made_from":
             return Origin(lambda what: bool(what) and bool(lineage.find(what)))

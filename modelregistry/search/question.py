@@ -55,21 +55,20 @@ class Question:
         cls,
         query: str | None,
         *,
-        filters: Mapping[str, OneOf] | None = None,
+        name: OneOf = None,
+        stage: OneOf = None,
+        state: OneOf = None,
+        type: OneOf = None,  # noqa: A002
+        label: OneOf = None,
+        author: OneOf = None,
+        digest: OneOf = None,
+        made_from: OneOf = None,
         since: When = None,
         until: When = None,
         sort: OneOf = None,
         limit: int | None = None,
     ) -> Question:
-        """The question that a caller asks.
-
-        Args:
-            query: An expression.
-            filters: What must be so besides, by the names of the keyword arguments.
-            since: Registered then or later.
-            until: Registered then or earlier.
-            sort: Fields to sort by; a ``-`` before one turns its order round.
-            limit: How many at most.
+        """The question that a caller asks, by the arguments of ``Registry.search``.
 
         Raises:
             QueryError: An expression or a field that can't be read.
@@ -79,10 +78,15 @@ class Question:
             raise InvalidInputError(f"query={query!r}: it must be a text such as \"stage == 'current'\"")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
             raise InvalidInputError(f"limit={limit!r}: it must be a number of versions, or None for all")
-        parts: list[Condition] = []
-        for argument, given in (filters or {}).items():
-            if given is not None:
-                parts.append(_FILTERS[argument](_texts(argument, given)))
+        filters = {
+            "name": name, "stage": stage, "state": state, "type": type, "label": label, "author": author,
+            "digest": digest, "made_from": made_from,
+        }  # fmt: skip
+        parts = [
+            _FILTERS[argument](_texts(argument, given))
+            for argument, given in filters.items()
+            if given is not None
+        ]
         for argument, when, operator in (("since", since, ">="), ("until", until, "<=")):
             if when is not None:
                 parts.append(Compare(Field("created_at"), operator, Value(_period(argument, when))))  # type: ignore[arg-type]

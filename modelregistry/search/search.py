@@ -17,7 +17,7 @@ from modelregistry.lineage.node import flat
 from modelregistry.log.history import History
 from modelregistry.metadata.evaluation import evaluation_in
 from modelregistry.names import version_key
-from modelregistry.project.declarationtexts import Declaration
+from modelregistry.project.declarations import Declared
 from modelregistry.project.measuring import Answer, Kind
 from modelregistry.search.clues import Clue, clue_of
 from modelregistry.search.fields import COSTS, FIELDS, NOTHING_READ, Cost, Row, reading
@@ -37,7 +37,7 @@ _COLUMNS: Mapping[str, Callable[[ModelVersion], object]] = {
 _BETTER: Mapping[str, Direction] = {"higher": "max", "lower": "min"}
 _KINDS: tuple[Kind, ...] = ("metrics", "params")
 _LARGEST = 1.7976931348623157e308
-Declared = Callable[[Sequence[tuple[str, str]]], Sequence[Declaration | None]]
+Declarations = Callable[[Sequence[tuple[str, str]]], Sequence[Declared]]
 """What each commit declares of each model, for (commit, model) pairs."""
 Measured = Callable[[Sequence[ModelVersion], Kind], Sequence[Answer]]
 """The metrics or parameters of each version."""
@@ -81,7 +81,7 @@ class Search:
         measured: Reads the metrics or parameters of many versions.
     """
 
-    def __init__(self, question: Question, declared: Declared, measured: Measured) -> None:
+    def __init__(self, question: Question, declared: Declarations, measured: Measured) -> None:
         self._question = question
         self._declared = declared
         self._measured = measured
@@ -176,6 +176,7 @@ class Search:
             pairs = [(row.version.rev, row.version.name) for row in new]
             for row, found in zip(new, self._declared(pairs), strict=True):
                 row.declared = found
+                row.problem = row.problem or found.problem
         for kind in _KINDS if Cost.MEASURED in costs else ():
             asked = [reading(field) for field in fields if field.name == kind]
             new = [

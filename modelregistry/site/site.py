@@ -13,7 +13,7 @@ from modelregistry.errors import InvalidInputError
 from modelregistry.log.history import History
 from modelregistry.names import version_key
 from modelregistry.progress import Progress, check_progress, counted
-from modelregistry.project.declarationtexts import Declaration
+from modelregistry.project.declarations import Declared
 from modelregistry.project.measuring import Answer, Kind
 from modelregistry.site import pages
 from modelregistry.site.lineage import PageOf, difference_shown, lineage_shown, version_pages
@@ -47,7 +47,7 @@ class Source:
     reading: Callable[[], AbstractContextManager[object]]
     models: Callable[[], Iterable[tuple[History, Sequence[ModelVersion]]]]
     bring: Callable[[Iterable[tuple[str, str]]], object]
-    declared: Callable[[Sequence[tuple[str, str]]], Sequence[Declaration | None]]
+    declared: Callable[[Sequence[tuple[str, str]]], Sequence[Declared]]
     measured: Callable[[Sequence[ModelVersion], Kind], Sequence[Answer]]
     signer: Callable[[ModelVersion], str | None]
     address: str | None = None
@@ -162,7 +162,7 @@ def _read(source: Source, prefix: str) -> list[ModelFacts]:
     )  # fmt: skip
     return [
         replace(
-            model, declared=declared.get(pair),
+            model, declared=declared[pair].entry if pair in declared else None,
             measured={each.version: metrics[each.reference] for each in model.versions},
             params={each.version: params[each.reference] for each in model.versions},
         )

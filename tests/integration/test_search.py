@@ -6,6 +6,7 @@ import fnmatch
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -237,6 +238,64 @@ def test_what_can_not_be_read_is_said_and_the_rest_is_found(project: Path) -> No
         with pytest.warns(mr.RegistryWarning, match="1 versions could not be read whole") as caught:
             ask("nlp:risk", "metrics.auc")
         assert [each.filename for each in caught] == [__file__], "the caller is told, and once"
+
+
+@pytest.fixture
+def undeclared(tmp_path: Path) -> Path:
+    """A model whose ``dvc.yaml`` could not be read for a while, and was odd; others tagged those commits."""
+    root = init(tmp_path / "undeclared")
+    entries = ["{path: m.bin, type: model, labels: [a]}", "[", "{path: m.bin, type: model, labels: a}", "{path: '${x}', type: model, labels: [a]}"]  # fmt: skip
+    for number, entry in enumerate(entries):
+        write(root / "dvc.yaml", f"artifacts:\n  churn: {entry}\n")
+        write(root / "m.bin", str(number))
+        commit(root, str(number))
+        git(root, "tag", "--annotate", "--message=by GTO", f"churn@v0.{number}.0")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "unread"),
+    [
+        ("type == 'model'", ["3", "2", "0"], ["1", "2"]),
+        ("labels == 'a'", ["3", "0"], ["1", "2"]),
+        ("not description == 'x'", ["3", "2", "1", "0"], ["1", "2"]),
+        ("path == 'm.bin'", ["0"], ["1", "2", "3"]),
+        ("version == '0.0.0' and type == 'model'", ["0"], []),
+        ("name == 'churn'", ["3", "2", "1", "0"], []),
+    ],
+)
+def test_what_dvc_yaml_does_not_tell_is_said_once_where_it_was_asked(
+    undeclared: Path, query: str, expected: list[str], unread: list[str]
+) -> None:
+    registry = Registry(undeclared, remote=None)
+    for places in (registry, mr.Catalog([registry]), mr.Catalog({"one": registry})):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            rows = places.search(query)
+        keys = [key if isinstance(key, str) else key[1] for key in rows.unread]
+        assert sorted(keys) == [f"churn@v0.{number}.0" for number in unread]
+        versions = [
+            each.version if isinstance(each, mr.ModelVersion) else each.version.version for each in rows
+        ]
+        assert versions == [f"v0.{number}.0" for number in expected]
+        assert [each.filename for each in caught] == ([__file__] if unread else []), "the caller, and once"
+
+
+def test_a_commit_or_a_file_that_is_not_here_declares_who_knows_what(
+    undeclared: Path, tmp_path: Path
+) -> None:
+    log = MemoryBackend()
+    Registry(undeclared, remote=None).copy_log(log)
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{undeclared}", "shallow")
+    with pytest.warns(mr.RegistryWarning, match="is not here: 'git fetch'"):
+        rows = Registry(tmp_path / "shallow", backend=log, remote=None).search("type == 'model'")
+    assert [each.version for each in rows] == ["v0.3.0"]
+    assert sorted(rows.unread) == [f"churn@v0.{number}.0" for number in range(3)]
+    git(undeclared, "config", "uploadpack.allowFilter", "true")
+    git(undeclared, "config", "uploadpack.allowAnySHA1InWant", "true")
+    assert len(Registry(f"file://{undeclared}").search()) == 4
+    with pytest.warns(mr.RegistryWarning, match="4 versions could not be read whole.*offline=True"):
+        assert not Registry(f"file://{undeclared}", offline=True).search(type="model")
 
 
 def test_a_comparison_says_which_metrics_could_not_be_read(project: Path) -> None:
