@@ -6,10 +6,12 @@ import html
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, RLock, Thread
 from typing import Any
 from uuid import uuid4
+
+from modelregistry.display.words import clean
 
 PATIENCE = 1.0
 """Seconds before what nobody asked for shows: what is done sooner needs nothing."""
@@ -17,6 +19,8 @@ _TICK_SECONDS = 1.0
 _NOTEBOOK_SECONDS = 0.2
 _LOG_SECONDS = 10.0
 _BYTES = "B"
+_NOBODY = (AttributeError, ValueError, OSError)
+"""What a stream raises that is none, is closed, or has no reader any more."""
 
 
 @contextmanager
@@ -28,6 +32,7 @@ def shown(what: str, unit: str, *, asked: bool) -> Iterator[Callable[[int, int |
         unit: What is counted: ``B`` for bytes, or a word such as ``versions``.
         asked: Whether somebody asked for it: then it shows at once, and in a log too.
     """
+    what = clean(what)
     display = _notebook()
     if display is not None:
         line = _Line(what, unit, _Cell(display), every=_NOTEBOOK_SECONDS, patience=0 if asked else PATIENCE)
@@ -124,8 +129,27 @@ class _Log:
 
     def write(self, text: str, part: float | None) -> None:
         percent = f" ({part:.0%})" if part is not None else ""
-        sys.stderr.write(f"{text}{percent}\n")
-        sys.stderr.flush()
+        errors = _Errors()
+        errors.write(f"{text}{percent}\n")
+        errors.flush()
+
+
+class _Errors:
+    """Standard error, as it is now: none in a service, or closed, which must not stop what goes on."""
+
+    def write(self, text: str) -> None:
+        with suppress(*_NOBODY):
+            try:
+                sys.stderr.write(text)
+            except UnicodeEncodeError:
+                sys.stderr.write(text.encode("ascii", "backslashreplace").decode())
+
+    def flush(self) -> None:
+        with suppress(*_NOBODY):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 def _bar(what: str, unit: str, *, asked: bool) -> Iterator[Callable[[int, int | None], None]]:
@@ -134,7 +158,7 @@ def _bar(what: str, unit: str, *, asked: bool) -> Iterator[Callable[[int, int | 
     is_bytes = unit == _BYTES
     bar: Any = tqdm(
         desc=what, unit=unit if is_bytes else f" {unit}", unit_scale=is_bytes, unit_divisor=1024 if is_bytes else 1000,
-        leave=False, delay=0 if asked else PATIENCE,
+        leave=False, delay=0 if asked else PATIENCE, file=_Errors(),
     )  # fmt: skip
 
     began = time.monotonic()
@@ -164,8 +188,10 @@ def amount(count: int, unit: str) -> str:
 
 
 def _is_terminal() -> bool:
-    is_terminal: Callable[[], bool] | None = getattr(sys.stderr, "isatty", None)
-    return is_terminal is not None and is_terminal()
+    try:
+        return sys.stderr.isatty()
+    except _NOBODY:
+        return False
 
 
 def _notebook() -> Callable[..., object] | None:

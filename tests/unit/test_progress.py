@@ -144,6 +144,51 @@ def test_a_log_has_a_line_at_the_beginning_one_now_and_then_and_one_at_the_end(
     assert "\r" not in stream.getvalue()
 
 
+class Unread(io.StringIO):
+    """A stream whose reader is gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class Unreadable(Unread):
+    """The same, of a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    "stream", [None, closed(), Unread(), Unreadable(), SimpleNamespace(write=len), object()]
+)
+@pytest.mark.parametrize("progress", [None, True, False])
+def test_where_there_is_no_standard_error_it_goes_on(
+    stream: object, progress: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelregistry.display.progressview.PATIENCE", 0.0)
+    monkeypatch.setattr("modelregistry.display.progressview._TICK_SECONDS", 0.01)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with reported(progress, "fetching") as report:
+        for done in range(11):
+            report(done, 10)
+        time.sleep(0.03)
+
+
+def test_a_log_of_few_letters_has_the_others_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stderr", stream)
+    with reported(True, "looking for données\x1b[2J.csv") as report:
+        report(1, 1)
+    stream.seek(0)
+    assert stream.readline().startswith("looking for donn\\xe9es\\x1b[2J.csv: ")
+
+
 def test_what_is_counted_in_words_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = log(monkeypatch)
     with reported(True, "looking for it", "versions") as report:
