@@ -161,7 +161,7 @@ class Catalog(Shown):
         for key in reversed(question.sort):
             order = order_of(key)
             hits.sort(key=lambda hit, order=order: order(hit.values)[1:], reverse=key.is_descending)  # type: ignore[misc]
-            hits.sort(key=lambda hit, order=order: order(hit.values)[0])  # type: ignore[misc]
+            hits.sort(key=lambda hit, order=order: order(hit.values)[:2])  # type: ignore[misc]
         warn_of({f"{reference} in {name}": why for (name, reference), why in unread.items()})
         return Hits(hits[:limit], total=total, unread=unread)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from modelregistry.display.view import Block, Code, Facts, Listing, Note, Picture, Size, Table, View
-from modelregistry.display.words import ago, clean, lines, short_digest, text_of
+from modelregistry.display.words import ago, clean, lines, places_of, short_digest, text_of, width_of
 
 
 def text(view: View, *, widest: int | None = None) -> str:
@@ -23,7 +22,7 @@ def table(
     if not rows:
         return ["(nothing)"]
     cells = [[_cell(value, widest) for value in row] for row in (columns, *rows)]
-    widths = [max(_width(row[position]) for row in cells) for position in range(len(columns))]
+    widths = [max(width_of(row[position]) for row in cells) for position in range(len(columns))]
     found = [
         "  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
@@ -46,7 +45,7 @@ def fact(value: object) -> str:
 def _cell(value: object, widest: int | None) -> str:
     """What is in a cell of a table, where a whole digest would leave no place for others."""
     told = short_digest(clean(value.text)) if isinstance(value, Code) else text_of(value)
-    if widest is None or _width(told) <= widest:
+    if widest is None or width_of(told) <= widest:
         return told
     told, end = clean(value) if isinstance(value, str) else told, widest // 3
     return f"{_fitting(told, widest - end - 1)}…{_fitting(reversed(told), end)[::-1]}"
@@ -56,7 +55,7 @@ def _fitting(letters: Iterable[str], places: int) -> str:
     """As many of the letters as there are places for."""
     found = []
     for letter in letters:
-        places -= _places(letter)
+        places -= places_of(letter)
         if places < 0:
             break
         found.append(letter)
@@ -67,7 +66,7 @@ def _block(block: Block, widest: int | None) -> Iterable[str]:
     match block:
         case Facts(lines=facts):
             known = [(clean(what), fact(value)) for what, value in facts if value is not None]
-            width = max((_width(what) for what, _ in known), default=0)
+            width = max((width_of(what) for what, _ in known), default=0)
             return [f"{_padded(what, width)}  {value}".rstrip() for what, value in known]
         case Table(columns, rows, left_out):
             return [*table(columns, rows, widest), *left_out]
@@ -79,18 +78,5 @@ def _block(block: Block, widest: int | None) -> Iterable[str]:
             return [lines(told)]
 
 
-def _width(cell: str) -> int:
-    """How many places of a terminal it takes."""
-    if cell.isascii():
-        return len(cell)
-    return sum(_places(letter) for letter in cell)
-
-
-def _places(letter: str) -> int:
-    if unicodedata.combining(letter) or unicodedata.category(letter) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-
-
 def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - _width(cell))
+    return cell + " " * (width - width_of(cell))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from modelregistry.errors import RegistryError
 from modelregistry.project.declarations import Declared, declaring_file, rooted
 from modelregistry.project.declarationtexts import Declaration
-from modelregistry.search.matching import MISSING, UNKNOWN, Origin, Several
+from modelregistry.search.matching import MISSING, UNKNOWN, Flat, Origin, Several
 from modelregistry.search.query import Field, FieldKind, VersionText
 from modelregistry.version import ModelVersion, said_of
 
@@ -114,8 +114,8 @@ class Row:
         if read is None:
             return UNKNOWN
         if is_whole:
-            return {**read, **known}
-        return read.get(key, MISSING)
+            return Flat({**read, **known})
+        return read[key] if key in read else _group({**read, **known}, key)
 
     def _made(self, name: str) -> object:
         try:
@@ -158,6 +158,13 @@ def _reading_measured(
         return _inside(row._measured(kind, whole, is_whole=False), rest) if found is MISSING else found
 
     return read
+
+
+def _group(values: Mapping[str, JsonValue], key: str) -> object:
+    """What stands below a name, by the rest of the keys with dots."""
+    before = f"{key}."
+    found = Flat({name[len(before) :]: value for name, value in values.items() if name.startswith(before)})
+    return found or MISSING
 
 
 def _inside(value: object, parts: tuple[str | int, ...]) -> object:

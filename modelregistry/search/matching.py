@@ -48,6 +48,12 @@ class Several(tuple[str, ...]):
     __slots__ = ()
 
 
+class Flat(dict[str, object]):
+    """Values by names with dots, among which the names of groups are, too."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What can only be asked whether it has something."""
@@ -286,9 +292,15 @@ def _is_in(left: object, right: object) -> bool | None:
             return any(compare(left, "==", item) for item in right)
         case str():
             return left in right if isinstance(left, str) else None
+        case Flat():
+            return _names(left, right) if isinstance(left, str) else None
         case Mapping():
             return left in right if isinstance(left, str) else None
     return None
+
+
+def _names(name: str, values: Flat) -> bool:
+    return name in values or any(each.startswith(f"{name}.") for each in values)
 
 
 def _texts(value: object) -> Iterable[object]:

@@ -65,14 +65,18 @@ def period_of(text: str) -> Period | None:
         start = datetime.fromisoformat(text)
         if start.tzinfo is None:
             start = start.replace(tzinfo=UTC)
-        if found["clock"] is None:
-            return Period(start, start + timedelta(days=1))
-        if found["second"] is None:
-            return Period(start, start + timedelta(minutes=1))
-        length = timedelta(seconds=1) if found["part"] is None else timedelta(microseconds=1)
-        return Period(start, start + length)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    if found["clock"] is None:
+        length = timedelta(days=1)
+    elif found["second"] is None:
+        length = timedelta(minutes=1)
+    else:
+        length = timedelta(seconds=1) if found["part"] is None else timedelta(microseconds=1)
+    try:
+        return Period(start, start + length)
+    except OverflowError:
+        return Period(start, datetime.max.replace(tzinfo=start.tzinfo))  # there is nothing after it
 
 
 def pattern_of(text: str) -> re.Pattern[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+_PLAIN = re.compile(r"[^\W\d]\w*")
 FieldKind = Literal["text", "texts", "number", "flag", "time", "version", "tree", "origin"]
 """``texts`` are several, of which any one may be meant; a ``tree`` has parts; of an ``origin`` one can only ask."""
 
@@ -53,7 +54,7 @@ class Field:
 
     def __str__(self) -> str:
         return self.name + "".join(
-            f".{part}" if isinstance(part, str) and part.isidentifier() else f"[{_quoted(part)}]"
+            f".{part}" if isinstance(part, str) and _PLAIN.fullmatch(part) else f"[{_quoted(part)}]"
             for part in self.parts
         )
 
@@ -167,4 +168,13 @@ def _plain(node: Operand) -> Iterator[object]:
 
 
 def _quoted(part: str | int) -> str:
-    return str(part) if isinstance(part, int) else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(part) if isinstance(part, int) else '"' + "".join(map(_escaped, part)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

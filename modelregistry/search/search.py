@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 from modelregistry.collector import paused
 from modelregistry.display.tables import Rows
-from modelregistry.display.words import clean
 from modelregistry.errors import InvalidInputError, VersionNotFoundError
 from modelregistry.lineage.node import flat
 from modelregistry.log.history import History
@@ -21,7 +20,7 @@ from modelregistry.project.declarations import Declared
 from modelregistry.project.measuring import Answer, Kind
 from modelregistry.search.clues import Clue, clue_of
 from modelregistry.search.fields import COSTS, FIELDS, NOTHING_READ, Cost, Row, reading
-from modelregistry.search.matching import MISSING, UNKNOWN, Several, is_nothing, judging, kind_of
+from modelregistry.search.matching import MISSING, UNKNOWN, Flat, Several, is_nothing, judging, kind_of
 from modelregistry.search.query import Field, VersionText
 from modelregistry.search.question import Question, SortKey
 from modelregistry.version import ModelVersion
@@ -36,6 +35,7 @@ _COLUMNS: Mapping[str, Callable[[ModelVersion], object]] = {
 }
 _BETTER: Mapping[str, Direction] = {"higher": "max", "lower": "min"}
 _KINDS: tuple[Kind, ...] = ("metrics", "params")
+_SORTED_KINDS = ("number", "time", "version", "text", "flag", "list", "mapping")
 _LARGEST = 1.7976931348623157e308
 Declarations = Callable[[Sequence[tuple[str, str]]], Sequence[Declared]]
 """What each commit declares of each model, for (commit, model) pairs."""
@@ -224,6 +224,8 @@ def shown(value: object) -> object:
     match value:
         case Several():
             return [*value]
+        case Flat():
+            return dict(value)
         case VersionText():
             return str(value)
     return None if value is MISSING else value
@@ -234,31 +236,32 @@ def _value_in(values: Mapping[str, object], version: ModelVersion) -> object:
 
 
 def _sort(rows: list[Row], key: SortKey) -> None:
-    """Those that do not say it come last, whichever way it goes."""
+    """Numbers come before texts, and those that do not say it last, whichever way it goes."""
     read = reading(key.field)
     keys = {id(row): _order(read(row)) for row in rows}
     rows.sort(key=lambda row: keys[id(row)][1:], reverse=key.is_descending)
-    rows.sort(key=lambda row: keys[id(row)][0])
+    rows.sort(key=lambda row: keys[id(row)][:2])
 
 
-def order_of(key: SortKey) -> Callable[[Mapping[str, object]], tuple[bool, str, Any]]:
+def order_of(key: SortKey) -> Callable[[Mapping[str, object]], tuple[bool, int, Any]]:
     """What tells where a row stands by a key, among rows of several answers: from its values by column."""
 
-    def order(values: Mapping[str, object]) -> tuple[bool, str, Any]:
+    def order(values: Mapping[str, object]) -> tuple[bool, int, Any]:
         value = values.get(str(key.field))
         return _order(VersionText(value) if key.field.name == "version" and isinstance(value, str) else value)
 
     return order
 
 
-def _order(value: object) -> tuple[bool, str, Any]:
+def _order(value: object) -> tuple[bool, int, Any]:
     """What values of all kinds can be sorted by: whether it is missing, its kind, and where it stands in that."""
     if is_nothing(value):
-        return True, "", 0
+        return True, 0, 0
     kind = kind_of(value)
+    place = _SORTED_KINDS.index(kind)
     if kind == "version":
-        return False, kind, version_key(str(value))
-    return False, kind, str(value) if kind in ("list", "mapping") else value
+        return False, place, version_key(str(value))
+    return False, place, str(value) if kind in ("list", "mapping") else value
 
 
 # -- the best ----------------------------------------------------------------------------------------------
@@ -316,11 +319,16 @@ def nothing_to_measure(model: str, field: Field, values: Iterable[object]) -> Ve
     key = ".".join(map(str, field.parts))
     if field.parts and key in known:
         return VersionNotFoundError(
-            f"no version of {model!r} that is asked for has a number at {clean(str(field))!r}: ask for others, which have one"
+            f"no version of {model!r} that is asked for has a number at {field}: ask for others, which have one"
         )
     close = difflib.get_close_matches(key, known, n=1) if key else ()
     shown = ", ".join(str(Field(field.name, tuple(each.split(".")))) for each in close or known[:10])
+    more = f" and {len(known) - 10:,} more" if len(known) > 10 else ""
     hint = (
-        f"did you mean {shown!r}?" if close else f"there is {shown}" if known else "there is no other, either"
+        f"did you mean {shown}?"
+        if close
+        else f"there is {shown}{more}"
+        if known
+        else "there is none, anywhere"
     )
-    return VersionNotFoundError(f"no version of {model!r} has a number at {str(field)!r}; {clean(hint)}")
+    return VersionNotFoundError(f"no version of {model!r} has a number at {field}; {hint}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from modelregistry.display.words import width_of
 from modelregistry.errors import QueryError
 
 MOST_CHARACTERS = 10_000
@@ -53,9 +54,8 @@ def error_at(text: str, at: int, what: str) -> QueryError:
     head, tail = "…" if start else "", "…" if start + _SHOWN < len(text) else ""
     # What would move the mark, or the text around it, is shown as a space.
     line = _UNSEEN.sub(" ", text[start : start + _SHOWN])
-    return QueryError(
-        f"{what}\n    {head}{line}{tail}\n    {' ' * (len(head) + at - start)}^", query=text, position=at
-    )
+    before = " " * (len(head) + width_of(line[: at - start]))
+    return QueryError(f"{what}\n    {head}{line}{tail}\n    {before}^", query=text, position=at)
 
 
 def tokenize(text: str) -> Iterator[Token]:

@@ -116,6 +116,9 @@ ALL = ["c5", "c4", "c3", "c2", "c0", "r2", "r1", "r0"]
         ("metrics.odd == 'high' or metrics.odd == 'NaN'", ["c0"]),
         ("metrics.odd == true", ["c2"]),
         ("metrics.list == null and name == 'churn'", ["c5", "c4", "c3", "c2", "c0"]),
+        ("metrics.by != null and not metrics.by == 5 and 'region/eu' in metrics.by", ["c5", "c4", "c3", "c2", "c0"]),
+        ("'by' in metrics and 'by.region/eu' in metrics and not 'b' in metrics", ["c5", "c4", "c3", "c2", "c0"]),
+        ("metrics.by.region != null or 'region' in metrics.by or 'eu' in metrics.by", []),
         ("'recall' in metrics and not 'f1' in metrics", ["c5", "c4", "c3", "c2"]),
         ("params.depth in [3, 4]", ["c3", "c2"]),
         ("params.note like 'round [56]'", ["c5", "c4"]),
@@ -163,6 +166,9 @@ def test_versions_are_found_by_an_expression(built: Path, query: str, expected: 
         ({"since": datetime.now(UTC) - timedelta(days=2)}, ALL),
         ({"until": "2026-01-01T12:00Z"}, []),
         ({"sort": "metadata['x-y']", "name": "churn"}, ["c0", "c2", "c3", "c4", "c5"]),
+        ({"sort": "-metrics.odd", "name": "churn"}, ["c3", "c5", "c4", "c0", "c2"]),
+        ({"sort": "metrics.odd", "name": "churn"}, ["c4", "c5", "c3", "c0", "c2"]),
+        ({"sort": ["-metadata.approved", "metrics.auc"], "name": "churn"}, ["c3", "c4", "c5", "c0", "c2"]),
         ({"sort": ["-name", "version"]}, ["r0", "r1", "r2", "c0", "c2", "c3", "c4", "c5"]),
         ({"sort": "-params.depth", "limit": 3}, ["c5", "c4", "c3"]),
         ({"sort": "params.depth", "limit": 7}, ["c0", "c2", "c3", "c4", "c5", "r2", "r1"]),
@@ -527,17 +533,17 @@ def test_the_best_is_the_one_with_the_greatest_number_unless_something_says_othe
 
 def test_where_nothing_is_best_that_is_said(built: Path) -> None:
     registry = Registry(built)
-    with pytest.raises(mr.VersionNotFoundError, match=r"did you mean 'metrics\.recall'"):
+    with pytest.raises(mr.VersionNotFoundError, match=r"did you mean metrics\.recall\?"):
         registry.best("churn", "metrics.recll")
     with pytest.raises(
-        mr.VersionNotFoundError, match=r"that is asked for .* 'metrics\.recall': ask for others"
+        mr.VersionNotFoundError, match=r"that is asked for .* metrics\.recall: ask for others"
     ):
         registry.trend("churn", "recall", "name == 'risk'")
     with pytest.raises(mr.VersionNotFoundError, match=r"there is metrics\.auc"):
         registry.trend("churn", "zzz")
-    with pytest.raises(mr.VersionNotFoundError, match="there is no other"):
+    with pytest.raises(mr.VersionNotFoundError, match="there is none, anywhere"):
         registry.best("nlp:risk", "params.depth")
-    with pytest.raises(mr.VersionNotFoundError, match=r"has a number at 'metrics'; there is metrics\.auc"):
+    with pytest.raises(mr.VersionNotFoundError, match=r"has a number at metrics; there is metrics\.auc"):
         registry.trend("churn", "metrics")
     with pytest.raises(mr.ModelNotFoundError):
         registry.best("nobody", "auc")
@@ -565,6 +571,26 @@ def test_what_has_no_name_is_not_taken_for_all_metrics_and_odd_names_are_told_as
     ):
         registry.trend("risk", "metrics")
     assert registry.trend("risk", 'metrics["top k"]["5%"]').points[0].value == 0.5
+
+
+ODD_KEYS = ["loss/val", "a b", 'q"t', "back\\slash", "a.b", "new\nline", "é", "ǅ·x", "ℼ", "\u202e", "🦊", "and", "1", "a..b", "ab  c"]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_a_metric_that_is_suggested_can_be_asked_for_as_it_is_spelt(tmp_path: Path, key: str) -> None:
+    root = init(tmp_path / "project")
+    write(root / "dvc.yaml", "artifacts: {churn: {path: m.bin}}\nmetrics: [m.json]\n")
+    write(root / "m.bin", "1")
+    write(root / "m.json", json.dumps({key: 5}))
+    commit(root)
+    registry = Registry(root, remote=None)
+    registry.register("churn")
+    with pytest.raises(mr.VersionNotFoundError) as caught:
+        registry.best("churn", "metrics")
+    suggested = str(caught.value).partition("there is ")[2]
+    assert "\n" not in suggested
+    assert [each.version for each in registry.search(f"{suggested} == 5")] == ["v0.1.0"]
+    assert registry.best("churn", suggested).version == "v0.1.0"
 
 
 def test_the_trend_is_a_metric_across_the_versions_with_their_stages(built: Path) -> None:

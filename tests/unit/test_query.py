@@ -171,7 +171,7 @@ def test_a_date_stands_for_all_of_the_day_a_time_for_its_minute_or_second(
         ("name.x == 1", 4, "no parts"),
         ("created_at > 'soon'", 13, "no date"),
         ("created_at > '2026-02-30'", 13, "no date"),
-        ("created_at == '9999-12-31'", 14, "no date"),
+        ("created_at == '0000-12-31'", 14, "no date"),
         ("version == 'latest'", 11, "no version"),
         ("version in ['v1.0.0', 'x']", 22, "no version"),
         ("name == 'abc", 8, "does not end"),
@@ -238,6 +238,19 @@ def test_what_would_move_the_mark_is_shown_as_a_space() -> None:
     assert shown[mark.index("^") :] == "oops == 1"
 
 
+def test_the_mark_stands_below_its_character_where_characters_are_wide_or_have_no_width() -> None:
+    for before, places in (("'模型' == ", 10), ("'e\u0301' == ", 7), ("'ｶﾅ🦊' == ", 10)):
+        with pytest.raises(QueryError) as caught:
+            parse(f"{before}oops", FIELDS)
+        assert str(caught.value).rsplit("\n", 1)[1] == " " * (4 + places) + "^"
+        assert caught.value.position == len(before)
+
+
+def test_the_last_day_there_is_can_be_asked_for() -> None:
+    assert holds("created_at < '9999-12-31' and created_at <= '9999-12-31T23:59:59.999999-12:00'")
+    assert not holds("created_at > '9999-12-31'")
+
+
 def test_what_is_not_known_yet_is_asked_for_only_where_the_answer_depends_on_it() -> None:
     def known(field: Field) -> object:
         return UNKNOWN if field.name == "metrics" else look(field)
@@ -261,7 +274,7 @@ def test_the_fields_of_an_expression_are_told_in_order_and_spelt_as_they_can_be_
     assert found == ["metrics.auc", 'metadata["x-y"][0].a', "latest", "labels", "description"]
     for each in found:
         assert str(parse_field(each, FIELDS)) == each
-    odd = Field("metadata", ('a"b\\c', "", "and"))
+    odd = Field("metadata", ('a"b\\c', "", "and", "·", "\n\u202e\U0001f98a\U000e0001\ud800", -1))
     assert parse_field(str(odd), FIELDS) == odd
 
 
