@@ -97,6 +97,10 @@ class ObjectReader:
             # The conversation knows what git complained of, and raises that.
             self._stack.__exit__(type(error), error, error.__traceback__)
             raise
+        except BaseException as error:  # interrupted, with answers left that nobody reads
+            self._talk = None
+            self._stack.__exit__(type(error), error, error.__traceback__)
+            raise
 
 
 def _answers(

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BufferedReader
@@ -377,9 +377,14 @@ class GitRepo:
         self._kept.read = read
         try:
             yield read
+        except BaseException:
+            with suppress(GitError):  # an interrupt ends git, too: that is not what happened
+                reader.close()
+            raise
+        else:
+            reader.close()
         finally:
             self._kept.read = None
-            reader.close()
 
     @contextmanager
     def at_hand(self) -> Iterator[None]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +65,54 @@ def test_an_error_of_who_is_told_is_its_own(hub: Path, fresh_cache: Path) -> Non
     with pytest.raises(ZeroDivisionError):
         Registry(hub.as_uri(), progress=tell)
     assert Registry(hub.as_uri()).get("churn")  # the clone is not half there
+
+
+INTERRUPTED = """
+import os, signal, sys
+import modelregistry as mr
+
+def tell(done, total):
+    os.killpg(0, signal.SIGINT)
+
+try:
+    mr.Registry(sys.argv[1]).impact("churn.json", progress=tell)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_in_a_terminal_is_no_error_though_git_is_ended_by_it_too(
+    registry: Registry, plain: Path
+) -> None:
+    git(plain, "gc", "--quiet")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, os.fspath(plain)], start_new_session=True, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted\n", "", 0)
+
+
+def test_an_interrupt_does_not_wait_for_a_git_that_has_more_to_say(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelregistry.git import objects
+
+    for name in ("a.bin", "b.bin"):
+        write(plain / name, os.urandom(1 << 20))
+    commit(plain)
+    git(plain, "gc", "--quiet")
+    whole = objects.GitObject
+
+    def interrupt(oid: str, kind: str, size: int, data: bytes | None) -> objects.GitObject:
+        if data is not None:
+            raise KeyboardInterrupt
+        return whole(oid, kind, size, data)
+
+    monkeypatch.setattr(objects, "GitObject", interrupt)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Registry(plain)._repo.read(["HEAD:a.bin", "HEAD:b.bin"])
+    assert time.monotonic() - began < 20
 
 
 VERBS: dict[str, Callable[[Registry, Path, Told], object]] = {

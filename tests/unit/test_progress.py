@@ -183,10 +183,10 @@ def test_where_there_is_no_standard_error_it_goes_on(
 def test_a_log_of_few_letters_has_the_others_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stderr", stream)
-    with reported(True, "looking for données\x1b[2J.csv") as report:
+    with reported(True, "looking for modèle\x1b[2J.csv") as report:
         report(1, 1)
     stream.seek(0)
-    assert stream.readline().startswith("looking for donn\\xe9es\\x1b[2J.csv: ")
+    assert stream.readline().startswith("looking for mod\\xe8le\\x1b[2J.csv: ")
 
 
 def test_what_is_counted_in_words_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
