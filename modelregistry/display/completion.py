@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from modelregistry.display.typedcall import TypedCall, typed_call
+from modelregistry.loading.following import follow
+from modelregistry.loading.loading import download, load_model, open_registry
 from modelregistry.names import LATEST
 from modelregistry.registry import Registry
 
@@ -15,6 +18,8 @@ _REFERENCES = {"reference", "references", "base", "candidate"}
 _VERSIONS = {"version", "expected", "then"}
 _TAKE_REFERENCES = {"annotate", "promote", "withdraw"}
 """The verbs whose ``model`` may be a reference."""
+_FUNCTIONS: Sequence[Callable[..., object]] = (load_model, download, follow)
+"""They find the registry themselves: in ``$MODELREGISTRY_URL``, or here."""
 _SIGNS = re.compile("[@#]")
 
 
@@ -56,11 +61,18 @@ class Matcher:
         }  # fmt: skip
 
     def _candidates(self, call: TypedCall) -> Sequence[str]:
-        registry = self._object(call.owner)
-        if not isinstance(registry, Registry):
-            return ()
-        argument = "reference" if not call.verb else call.keyword or _argument(call.verb, call.position)
+        owner = self._object(call.owner) if call.owner else None
+        if isinstance(owner, Registry):
+            registry, function = owner, getattr(Registry, call.verb, None)
+        else:
+            function = self._function(owner, call.verb)
+            if function is None:
+                return ()
+            registry = open_registry(None, offline=True)
         names_more = _SIGNS.search(call.begun) is not None
+        if not call.verb and not names_more:
+            return [key for key in registry._ipython_key_completions_() if key.startswith(call.begun)]
+        argument = "reference" if not call.verb else call.keyword or _argument(function, call.position)
         if argument in _REFERENCES or (
             argument == "model" and (call.verb in _TAKE_REFERENCES or not names_more)
         ):
@@ -73,6 +85,14 @@ class Matcher:
             return [stage for stage in registry._read_stages().order if stage.startswith(call.begun)]
         return ()
 
+    def _function(self, owner: object, name: str) -> Callable[..., object] | None:
+        """The function of ours that is called: as one of the module's, or by its bare name."""
+        found = next((each for each in _FUNCTIONS if each.__name__ == name), None)
+        is_ours = owner is sys.modules["modelregistry"] or (
+            owner is None and found is self._shell.user_ns.get(name)
+        )
+        return found if is_ours else None
+
     def _object(self, expression: str) -> object:
         """What a dotted name stands for; no property is read to find out."""
         root, *parts = expression.split(".")
@@ -82,9 +102,8 @@ class Matcher:
         return found
 
 
-def _argument(verb: str, position: int) -> str | None:
-    """The name of the argument at that position of a verb."""
-    function = getattr(Registry, verb, None)
+def _argument(function: Callable[..., object] | None, position: int) -> str | None:
+    """The name of the argument at that position."""
     names = [name for name in inspect.signature(function).parameters if name != "self"] if function else []
     return names[position] if position < len(names) else None
 

@@ -15,7 +15,8 @@ class TypedCall(NamedTuple):
     """A call, or an index, whose last argument is a string that is not closed yet."""
 
     owner: str
-    """What comes before the bracket, less its last name: ``registry`` of ``registry.promote(``; of an index, all of it."""
+    """What comes before the bracket, less its last name: ``registry`` of ``registry.promote(``, ``""`` of ``promote(``; of an index, all of
+    it."""
     verb: str
     """What is called; ``""`` of an index."""
     position: int
@@ -69,7 +70,7 @@ def _called(
     if words[bracket] == "[":
         return TypedCall(name, "", position, keyword, text, begun) if name else None
     owner, _, verb = name.rpartition(".")
-    return TypedCall(owner, verb, position, keyword, text, begun) if owner else None
+    return TypedCall(owner, verb, position, keyword, text, begun) if verb else None
 
 
 def _opened_string(code: str) -> tuple[str, str] | None:

@@ -126,7 +126,7 @@ def download(
     return found.download(to, overwrite=overwrite, verify=verify, progress=progress)
 
 
-def _open(target: Registry | str | os.PathLike[str] | None, *, offline: bool) -> Registry:
+def open_registry(target: Registry | str | os.PathLike[str] | None, *, offline: bool) -> Registry:
     """The registry; opened once a process, and again where what opening it goes by has changed."""
     if isinstance(target, Registry):
         return target
@@ -153,7 +153,7 @@ def _find(
     if isinstance(reference, ModelVersion) and target is None and version is None and stage is None:
         found = reference
     else:
-        found = _open(target, offline=offline).get(reference, version=version, stage=stage)
+        found = open_registry(target, offline=offline).get(reference, version=version, stage=stage)
     if found.deprecated:
         warnings.warn(f"model {found.name!r} is deprecated", DeprecatedModelWarning, stacklevel=3)
     return found

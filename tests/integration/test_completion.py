@@ -36,9 +36,12 @@ class Shell:
 
 
 @pytest.fixture
-def shell(registry: Registry) -> Shell:
+def shell(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Shell:
     registry.register("risk")
-    found = Shell(registry=registry, holder=SimpleNamespace(registry=registry), other={})
+    monkeypatch.chdir(registry.target)
+    found = Shell(
+        registry=registry, holder=SimpleNamespace(registry=registry), other={}, mr=mr, load_model=mr.load_model, download=len
+    )  # fmt: skip
     mr.load_ipython_extension(found)
     return found
 
@@ -52,7 +55,19 @@ def shell(registry: Registry) -> Shell:
         ('registry.get("churn@v0.1.0', ["churn@v0.1.0"]),
         ('registry.get("churn#', ["churn#current"]),
         ('registry.get("nothing@', []),
+        ('registry["', ["churn", "churn#current", "risk"]),
+        ('registry["ch', ["churn", "churn#current"]),
         ('registry["churn#', ["churn#current"]),
+        ('mr.load_model("', ["churn", "risk"]),
+        ('x = mr.download("churn@v0.1.0', ["churn@v0.1.0"]),
+        ('load_model("churn#', ["churn#current"]),
+        ('mr.load_model("churn", version="v', ["v0.1.1", "v0.1.0"]),
+        ('mr.follow("churn", "', ["shadow", "current"]),
+        ('mr.load_model("churn", loader="', []),
+        ('download("', []),
+        ('follow("', []),
+        ('other.load_model("', []),
+        ('mr.Registry("', []),
         ('holder.registry["ri', ["risk"]),
         ('registry.promote("churn", "', ["v0.1.1", "v0.1.0", "latest"]),
         ('registry.promote("churn", "v0.1.1", "', ["shadow", "current"]),
