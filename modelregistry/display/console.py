@@ -23,6 +23,7 @@ from modelregistry.display.words import clean, lines, short_digest, text_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 _STYLES: dict[Look, str] = {"plain": "dim", "good": "bold green", "warn": "bold yellow", "bad": "bold red"}
 
@@ -92,7 +93,7 @@ def _table(block: Table) -> Iterable[RenderableType]:
         yield Text(clean(line), style="dim")
 
 
-def _cell(value: object) -> RenderableType:
+def _cell(value: object) -> Text:
     from rich.text import Text
 
     match value:
@@ -100,7 +101,7 @@ def _cell(value: object) -> RenderableType:
             return Text(clean(text), style=_STYLES[look])
         case Code(text=text):
             return Text(short_digest(clean(text)), style="cyan")
-        case tuple() | list() if value and all(isinstance(each, Badge) for each in value):
-            return Text(", ").join(Text(clean(each.text), style=_STYLES[each.look]) for each in value)
+        case tuple() | list() if value and all(isinstance(each, Badge | Code) for each in value):
+            return Text(", ").join(map(_cell, value))
         case _:
             return Text(text_of(value))

@@ -59,6 +59,8 @@ def dressed(name: str, value: object) -> object:
         return tuple(state(str(each)) for each in value)
     if name in _SIZES and type(value) is int:
         return Size(value)
+    if name in _IDENTITIES and isinstance(value, list):
+        return [Code(each) if isinstance(each, str) else each for each in value]
     if not isinstance(value, str):
         return value
     if name in _STATES:

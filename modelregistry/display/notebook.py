@@ -99,8 +99,8 @@ def _cell(value: object) -> str:
         case datetime():
             told = f"{value:%Y-%m-%d %H:%M}{' UTC' if value.utcoffset() is not None and not value.utcoffset() else ''}"
             return f'<time datetime="{value.isoformat()}" title="{ago(value)}">{told}</time>'
-        case tuple() | list() if value and all(isinstance(each, Badge) for each in value):
-            return " ".join(map(_badge, value))
+        case tuple() | list() if value and all(isinstance(each, Badge | Code) for each in value):
+            return " ".join(map(_cell, value))
         case Mapping():
             return _isolated(_text(text_of(value)))
         case _:

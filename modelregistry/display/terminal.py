@@ -44,7 +44,13 @@ def fact(value: object) -> str:
 
 def _cell(value: object, widest: int | None) -> str:
     """What is in a cell of a table, where a whole digest would leave no place for others."""
-    told = short_digest(clean(value.text)) if isinstance(value, Code) else text_of(value)
+    match value:
+        case Code(text=code):
+            told = short_digest(clean(code))
+        case tuple() | list() if value and all(isinstance(each, Code) for each in value):
+            told = ", ".join(_cell(each, None) for each in value)
+        case _:
+            told = text_of(value)
     if widest is None or width_of(told) <= widest:
         return told
     told, end = clean(value) if isinstance(value, str) else told, widest // 3

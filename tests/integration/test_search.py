@@ -231,6 +231,18 @@ def test_the_answer_has_columns_for_what_was_asked_and_says_what_is_left_out(bui
     assert list(frame["metrics.auc"]) == [1.0, 0.95]
 
 
+def test_of_digests_that_were_asked_for_a_table_has_the_beginnings_and_its_values_the_whole(
+    built: Path,
+) -> None:
+    rows = Registry(built).search("digest like 'sha256:*'", name="churn", limit=1)
+    version = rows[0]
+    whole = [version.digest, version.registered.address]
+    assert rows.to_dicts()[0]["digest"] == whole
+    assert all(len(line) < 110 for line in str(rows).splitlines())
+    assert version.digest and version.digest[:19] in str(rows) and version.digest[:19] in rows._repr_html_()
+    assert f'title="{version.digest}"' in rows._repr_html_()
+
+
 def test_what_can_not_be_read_is_said_and_the_rest_is_found(project: Path) -> None:
     registry = Registry(project)
     with pytest.warns(
