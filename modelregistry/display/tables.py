@@ -39,7 +39,7 @@ class Tabular(Shown):
         return self.rows.to_pandas()
 
     def to_polars(self) -> Any:
-        """A ``polars.DataFrame`` of the same columns; mixed and nested values are text in it.
+        """A ``polars.DataFrame`` of the same columns; mixed and nested values are JSON text in it.
 
         Raises:
             MissingDependencyError: polars is not installed.
@@ -118,7 +118,7 @@ class Rows(Shown, Sequence[Row], Generic[Row]):
         return to_pandas(self._values())
 
     def to_polars(self) -> Any:
-        """A ``polars.DataFrame`` of the same columns; mixed and nested values are text in it.
+        """A ``polars.DataFrame`` of the same columns; mixed and nested values are JSON text in it.
 
         Raises:
             MissingDependencyError: polars is not installed.

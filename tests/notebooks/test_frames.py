@@ -32,6 +32,7 @@ def test_values_keep_their_types_and_what_polars_has_none_for_is_text() -> None:
     values: dict[str, list[Any]] = {
         "whole": [1, None, 3], "number": [1, 2.5, None], "yes": [True, False, None], "text": ["a", None, "c"], "at": [START, None, START],
         "list": [("a", "b"), (), ("c",)], "mixed": [1, "a", None], "nested": [{"a": 1}, {"b": ("c",)}, None], "great": [2**70, 1, None],
+        "greater": [10**400, 1.5, None], "exact": [0.123456789, "NaN", True], "long": [{"a": "b" * 900}, None, START],
         "nothing": [None, None, None],
     }  # fmt: skip
     rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
@@ -39,9 +40,22 @@ def test_values_keep_their_types_and_what_polars_has_none_for_is_text() -> None:
     assert dict(frame.schema) == {
         "whole": polars.Int64, "number": polars.Float64, "yes": polars.Boolean, "text": polars.String,
         "at": polars.Datetime("us", "UTC"), "list": polars.List(polars.String), "mixed": polars.String, "nested": polars.String,
-        "great": polars.String, "nothing": polars.Null,
+        "great": polars.String, "greater": polars.String, "exact": polars.String, "long": polars.String, "nothing": polars.Null,
     }  # fmt: skip
     assert frame["at"][0] == datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
     assert frame["list"].to_list() == [["a", "b"], [], ["c"]]
-    assert frame["nested"].to_list() == ["a: 1", "b: c", None]
+    assert frame["nested"].to_list() == ['{"a": 1}', '{"b": ["c"]}', None]
+    assert frame["exact"].to_list() == ["0.123456789", "NaN", "true"]
+    assert frame["long"].to_list() == ['{"a": "' + "b" * 900 + '"}', None, START.isoformat()]
     assert frame["mixed"].to_list() == ["1", "a", None]
+
+
+def test_half_a_character_that_a_stranger_wrote_breaks_no_frame() -> None:
+    rows = Rows(
+        ["a\ud800b", "é"],
+        {"text": lambda row: row, "list": lambda row: [row], "nested": lambda row: {"a": row}},
+    )
+    assert list(rows.to_pandas()["text"]) == rows.to_polars()["text"].to_list() == ["a?b", "é"]
+    assert rows.to_polars()["list"].to_list() == [["a?b"], ["é"]]
+    assert rows.to_polars()["nested"].to_list() == ['{"a": "a?b"}', '{"a": "é"}']
+    assert rows.to_dicts()[0]["text"] == "a\ud800b"
