@@ -29,7 +29,7 @@ from modelregistry.search.query import (
     Values,
     VersionText,
 )
-from modelregistry.search.tokens import Token, error_at, tokenize
+from modelregistry.search.tokens import Token, error_at, in_brackets, tokenize
 
 MOST_DEPTH = 64
 _ZONED = re.compile(
@@ -138,7 +138,9 @@ class _Parser:
     def _unexpected(self, wanted: str) -> QueryError:
         if self._next.kind == "end":
             return self._error(self._next.at, f"the query ends, and {wanted} is wanted")
-        return self._error(self._next.at, f"{self._next.text!r} stands where {wanted} is wanted")
+        at = self._next.at
+        hint = in_brackets(self._text, at) if self._next.text.startswith("-") else ""
+        return self._error(at, f"{self._next.text!r} stands where {wanted} is wanted{hint}")
 
     # -- conditions ------------------------------------------------------------------------------------------
 

@@ -72,19 +72,28 @@ def tokenize(text: str) -> Iterator[Token]:
     while at < len(text):
         found = _PATTERN.match(text, at)
         if found is None:
-            raise error_at(text, at, _odd(text[at]))
+            raise error_at(text, at, _odd(text, at))
         at = found.end()
         if found.lastgroup != "space":
             yield _token(text, found)
     yield Token("end", "", len(text), "")
 
 
-def _odd(character: str) -> str:
+def _odd(text: str, at: int) -> str:
+    character = text[at]
     if character in "\"'":
         return f"a text that begins with {character} and does not end"
-    if character == "-":
-        return "'-' begins a number here; a name with a '-' in it is written in brackets: metadata[\"x-y\"]"
-    return f"{character!r} means nothing here"
+    what = "begins a number" if character == "-" else "means nothing"
+    return f"{character!r} {what} here{in_brackets(text, at)}"
+
+
+def in_brackets(text: str, at: int) -> str:
+    """How a name is written that may go on with this character; nothing where none ends just before it."""
+    around = re.search(r"[^\W\d]\w*([^\w\s\\])\w\Z", text[max(0, at - _SHOWN) : at + 2])
+    if around is None or not around[1].isprintable():
+        return ""
+    character = around[1]
+    return f'; a name with a {character!r} in it is written in brackets: metrics["x{character}y"]'
 
 
 def _token(text: str, found: re.Match[str]) -> Token:

@@ -203,7 +203,11 @@ def test_a_date_stands_for_all_of_the_day_a_time_for_its_minute_or_second(
         ("(size > 1) == true", 0, "true or false already"),
         ("size == (size > 1)", 8, "true or false already"),
         ("size > 1\x00", 8, "means nothing"),
-        ("size @ 1", 5, "means nothing"),
+        ("size @ 1", 5, "means nothing here\n"),
+        ("size > 5%", 8, "means nothing here\n"),
+        ("metrics.loss/val > 1", 12, 'in brackets: metrics["x/y"]'),
+        ("metrics.top-5 > 0.9", 11, 'in brackets: metrics["x-y"]'),
+        ("metrics.top -5", 12, "or the end is wanted\n"),
         ("size > 1..2", 9, "stands where"),
         ("size > " + "9" * 400, 7, "can't be read"),
         ("(" * 70 + "latest" + ")" * 70, 64, "deep"),
@@ -216,7 +220,7 @@ def test_an_error_points_at_the_character_and_says_what_to_write(text: str, at: 
     assert caught.value.position == at
     assert caught.value.query == text
     message, shown, mark = str(caught.value).rsplit("\n", 2)
-    assert what in message
+    assert what in f"{message}\n"
     assert mark.strip() == "^"
     marked = shown[mark.index("^") : mark.index("^") + 1]
     assert marked.strip() == text[at : at + 1].strip("\x00").strip() or at >= len(text)
