@@ -144,6 +144,17 @@ def test_a_log_has_a_line_at_the_beginning_one_now_and_then_and_one_at_the_end(
     assert "\r" not in stream.getvalue()
 
 
+def test_a_terminal_is_left_clean_where_only_time_brought_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = terminal(monkeypatch)
+    monkeypatch.setattr("modelregistry.display.progressview.PATIENCE", 0.1)
+    monkeypatch.setattr("modelregistry.display.progressview._TICK_SECONDS", 0.05)
+    with reported(None, "fetching churn") as report:
+        report(5, 10)
+        time.sleep(0.4)
+        assert "fetching churn" in stream.getvalue()
+    assert stream.getvalue().endswith(" \r")
+
+
 class Unread(io.StringIO):
     """A stream whose reader is gone."""
 
