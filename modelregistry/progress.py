@@ -82,13 +82,20 @@ class Together:
         self._sizes = [*sizes]
         self._done = [0] * len(sizes)
         self._lock = threading.Lock()
+        self._is_stopped = False
 
     def part(self, number: int) -> Callback:
         """What is to be told of one of them."""
         return _Part(self, number)
 
+    def stop(self) -> None:
+        """Whoever tells something from now on gets an error: nobody waits for it any more."""
+        self._is_stopped = True
+
     def tell(self, number: int, done: int) -> None:
         """So many bytes of one are done."""
+        if self._is_stopped:
+            raise InterruptedError("nobody waits for it any more")
         with self._lock:
             self._done[number] = max(done, self._done[number])
             known = [size for size in self._sizes if size is not None]

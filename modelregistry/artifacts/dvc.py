@@ -275,7 +275,7 @@ class DvcStorage(Storage):
             return True
 
         with Fetcher(wanted, report) as fetcher:
-            lost = self._visit(wanted, partial(bring, fetcher))
+            lost = self._visit(wanted, partial(bring, fetcher), stop=fetcher.stop)
         self._check_found(lost)
 
     def _check_found(self, lost: Sequence[Entry]) -> None:
@@ -369,15 +369,24 @@ class DvcStorage(Storage):
             groups.setdefault((origin.project, origin.remote), []).append(entry)
         return groups.values()
 
-    def _visit(self, entries: Sequence[Entry], do: Callable[[Any, str, Entry], bool]) -> list[Entry]:
-        """Call ``do(file system, path, entry)`` for the object of each entry; those for which it is False."""
+    def _visit(
+        self,
+        entries: Sequence[Entry],
+        do: Callable[[Any, str, Entry], bool],
+        *,
+        stop: Callable[[], object] = bool,
+    ) -> list[Entry]:
+        """Call ``do(file system, path, entry)`` for the object of each entry; those for which it is False.
+
+        ``stop`` is called when this is interrupted, and ends what is going on.
+        """
         lost: list[Entry] = []
         for group in self._groups(entries):
             origin = self._origin(group[0])
             name, remotes = _reworded(group, origin.project.remote, origin.remote)
             try:
                 with _opened(name, remotes) as (filesystem, top):
-                    lost += self._visit_group(group, do, filesystem, top)
+                    lost += self._visit_group(group, do, filesystem, top, stop)
             except RegistryError:  # what `do` found of the bytes
                 raise
             except Exception as error:
@@ -387,7 +396,12 @@ class DvcStorage(Storage):
         return lost
 
     def _visit_group(
-        self, group: Sequence[Entry], do: Callable[[Any, str, Entry], bool], filesystem: Any, top: str
+        self,
+        group: Sequence[Entry],
+        do: Callable[[Any, str, Entry], bool],
+        filesystem: Any,
+        top: str,
+        stop: Callable[[], object],
     ) -> list[Entry]:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -402,7 +416,9 @@ class DvcStorage(Storage):
                     lost.append(entry)
             try:
                 lost += [entry for future, entry in pending.items() if not future.result()]
-            except BaseException:
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    stop()
                 pool.shutdown(cancel_futures=True)
                 raise
         return lost

@@ -48,6 +48,10 @@ class Fetcher:
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 
+    def stop(self) -> None:
+        """Give up what is on its way, at its next bytes; what came of it stays, to be gone on with."""
+        self._counter.stopped = True
+
     def bring(self, filesystem: Any, path: str, entry: Entry, part: Path) -> bool:
         """Bring the object at ``path`` into the file ``part``; whether some of it was there, and was gone on with.
 
@@ -121,6 +125,10 @@ class Fetcher:
         return True
 
 
+class Stopped(Exception):  # noqa: N818 - no error, and nobody gets to see it
+    """Whoever waited for the bytes does not any more."""
+
+
 class _Counter:
     """Adds up what the threads report; what is brought once more does not count back."""
 
@@ -131,9 +139,12 @@ class _Counter:
         self._sum = 0
         self._report = report
         self._lock = threading.Lock()
+        self.stopped = False
 
     def count(self, entry: Entry, size: int | None, value: int, **_: object) -> None:
         del size
+        if self.stopped:
+            raise Stopped
         if self._report is None:
             return
         with self._lock:

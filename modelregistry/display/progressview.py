@@ -166,7 +166,9 @@ def _bar(what: str, unit: str, *, asked: bool) -> Iterator[Callable[[int, int | 
     def tick() -> None:
         if asked or time.monotonic() - began >= PATIENCE:
             bar.refresh()
-            bar.last_print_t = time.time()  # or closing it would leave the line there, as if it had never been
+            bar.last_print_t = (
+                time.time()
+            )  # or closing it would leave the line there, as if it had never been
 
     def report(done: int, total: int | None) -> None:
         bar.total = total

@@ -350,16 +350,23 @@ def fetch(wanted: Sequence[Located], *, progress: Progress) -> list[Received]:
             together.finish(number, found.tracked.size)
             return found
 
-        return in_parallel(bring, range(len(wanted)))
+        return in_parallel(bring, range(len(wanted)), stop=together.stop)
 
 
-def in_parallel(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What ``do`` gives for each item; where one fails, what has not begun is left."""
+def in_parallel(
+    do: Callable[[Item], Result], items: Sequence[Item], *, stop: Callable[[], object] = bool
+) -> list[Result]:
+    """What ``do`` gives for each item; where one fails, what has not begun is left.
+
+    ``stop`` is called when this is interrupted, and ends what has begun.
+    """
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         pending = [pool.submit(do, item) for item in items]
         try:
             return [each.result() for each in pending]
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                stop()
             pool.shutdown(cancel_futures=True)
             raise
 

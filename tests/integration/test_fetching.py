@@ -11,12 +11,16 @@ import hashlib
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -25,7 +29,7 @@ from fsspec.callbacks import Callback, TqdmCallback
 
 import modelregistry as mr
 from modelregistry import Registry
-from tests.integration.fileserver import FileServer, Request, serving
+from tests.integration.fileserver import PIECE, FileServer, Request, serving
 from tests.integration.projects import TOP, write
 from tests.integration.remotes import Files, fill, make_project, noise, object_name
 
@@ -335,6 +339,26 @@ def test_a_callback_is_told_no_less_than_before_when_the_fetch_begins_anew(
     assert told.sizes == [len(data)]
     assert told.values == sorted(told.values)
     assert told.values[-1] == len(data)
+
+
+@pytest.mark.parametrize("verb", ["fetch", "fetch a folder", "import"])
+def test_an_interrupt_waits_for_no_bytes_that_are_on_their_way(
+    verb: str, server: FileServer, make: Make, tmp_path: Path
+) -> None:
+    data = noise(32 * MEGA)  # at four a second
+    url = make({"model.bin": data, "folder": {"a": data, "b": data[::-1]}}, server.address)
+    server.before = lambda request: time.sleep(PIECE / MEGA / 4)
+    do: Callable[[], object]
+    if verb == "import":
+        registry = Registry(make_project(tmp_path / "other", {"url": server.address}, {"x.bin": b"x"}))
+        do = partial(registry.import_model, os.fspath(url), "model", path="models/model.bin")
+    else:
+        do = Registry(url).get("folder" if "folder" in verb else "model").local_path
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        do()
+    assert time.monotonic() - began < 5
 
 
 def test_fsspec_s_own_bar_can_be_given(server: FileServer, make: Make) -> None:
