@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,6 @@ from modelregistry.project.declarationtexts import (
 from modelregistry.project.dvcfiles import resolve
 
 _MOST_KNOWN = 10_000
-_log = logging.getLogger("modelregistry")
 
 
 class Declared(NamedTuple):
@@ -81,27 +79,28 @@ class Declarations:
             if blob is not None and blob.kind == "blob" and blob.data is not None
         }
 
-    def all_at_head(self) -> dict[str, Declaration]:
-        """Every artifact that some ``dvc.yaml`` declares at HEAD, by model name."""
+    def all_at_head(self) -> tuple[dict[str, Declaration], dict[str, str]]:
+        """Every artifact that some ``dvc.yaml`` declares at HEAD, by model name; and which of those can't be read, and why."""
         try:
             head = self._repo.resolve("HEAD")
         except RegistryError:
-            return {}
+            return {}, {}
         files = [
             entry.path
             for entry in self._repo.list_files(head, "")
             if posixpath.basename(entry.path) == "dvc.yaml"
         ]
         found: dict[str, Declaration] = {}
+        problems: dict[str, str] = {}
         for path, text in zip(files, self._repo.read([f"{head}:{path}" for path in files]), strict=True):
             folder = posixpath.dirname(path)
             declared = _parsed(text, path) if text is not None else {}
             if isinstance(declared, str):
-                left_out(path, declared)
+                problems[path] = declared
                 continue
             for name, declaration in declared.items():
                 found[f"{folder}:{name}" if folder else name] = declaration
-        return found
+        return found, problems
 
     def many_at(self, wanted: Sequence[tuple[str, str]]) -> list[Declared]:
         """What each commit declares of each model, for (commit, model) pairs, in one read; its path as it is written."""
@@ -225,11 +224,6 @@ def rooted(declaration: Declaration, file: str) -> Declaration:
 def not_here(rev: str) -> str:
     """Why nothing can be told of a commit."""
     return f"its commit {rev[:10]} is not here: 'git fetch' may bring it"
-
-
-def left_out(path: str, problem: str) -> None:
-    """Note that what a file declares is not shown: a broken file must not hide other models."""
-    _log.warning("%s is left out: %s", path, problem)
 
 
 def _parsed(text: GitObject, path: str) -> dict[str, Declaration] | str:

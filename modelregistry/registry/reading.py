@@ -36,7 +36,7 @@ from modelregistry.log.meaning import meant
 from modelregistry.log.summaries import Summaries, Summary, summarize
 from modelregistry.names import INACTIVE, WITHDRAWN, check_model, check_stage, version_key
 from modelregistry.progress import Progress, check_progress, counted
-from modelregistry.project.declarations import declaring_file, left_out
+from modelregistry.project.declarations import declaring_file
 from modelregistry.registry.hub import Hub
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
@@ -344,14 +344,14 @@ class ReadingVerbs(Hub):
     def models(self, *, type: str | None = "model", deprecated: bool = False) -> Rows[Model]:  # noqa: A002
         """Every model with its latest version and the holders of its stages, by name.
 
-        Artifacts that ``dvc.yaml`` declares at the head and nobody registered yet are there too, marked so.
+        Artifacts that ``dvc.yaml`` declares at the head and nobody registered yet are there too, marked so. One that
+        can't be read is warned of, and hides no other.
 
         Args:
             type: Only artifacts whose ``type`` in ``dvc.yaml`` is this, or that have none; None for all.
             deprecated: Deprecated models too.
 
         Raises:
-            InvalidFileError: ``dvc.yaml`` can't be read.
             InvalidSettingsError: The team's settings can't be read.
             SignatureError: Events of a model fail a strict policy.
             RewoundError: A policy is in force, and events that counted are gone.
@@ -361,11 +361,13 @@ class ReadingVerbs(Hub):
         with ThreadPoolExecutor(max_workers=1) as pool:
             declaring = pool.submit(self._declarations.all_at_head)
             known = {model: found for model, found in self._summaries().items() if found.known}
-            declared = declaring.result()
+            declared, problems = declaring.result()
         elsewhere = [
             (found.rev, model) for model, found in known.items() if found.rev and model not in declared
         ]
-        declared |= {model: entry for model, entry in self._declared_at(elsewhere).items() if entry}
+        entries, more = self._declared_at(elsewhere)
+        declared |= {model: entry for model, entry in entries.items() if entry}
+        _warn_of_files(problems | more)
         rows = [
             model_row(model, found, declared.get(model), self._metadata_of)
             for model, found in known.items()
@@ -387,19 +389,20 @@ class ReadingVerbs(Hub):
         history = self._read(check_model(model)).history
         check_there(history, self._hint)
         found = summarize(history)
-        declared = self._declared_at([(found.rev, model)] if found.rev is not None else []).get(model)
-        return model_row(model, found, declared, self._metadata_of)
+        declared, problems = self._declared_at([(found.rev, model)] if found.rev is not None else [])
+        _warn_of_files(problems)
+        return model_row(model, found, declared.get(model), self._metadata_of)
 
-    def _declared_at(self, wanted: Sequence[tuple[str, str]]) -> dict[str, Declaration | None]:
-        """What commits declare of models, by model."""
-        found = self._declarations.many_at(wanted)
-        for problem, file in dict.fromkeys(
-            (each.problem, declaring_file(model))
-            for (_, model), each in zip(wanted, found, strict=True)
-            if each.problem is not None and each.entry is None
-        ):
-            left_out(file, problem)
-        return {model: each.entry for (_, model), each in zip(wanted, found, strict=True)}
+    def _declared_at(
+        self, wanted: Sequence[tuple[str, str]]
+    ) -> tuple[dict[str, Declaration | None], dict[str, str]]:
+        """What commits declare of models, by model; and which files can't be read, and why."""
+        found = [
+            (f"{declaring_file(model)} at {rev[:10]}", model, each)
+            for (rev, model), each in zip(wanted, self._declarations.many_at(wanted), strict=True)
+        ]
+        problems = {place: each.problem for place, _, each in found if each.problem and each.entry is None}
+        return {model: each.entry for _, model, each in found}, problems
 
     def _metadata_of(self, model: str) -> Mapping[str, JsonValue]:
         return self._read(model).history.metadata()
@@ -598,6 +601,15 @@ class ReadingVerbs(Hub):
             remembered.save(heads)
         found = {model: remembered.get(model, head) for model, head in heads.items()}
         return {model: summary for model, summary in found.items() if summary is not None}
+
+
+def _warn_of_files(problems: Mapping[str, str]) -> None:
+    """Tell the caller of a verb what it could not read of what is declared."""
+    for place, why in [*problems.items()][:1]:
+        warnings.warn(
+            f"{len(problems)} files could not be read, and what they declare is missing: {place}, for one: {why}",
+            RegistryWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 def warn_of_all(told: Sequence[str]) -> None:

@@ -299,6 +299,19 @@ def test_what_dvc_yaml_does_not_tell_is_said_once_where_it_was_asked(
         assert [each.filename for each in caught] == ([__file__] if unread else []), "the caller, and once"
 
 
+def test_the_models_are_listed_and_what_can_not_be_read_of_them_is_said(undeclared: Path) -> None:
+    git(undeclared, "tag", "--delete", "churn@v0.2.0", "churn@v0.3.0")
+    write(undeclared / "broken" / "dvc.yaml", "artifacts: [")
+    write(undeclared / "dvc.yaml", "artifacts: {other: {path: m.bin}}")
+    commit(undeclared)
+    registry = Registry(undeclared, remote=None)
+    with pytest.warns(mr.RegistryWarning, match=r"2 files could not be read.*broken/dvc\.yaml") as caught:
+        assert [each.name for each in registry.models()] == ["churn", "other"]
+    with pytest.warns(mr.RegistryWarning, match=r"1 files could not be read.*dvc\.yaml at ") as more:
+        assert registry.model("churn").type is None
+    assert [each.filename for each in (*caught, *more)] == [__file__] * 2
+
+
 def test_a_commit_or_a_file_that_is_not_here_declares_who_knows_what(
     undeclared: Path, tmp_path: Path
 ) -> None:
