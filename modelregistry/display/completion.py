@@ -14,7 +14,7 @@ from modelregistry.loading.loading import download, load_model, open_registry
 from modelregistry.names import LATEST
 from modelregistry.registry import Registry
 
-_REFERENCES = {"reference", "references", "base", "candidate"}
+_REFERENCES = {"reference", "references", "base", "candidate", "candidates"}
 _VERSIONS = {"version", "expected", "then"}
 _TAKE_REFERENCES = {"annotate", "promote", "withdraw"}
 """The verbs whose ``model`` may be a reference."""
@@ -104,8 +104,10 @@ class Matcher:
 
 def _argument(function: Callable[..., object] | None, position: int) -> str | None:
     """The name of the argument at that position."""
-    names = [name for name in inspect.signature(function).parameters if name != "self"] if function else []
-    return names[position] if position < len(names) else None
+    parameters = inspect.signature(function).parameters.values() if function else ()
+    found = [each for each in parameters if each.name != "self"]
+    many = next((number for number, each in enumerate(found) if each.kind is each.VAR_POSITIONAL), len(found))
+    return found[min(position, many)].name if min(position, many) < len(found) else None
 
 
 def attach(shell: Any) -> None:

@@ -75,6 +75,7 @@ def shell(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Shell:
         ('registry.withdraw("churn@v0.1.0", then="', ["v0.1.1", "v0.1.0"]),
         ('registry.bundle(["risk", "churn#', ["churn#current"]),
         ('registry.compare("churn#current", "ch', ["churn"]),
+        ('registry.compare("churn#current", "churn", "risk", "ch', ["churn"]),
         ('registry.history("ch', ["churn"]),
         ('x = 1\nregistry.promote(\n    "churn", stage="s', ["shadow"]),
         ('registry.history("churn#', []),
