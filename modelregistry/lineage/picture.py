@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 
 from pydantic import JsonValue
 
@@ -16,7 +17,9 @@ FOLD = 8
 """Things of one kind, with the same neighbours, that a picture shows one by one."""
 _VALUES = 4
 _MOST_NAMES = 200
-"""Of what is in one open box."""
+"""Of what is in one open box, or in the tooltip of a folded one."""
+_MOST_FACTS, _MOST_TEXT = 60, 500
+"""Lines of a tooltip, and characters of one."""
 
 Drawing = tuple[Sequence[Box], Sequence[Arrow]]
 """What a picture is made from."""
@@ -80,41 +83,51 @@ def _box(node: Node, mark: str | None, before: Node | None) -> Box:
         lines.append(node.version)
     if node.status != "recorded":
         lines.append(node.status)
+    values = [*flat(node.values)]
     facts = [node.kind, node.name, node.repository, node.path, node.digest, node.note]
-    facts += [f"{key} = {_shown(value)}" for key, value in flat(node.values)]
-    tooltip = "\n".join(fact for fact in facts if fact)
+    facts += [f"{key} = {_shown(value)}" for key, value in values[:_MOST_FACTS]]
     return Box(
-        node.id, tuple(filter(None, lines)), node.kind, mark, not node.is_recorded, tooltip, (node.id,)
-    )
+        node.id, tuple(_cut(line) for line in lines if line), node.kind, mark, not node.is_recorded,
+        "\n".join([*(_cut(fact) for fact in facts if fact), *_more(values, _MOST_FACTS)]), (node.id,),
+    )  # fmt: skip
 
 
 def _values(node: Node, before: Node | None) -> list[str]:
     """The first values; of what changed, those that did, with what they were."""
     now = dict(flat(node.values))
     if before is None:
-        return [f"{key} = {_shown(value)}" for key, value in now.items()][:_VALUES]
+        first = [f"{key} = {_shown(value)}" for key, value in islice(now.items(), _VALUES)]
+        return [*first, *_more(now, _VALUES)]
     was = dict(flat(before.values))
     keys = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     changes = [
         f"{key} = {_shown(was.get(key, 'nothing'))} → {_shown(now.get(key, 'nothing'))}"
         for key in keys[:_VALUES]
     ]
-    return [*changes, *([f"and {len(keys) - _VALUES} more"] if len(keys) > _VALUES else [])]
+    return [*changes, *_more(keys, _VALUES)]
 
 
 def _folded(nodes: Sequence[Node], mark: str | None, *, opened: bool) -> Box:
     names = [node.name for node in nodes]
+    listed = [*names[:_MOST_NAMES], *_more(names, _MOST_NAMES)]
     lines = [f"{len(nodes)} {nodes[0].kind} nodes"]
     if opened:
-        lines += names[:_MOST_NAMES]
-        lines += [f"and {len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+        lines += listed
     else:
         lines += [names[0], f"… {names[-1]}"]
     return Box(
         nodes[0].id, tuple(lines), nodes[0].kind, mark, not nodes[0].is_recorded,
-        lines[0] if opened else "\n".join(names),
+        lines[0] if opened else "\n".join(map(_cut, listed)),
         tuple(node.id for node in nodes), opened, min(len(names), _MOST_NAMES) if opened else 0,
     )  # fmt: skip
+
+
+def _more(values: Collection[object], most: int) -> list[str]:
+    return [f"and {len(values) - most:,} more"] if len(values) > most else []
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"
 
 
 def _said(value: JsonValue) -> list[str]:

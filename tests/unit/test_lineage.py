@@ -371,6 +371,19 @@ def test_many_files_of_one_step_are_one_box_that_names_them() -> None:
     assert lineage.to_mermaid().count("-->") == 2
 
 
+def test_a_picture_of_very_many_values_and_files_is_small_and_says_what_it_leaves_out() -> None:
+    measured = Node("m", "metrics", "m.json", values={f"metric{n}": n for n in range(100_000)})
+    files = [replace(CODE, id=f"code:{n}", name=f"src/{n}.py") for n in range(10_000)]
+    command = replace(TRAIN, values={"cmd": "python train.py " * 10_000})
+    edges = [Edge(MODEL.id, TRAIN.id), *(Edge(TRAIN.id, each.id) for each in files)]
+    lineage = Lineage([MODEL, command, measured, *files], edges)
+    for shown in (lineage.to_svg(), lineage.to_svg(opened=True), lineage._repr_html_()):
+        assert len(shown) < 100_000
+    drawn = texts(lineage.to_svg())
+    assert "and 99,996 more" in drawn, "in the box"
+    assert "and 99,940 more" in drawn and "and 9,800 more" in drawn, "in the tooltips"
+
+
 FILES = [
     replace(CODE, id=f"code:src/{n}.py", name=f"src/{n}.py", path=f"src/{n}.py", digest=f"git:{n:040}")
     for n in range(60)
