@@ -73,6 +73,12 @@ class Node(Shown):
         """Whether nothing but what a person said leads to it."""
         return self.status == "declared"
 
+    @property
+    def may_change(self) -> bool:
+        """Whether it may be told otherwise the next time, though nothing of the model moves: what it is could not be had."""
+        is_lost = self.declared and self.version is not None and self.note is not None
+        return is_lost or self.status == "unreachable"
+
     def same_content(self, other: Node) -> bool:
         """Whether two nodes with one id have the same bytes and values."""
         return (self.digest, self.values, self.version) == (other.digest, other.values, other.version)

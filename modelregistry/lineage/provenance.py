@@ -57,7 +57,7 @@ class Provenance:
         self._known = Recent(_MOST_KNOWN)
 
     def of(self, version: ModelVersion, path: Callable[[], str]) -> Lineage:
-        """The lineage of a version; remembered, where everything could be reached.
+        """The lineage of a version; remembered, where everything could be had.
 
         Args:
             version: The version.
@@ -72,7 +72,7 @@ class Provenance:
         if found is None:
             with paused():  # nearly all that is made is there to stay
                 found = self._build(version, path)
-                if all(node.status != "unreachable" for node in found):
+                if not any(node.may_change for node in found):
                     self._known.put(version, found, len(found))
         return found
 

@@ -11,8 +11,6 @@ from modelregistry.errors import InvalidReferenceError
 from modelregistry.names import Reference
 from modelregistry.site.pages import ModelFacts, VersionFacts
 
-_PASSING = ("unread", "unreachable")
-"""What was not to be had of a lineage, and may be the next time."""
 Note = Mapping[str, Any]
 """``of``: a digest of all that goes into the pages; ``after``: the heads of other models that their lineages look at;
 ``line``: the digest of what the catalogue says."""
@@ -95,7 +93,7 @@ def looked_at(
         if each.problems or each.lineage is None:
             return None
         for node in each.lineage.nodes:
-            if node.status in _PASSING or node.repository is not None:
+            if node.may_change or node.status == "unread" or node.repository is not None:
                 return None
             if node.version is None or node is each.lineage.subject:
                 continue

@@ -423,6 +423,22 @@ def test_what_could_not_be_read_is_looked_at_again(registry: Registry, tmp_path:
     assert "Not all could be read" not in pages(second)["models/churn/v0.1.0.html"]
 
 
+def test_a_version_that_was_made_from_one_whose_tags_come_later_leads_to_it_then(
+    plain: Path, tmp_path: Path
+) -> None:
+    registry = Registry(plain)
+    registry.register("churn")
+    registry.register("risk", inputs=["churn@v0.1.0"])
+    tag = git(plain, "rev-parse", "refs/tags/churn@v0.1.0")
+    git(plain, "tag", "--delete", "churn@v0.1.0")
+    page = "models/risk/v0.1.0.html"
+    reader = Registry(plain)
+    assert "no such version is registered" in pages(reader.export_site(tmp_path / "public"))[page]
+    git(plain, "update-ref", "refs/tags/churn@v0.1.0", tag)
+    for each in (reader, Registry(plain)):
+        assert "no such version" not in pages(each.export_site(tmp_path / "public"))[page]
+
+
 def test_a_page_that_was_edited_or_lost_is_made_again(registry: Registry, tmp_path: Path) -> None:
     site = registry.export_site(tmp_path / "public")
     before = contents(site)
