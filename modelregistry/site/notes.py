@@ -76,7 +76,7 @@ def parts_of(model: ModelFacts) -> list[object]:
     stages = model.history.stages
     return [
         head_of(model), [*stages.order], sorted(stages.shared), model.prefix, model.registry, model.address,
-        repr(model.declared), dict(model.measured), dict(model.params),
+        repr(model.declared), dict(model.measured), dict(model.params), dict(model.unmeasured),
     ]  # fmt: skip
 
 

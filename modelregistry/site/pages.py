@@ -52,6 +52,8 @@ class ModelFacts:
     measured: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
     """What DVC recorded of the versions' metrics, by version."""
     params: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    unmeasured: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Why there may be more of both, by version."""
     prefix: str = ""
     """Where the pages of its registry lie."""
     registry: str = ""
@@ -217,7 +219,7 @@ def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | No
         "environment": sorted((version.environment or {}).items()),
         "files": [*_files(version)], "inputs": _columns(version, "inputs"), "outputs": _columns(version, "outputs"), "signer": facts.signer,
         "sections": facts.sections, "missing": [each.replace("_", " ") for each in facts.missing],
-        "lineage": None, "problems": facts.problems, "diff": _diff(model, facts, best),
+        "lineage": None, "problems": [*model.unmeasured.get(version.version, ()), *facts.problems], "diff": _diff(model, facts, best),
         "snippet": snippet(version.reference, model.address),
         "events": [
             event_row(model, event)

@@ -157,14 +157,19 @@ def _read(source: Source, prefix: str) -> list[ModelFacts]:
     pairs = [pair for pair in latest if pair[0]]
     declared = dict(zip(pairs, source.declared(pairs), strict=True))
     metrics, params = (
-        {each.reference: answer.values for each, answer in zip(every, source.measured(every, kind), strict=True)}
+        {each.reference: answer for each, answer in zip(every, source.measured(every, kind), strict=True)}
         for kind in ("metrics", "params")
     )  # fmt: skip
     return [
         replace(
             model, declared=declared[pair].entry if pair in declared else None,
-            measured={each.version: metrics[each.reference] for each in model.versions},
-            params={each.version: params[each.reference] for each in model.versions},
+            measured={each.version: metrics[each.reference].values for each in model.versions},
+            params={each.version: params[each.reference].values for each in model.versions},
+            unmeasured={
+                each.version: list(dict.fromkeys(filter(None, problems)))
+                for each in model.versions
+                if any(problems := [metrics[each.reference].problem, params[each.reference].problem])
+            },
         )
         for model, pair in zip(models, latest, strict=True)
     ]  # fmt: skip

@@ -28,7 +28,7 @@ from modelregistry.site import pages as pages_of_site
 from modelregistry.site import writer as writer_of_site
 from modelregistry.site.lineage import lineage_shown, version_pages
 from modelregistry.site.pages import ModelFacts
-from tests.integration.projects import TOP, commit, git, init, write
+from tests.integration.projects import TOP, commit, dvc, git, init, write
 
 HOSTILE = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</title></style></script><b>", "{{ 7 * 7 }}",
@@ -209,6 +209,30 @@ def test_what_can_not_be_read_is_told_and_the_rest_is_there(registry: Registry, 
         registry.register("churn", rev=rev, version="v0.2.0")
     text = text_of(pages(registry.export_site(tmp_path / "public"))["models/churn/v0.2.0.html"])
     assert "Not all could be read" in text and "gone.md" in text and "v0.2.0 registered" in text
+
+
+def test_metrics_that_dvc_keeps_elsewhere_are_said_to_be_missing_and_shown_once_they_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = init(tmp_path / "project")
+    dvc(root, "init", "--quiet")
+    dvc(root, "remote", "add", "--quiet", "--default", "storage", os.fspath(tmp_path / "storage"))
+    stage = "cmd: cp made.json churn.json && cp made.json metrics.json\n    outs: [churn.json]\n    metrics: [metrics.json]"
+    write(root / "dvc.yaml", f"stages:\n  train:\n    {stage}\nartifacts:\n  churn: {{path: churn.json}}\n")
+    write(root / "made.json", '{"auc": 0.75}')
+    dvc(root, "repro", "--quiet")
+    commit(root)
+    dvc(root, "push", "--quiet")
+    Registry(root).register("churn")
+    here = Registry(root).export_site(tmp_path / "here")
+    shutil.rmtree(root / ".dvc" / "cache")
+    monkeypatch.setenv("MODELREGISTRY_CACHE", os.fspath(tmp_path / "fresh"))
+    page = "models/churn/v0.1.0.html"
+    shown = text_of(pages(Registry(root).export_site(tmp_path / "public"))[page])
+    assert "Not all could be read: 'metrics.json' is kept by DVC, and is not in the cache" in shown
+    dvc(root, "fetch", "--quiet", "--all-tags", "metrics.json")  # as the page on publishing has it
+    again = Registry(root).export_site(tmp_path / "public")
+    assert page in again.written and contents(again) == contents(here)
 
 
 def boxes(page: str) -> list[str]:
