@@ -83,8 +83,9 @@ def test_the_github_workflow_deploys_what_holds_the_stage(hub: Path) -> None:
     workflow: dict[Any, Any] = yaml.safe_load(block("yaml", "# .github/workflows/deploy.yml"))
     (pattern,) = workflow[True]["push"]["tags"]  # YAML 1.1 takes `on` for a truth value; GitHub does not
     assert re.fullmatch(re.escape(pattern).replace(r"\*", "[^/]*"), TAG)
-    checked, installed, *steps = workflow["jobs"]["deploy"]["steps"]
+    checked, python, installed, *steps = workflow["jobs"]["deploy"]["steps"]
     assert checked == {"uses": "actions/checkout@v6", "with": {"fetch-depth": 0}}
+    assert python["uses"] == "actions/setup-python@v6", "into the Python of the system, pip installs nothing"
     assert installed == {"run": INSTALL}
     clone = checkout(hub, deep=True)
     written: dict[str, dict[str, str]] = {}

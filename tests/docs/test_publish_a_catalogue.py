@@ -41,6 +41,9 @@ def job(first: str) -> Any:
 def github() -> list[str]:
     steps = job(GITHUB)["steps"]
     assert steps[0] == {"uses": "actions/checkout@v6", "with": {"fetch-depth": 0}}
+    assert steps[1]["uses"] == "actions/setup-python@v6", (
+        "into the Python of the system, pip installs nothing"
+    )
     assert steps[-2]["with"] == {"path": "public"}
     return [step["run"] for step in steps if "run" in step]
 
