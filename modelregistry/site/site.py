@@ -65,6 +65,13 @@ def export_site(
         raise InvalidInputError(f"url={odd[0]!r} must be a text")
     writer = SiteWriter(target)
     templates = Templates()
+    with writer:
+        return _export(writer, templates, sources, title, progress)
+
+
+def _export(
+    writer: SiteWriter, templates: Templates, sources: Sequence[Source], title: str, progress: Progress
+) -> Site:
     prefix = "{}/" if len(sources) > 1 else ""
     found = [(source, _read(source, prefix.format(file_name(source.name)))) for source in sources]
     models = [model for _, some in found for model in some]

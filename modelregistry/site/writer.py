@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from modelregistry.display.shown import Shown
 from modelregistry.display.view import Code, Facts, View
@@ -21,6 +22,8 @@ from modelregistry.givenpath import given_path
 MANIFEST = "modelregistry-site.json"
 """What says which files are ours. It is written before the first of them, and again after the last."""
 _SCHEMA = 1
+_LEFT = re.compile(r"\.[0-9a-f]{12}\.partial")
+"""What one that was killed leaves: files that it had not written whole."""
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}(?<!\.)")
 _DEVICES = re.compile(
     r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|index|audit)(\..*)?|catalogue\.json|modelregistry-site\.json"
@@ -66,7 +69,7 @@ def file_name(name: str) -> str:
 
 
 class SiteWriter:
-    """The folder of a site.
+    """The folder of a site. As a context, it is this one's alone: another export that is under way is waited for.
 
     Args:
         target: The folder, made if need be.
@@ -83,6 +86,26 @@ class SiteWriter:
         self._digests: dict[str, str] = {}
         self._written: list[str] = []
         self._folders: set[Path] = set()
+        self._lock: int | None = None
+
+    def __enter__(self) -> Self:
+        with self._told("can't be written"):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with suppress(OSError):  # some file systems know no locks
+                fcntl.flock(self._lock, fcntl.LOCK_EX)  # let go of when this process ends, however it does
+            with self._told("can't be read"):
+                self._known, self.notes = self._read_manifest()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def last(self, name: str) -> str:
         """The text of a file as the last export wrote it; empty where it is not there, or something else."""
@@ -125,6 +148,7 @@ class SiteWriter:
                         f"{os.fspath(self.folder / place)!r} is a link, which may lead out of the site: remove it"
                     )
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._remove_left(wanted)
             if not wanted <= self._known.keys():
                 # Were this killed, what it had written would be known for ours.
                 self._save_manifest({**dict.fromkeys(wanted, ""), **self._known}, self.notes)
@@ -166,6 +190,16 @@ class SiteWriter:
             self._save_manifest(self._digests, notes)
         return Site(self.folder, tuple(sorted(self._digests)), tuple(sorted(self._written)), tuple(removed))
 
+    def _remove_left(self, wanted: Iterable[str]) -> None:
+        """Remove what one that was killed had begun to write; nobody else writes now."""
+        if self._lock is None:
+            return
+        for folder in {parent for name in (*wanted, *self._known) for parent in PurePosixPath(name).parents}:
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder / folder) as items:
+                for item in items:
+                    if _LEFT.fullmatch(item.name):
+                        os.unlink(item.path)
+
     def _make_folder(self, folder: Path) -> None:
         if folder not in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
@@ -188,7 +222,7 @@ class SiteWriter:
             raise InvalidInputError(f"{os.fspath(self.folder)!r} is a file: name a folder")
         data = _content(place)
         if data is None:
-            odd = next(iter(sorted(os.listdir(self.folder))), None)
+            odd = next((name for name in sorted(os.listdir(self.folder)) if not _LEFT.fullmatch(name)), None)
             if odd is None:
                 return {}, {}
             raise InvalidInputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ from modelregistry.site.writer import MANIFEST, Site, SiteWriter, file_name
 def write(folder: Path, **pages: str) -> Site:
     """A site of these pages; two underscores stand for a slash."""
     texts = {f"{name.replace('__', '/')}.html": text for name, text in pages.items()}
-    writer = SiteWriter(folder)
-    writer.begin(texts)
-    for name, text in texts.items():
-        writer.write(name, text)
-    return writer.finish()
+    with SiteWriter(folder) as writer:
+        writer.begin(texts)
+        for name, text in texts.items():
+            writer.write(name, text)
+        return writer.finish()
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -138,6 +139,33 @@ def test_an_export_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
     writer.write("old.html", "half of a site")
     site = write(tmp_path, index="one")
     assert (site.removed, files(tmp_path)) == (("old.html",), {"index.html": "one"})
+
+
+def test_what_was_half_written_by_one_that_was_killed_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "public").mkdir()
+    left = [tmp_path / "public" / f".{'0a' * 6}.partial"]
+    left[0].write_text("half of a lis")
+    write(tmp_path / "public", index="one", models__churn__index="two")
+    left += [tmp_path / "public" / folder / f".{'f' * 12}.partial" for folder in ("models", "models/churn")]
+    for each in left:
+        each.write_text("half of a page")
+    (tmp_path / "public" / ".mine.partial").write_text("mine")
+    write(tmp_path / "public", index="one")
+    assert files(tmp_path / "public") == {"index.html": "one", ".mine.partial": "mine"}
+
+
+def test_of_two_at_once_one_waits_for_the_other_and_knows_what_that_wrote(tmp_path: Path) -> None:
+    write(tmp_path, index="one")
+    with ThreadPoolExecutor() as pool:
+        with SiteWriter(tmp_path) as first:
+            second = pool.submit(write, tmp_path, index="two", new="two")
+            first.begin(["index.html", "new.html", "other.html"])
+            for name in ("index.html", "new.html", "other.html"):
+                first.write(name, "one")
+            assert not second.done()
+            first.finish()
+        assert second.result().removed == ("other.html",)
+    assert files(tmp_path) == {"index.html": "two", "new.html": "two"}
 
 
 @given(names=st.lists(st.text(max_size=250), unique=True, min_size=1, max_size=5))
