@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ from modelregistry.trust.signers import Signers
 if TYPE_CHECKING:
     from modelregistry.search.clues import Clue
 
+Signature = tuple[str, tuple[str, ...]]
+"""A key, and who owns it."""
 _MET = (
     ', as it was met first: write the right one of the two into your policy, registry = "…"; check(accept=True) forgets '
     "which was met"
@@ -71,17 +73,28 @@ class VerifiedBackend(Backend):
         """The logs of all models as they count, without an error for what does not."""
         return map(self._judged, self._inner.read_all(records=True))
 
-    def signature(self, event: Event) -> tuple[str, tuple[str, ...]] | None:
+    def signature(self, event: Event) -> Signature | None:
         """The key that signed the event, and who owns it by the policy; None where the event does not count by a signature."""
-        log = self._judged(self._inner.read(event.model, records=True))
-        record = log.records.get(event.source)
-        if event not in log.events or record is None or not is_signed(record.data):
-            return None
-        key = self._verifier.keys([record]).get(record.oid)
-        if key is None:
-            return None
-        principals = self._signers.principals(event, key, registry=self._expected)
-        return (key, principals) if principals else None
+        return self.signatures(event.model, [event]).get(event.source)
+
+    def signatures(self, model: str, events: Iterable[Event]) -> Mapping[str, Signature]:
+        """The same of many events of a model, by ``source``: its log is judged once."""
+        log = self._judged(self._inner.read(model, records=True))
+        counted = {event.source: event for event in log.events}
+        signed = [
+            (event, record)
+            for event in events
+            if counted.get(event.source) == event
+            and (record := log.records.get(event.source)) is not None
+            and is_signed(record.data)
+        ]
+        keys = self._verifier.keys([record for _, record in signed])
+        found = {
+            event.source: (key, self._signers.principals(event, key, registry=self._expected))
+            for event, record in signed
+            if (key := keys.get(record.oid)) is not None
+        }
+        return {source: each for source, each in found.items() if each[1]}
 
     def trusted_signer(self, event: Event) -> str | None:
         """Who signed the event, if what they register may run code by the policy."""

@@ -256,6 +256,14 @@ class Hub(Shown):
         """Who signed the registration, if what they register may run code by this reader's policy."""
         return self._verified.trusted_signer(version.registered) if self._verified is not None else None
 
+    def _signers_of(self, versions: Sequence[ModelVersion]) -> Sequence[str | None]:
+        """Who signed the registrations of versions of one model, as far as this reader's policy knows them."""
+        if self._verified is None or not versions:
+            return [None] * len(versions)
+        registered = [version.registered for version in versions]
+        found = self._verified.signatures(versions[0].name, registered)
+        return [", ".join(found[each.source][1]) if each.source in found else None for each in registered]
+
     def _read(self, model: str, as_of: datetime | None = None) -> Folded:
         """The model, folded: from memory where nothing changed since."""
         self._refresh()

@@ -539,7 +539,7 @@ class ReadingVerbs(Hub):
 
         return Source(
             reading=self._repo.reading, models=self._kept_models, bring=self._declarations.bring, declared=self._declarations.many_at,
-            measured=self._content.measured, signer=self._trusted_signer, address=url or self._public_url(), name=name,
+            measured=self._content.measured, signers=self._signers_of, address=url or self._public_url(), name=name,
         )  # fmt: skip
 
     def _public_url(self) -> str | None:

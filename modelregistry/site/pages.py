@@ -124,9 +124,9 @@ class VersionFacts:
     problems: list[str] = field(default_factory=list)
 
 
-def read_version(version: ModelVersion, signer: Callable[[ModelVersion], str | None]) -> VersionFacts:
-    """What there is to be read of a version; what can't be read is told."""
-    found = VersionFacts(version)
+def read_version(version: ModelVersion, signer: str | None) -> VersionFacts:
+    """What there is to be read of a version that somebody may have signed; what can't be read is told."""
+    found = VersionFacts(version, signer=signer)
 
     def attempt(read: Callable[[], None]) -> None:
         try:
@@ -148,10 +148,7 @@ def read_version(version: ModelVersion, signer: Callable[[ModelVersion], str | N
             found.sections.append(("License", block(text.license)))
         found.missing = made.missing
 
-    def signature() -> None:
-        found.signer = signer(version)
-
-    for read in (lineage, card, signature):
+    for read in (lineage, card):
         attempt(read)
     return found
 

@@ -39,7 +39,7 @@ class Source:
         bring: Reads what many commits declare of a model at once, before it is asked for one by one.
         declared: What each commit declares of a model, for (commit, model) pairs.
         measured: The metrics or parameters of many versions.
-        signer: Who signed a version, as far as the reader's policy knows.
+        signers: Who signed each of a model's versions, as far as the reader's policy knows.
         address: Where others read the registry from.
         name: What it is called, where a site shows several.
     """
@@ -49,7 +49,7 @@ class Source:
     bring: Callable[[Iterable[tuple[str, str]]], object]
     declared: Callable[[Sequence[tuple[str, str]]], Sequence[Declared]]
     measured: Callable[[Sequence[ModelVersion], Kind], Sequence[Answer]]
-    signer: Callable[[ModelVersion], str | None]
+    signers: Callable[[Sequence[ModelVersion]], Sequence[str | None]]
     address: str | None = None
     name: str = ""
 
@@ -136,7 +136,8 @@ def _write_models(
             if model.page in known:
                 yield known[model.page]
                 continue
-            facts = [pages.read_version(version, source.signer) for version in model.versions]
+            signers = source.signers(model.versions)
+            facts = [*map(pages.read_version, model.versions, signers)]
             _write_model(writer, templates, model, facts, title, page_of(model))
             line = json.dumps(pages.model_json(model, facts), sort_keys=True, separators=(",", ":"))
             after = looked_at(model, facts, heads)

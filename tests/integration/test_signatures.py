@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,8 +16,10 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
+from modelregistry.backends.base import Log
 from modelregistry.log.events import Annotated, Event, Registered, Withdrawn
 from modelregistry.log.tags import RawTag, parse, render
+from modelregistry.log.verified import VerifiedBackend
 from tests.integration.projects import git, gto, init, put_tag, run, write
 
 NAMES = ("ann", "bob", "mallory")
@@ -784,8 +787,38 @@ def test_a_site_says_who_signed_by_the_policy_of_now(
     Registry(plain, sign=True).register("churn", rev="main")
 
     def says(**more: str) -> bool:
-        site = Registry(plain, signers=policy(**more)).export_site(tmp_path / "public")
+        none = '[[require]]\nmodels = ["other"]\n'
+        site = Registry(plain, signers=policy(none, **more)).export_site(tmp_path / "public")
         return "Signed by" in (site.path / "models/churn/v0.1.0.html").read_text()
 
-    trust = '[trust]\nsigners = ["ann@example.com"]\n'
-    assert [says(), says(end=trust), says()] == [False, True, False]
+    assert [says(), says(ann='may = ["annotate"]'), says()] == [True, False, True]
+
+
+def test_a_site_says_who_signed_each_version_and_a_log_is_not_judged_anew_for_each(
+    signed: Registry,
+    plain: Path,
+    policy: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Registry(plain).register("risk")
+    judged: list[str] = []
+    judge = VerifiedBackend._judged
+
+    def count(backend: VerifiedBackend, log: Log) -> Log:
+        judged.append(log.model)
+        return judge(backend, log)
+
+    monkeypatch.setattr(VerifiedBackend, "_judged", count)
+    text = 'registry = "{}"\n[[require]]\nmodels = ["churn"]\n'.format(signed.history("churn")[0].registry)
+    site = Registry(plain, signers=policy(text)).export_site(tmp_path / "public")
+    assert judged.count("churn") == judged.count("risk"), "which has one version less"
+    for version in ("v0.1.0", "v0.1.1"):
+        page = (site.path / "models" / "churn" / f"{version}.html").read_text("utf-8")
+        assert "<dt>Signed by</dt><dd><bdi>ann@example.com</bdi></dd>" in page
+    assert "Signed by" not in (site.path / "models" / "risk" / "v0.1.0.html").read_text("utf-8")
+    told = {
+        model["name"]: {each["signed_by"] for each in model["versions"]}
+        for model in json.loads((site.path / "catalogue.json").read_text("utf-8"))["models"]
+    }
+    assert told == {"churn": {"ann@example.com"}, "risk": {None}}
