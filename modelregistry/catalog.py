@@ -15,7 +15,7 @@ from modelregistry.errors import InvalidInputError
 from modelregistry.names import version_key
 from modelregistry.progress import Progress
 from modelregistry.registry import Registry
-from modelregistry.registry.reading import warn_of, warn_of_all
+from modelregistry.registry.reading import impact_in, warn_of
 from modelregistry.urlsecrets import without_secrets
 from modelregistry.version import ModelVersion
 
@@ -166,7 +166,7 @@ class Catalog(Shown):
         return Hits(hits[:limit], total=total, unread=unread)
 
     def impact(self, what: str | ModelVersion, *, progress: Progress = None) -> Rows[Affected]:
-        """Every version of all registries that was made from something, those that hold a stage first.
+        """Every version of all registries that was made from something, those that hold a stage first, and where it is.
 
         Args:
             what: As ``Registry.impact`` takes it.
@@ -175,10 +175,7 @@ class Catalog(Shown):
         Raises:
             InvalidInputError: ``what`` is empty.
         """
-        first, *others = self._registries.values()
-        found, told = first._affected(what, others, progress)
-        warn_of_all(told)
-        return found
+        return impact_in(self._registries.items(), what, progress)
 
     def export_site(
         self, target: str | os.PathLike[str], *, title: str = "Model registries", progress: Progress = None

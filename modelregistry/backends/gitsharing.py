@@ -7,11 +7,11 @@ another: kept for its author to look at, and counted by nobody.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from modelregistry.backends.base import Synced
+from modelregistry.callers import warn
 from modelregistry.errors import (
     AccessDeniedError,
     GitError,
@@ -170,11 +170,10 @@ class Sharing:
         for tag, oid in refused:
             self._aside(tag, oid)
         names = ", ".join(tag for tag, _ in refused)
-        warnings.warn(
+        warn(
             f"set aside below {_REFUSED}: {names}; "
             f"{why or f'{self._remote} has other events in their place, which count'}",
             RegistryWarning,
-            stacklevel=6,
         )
 
     def _pending(self, prefix: str) -> list[tuple[Event, str]]:

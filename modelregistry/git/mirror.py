@@ -12,7 +12,6 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from modelregistry.callers import warn
 from modelregistry.errors import GitError, GitTimeoutError, PartialViewWarning, RemoteError
 from modelregistry.git.call import NETWORK_SECONDS, GitCall
 from modelregistry.git.remote import GitRemote
@@ -124,10 +124,9 @@ class GitMirror:
         except GitError as error:
             if max_age <= 0:
                 raise
-            warnings.warn(
+            warn(
                 f"{self.remote} can't be fetched; reading it as it was {age / 60:.0f} minutes ago ({error})",
                 PartialViewWarning,
-                stacklevel=5,
             )
 
     @contextmanager

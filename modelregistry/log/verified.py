@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from modelregistry.backends.base import Backend, Log, Synced
+from modelregistry.callers import warn
 from modelregistry.errors import (
     RefusedError,
     RewoundError,
@@ -190,7 +190,7 @@ class VerifiedBackend(Backend):
             raise SignatureError(words, tags=names)
         if self._warned.get(model) != names:
             self._warned[model] = names
-            warnings.warn(words, UncountedEventWarning, stacklevel=8)
+            warn(words, UncountedEventWarning)
 
     @property
     def _expected(self) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modelregistry import config
 from modelregistry.backends.base import FEW, Backend, Log
+from modelregistry.callers import warn
 from modelregistry.content.content import ContentReader
 from modelregistry.content.store import Store
 from modelregistry.display.shown import Shown
@@ -150,11 +150,10 @@ class Hub(Shown):
         self._folded: dict[str, Folded] = {}
         self._stages: tuple[Hashable | None, Stages] | None = None
         if self._is_partial:
-            warnings.warn(
+            warn(
                 f"{self.target!r} is a partial clone of its history: events may be missing, and answers may be old; "
                 "'git fetch --unshallow --tags' completes it",
                 PartialViewWarning,
-                stacklevel=2,
             )
 
     def _line(self) -> str:

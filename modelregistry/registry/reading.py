@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Self, overload
 from pydantic import JsonValue
 
 from modelregistry.backends.base import FEW
+from modelregistry.callers import warn
 from modelregistry.display.listing import (
     MODEL_COLUMNS,
     VERSION_COLUMNS,
@@ -162,10 +162,10 @@ class ReadingVerbs(Hub):
         recorded, problems = zip(*self._recorded(versions), strict=True)
         for version, found in zip(versions, problems, strict=True):
             if found:
-                warnings.warn(
+                warn(
                     f"{version.reference} could not be read whole, and lines of it may be missing: {'; '.join(found)}",
-                    RegistryWarning, stacklevel=2,
-                )  # fmt: skip
+                    RegistryWarning,
+                )
         one, *others = versions
         compared = tuple(
             compare(
@@ -459,49 +459,12 @@ class ReadingVerbs(Hub):
         Raises:
             InvalidInputError: ``what`` is empty, or there is no registry in ``registries``.
         """
-        found, told = self._affected(what, registries, progress)
-        warn_of_all(told)
-        return found
-
-    def _affected(
-        self, what: str | ModelVersion, registries: Iterable[Self], progress: Progress
-    ) -> tuple[Rows[Affected], Sequence[str]]:
-        """The same, and what is to be told of it by the caller."""
-        from modelregistry.lineage.impact import Affected, Folders, ordered, sought
-
-        check_progress(progress)
-        wanted = sought(what)
-        folders = Folders(wanted)
         if isinstance(registries, Hub) or not isinstance(registries, Iterable):
             raise InvalidInputError(f"registries={registries!r} must be a list of registries")
-        found: list[Affected] = []
-        odd: list[str] = []
-        for registry in (self, *registries):
-            if not isinstance(registry, Hub):
-                raise InvalidInputError(f"registries={[*registries]!r} must be a list of registries")
-            place = without_secrets(registry.target)
-            with registry._repo.reading():
-                versions = list(registry._kept_versions())
-                registry._bring_records(versions)
-                for version in counted(versions, progress, f"looking for {wanted[0]}", "versions"):
-                    if version == what:
-                        continue
-                    listing = partial(registry._content.listing, version)
-                    try:
-                        lineage = version.lineage
-                        nodes = lineage.find_any([*wanted, *folders.holding(lineage, listing)])
-                    except RegistryError as error:
-                        odd.append(f"{version.reference}: {error}")
-                        continue
-                    if nodes:
-                        found.append(Affected(version, nodes, place))
-        told = [f"{len(odd)} versions could not be looked at, {odd[0]} for one"] if odd else []
-        if folders.unlisted:
-            told.append(
-                f"{count(folders.unlisted, 'folder')} could not be looked into, whose lists of files are not in the DVC cache on this "
-                "machine: 'dvc fetch' brings them, and a path finds what was in them without"
-            )
-        return ordered(found), told
+        every = (self, *registries)
+        if not all(isinstance(each, Hub) for each in every):
+            raise InvalidInputError(f"registries={[*every[1:]]!r} must be a list of registries")
+        return impact_in([(without_secrets(each.target), each) for each in every], what, progress)
 
     def export_site(
         self,
@@ -606,22 +569,54 @@ class ReadingVerbs(Hub):
 def _warn_of_files(problems: Mapping[str, str]) -> None:
     """Tell the caller of a verb what it could not read of what is declared."""
     for place, why in [*problems.items()][:1]:
-        warnings.warn(
+        warn(
             f"{len(problems)} files could not be read, and what they declare is missing: {place}, for one: {why}",
-            RegistryWarning, stacklevel=3,
-        )  # fmt: skip
+            RegistryWarning,
+        )
 
 
-def warn_of_all(told: Sequence[str]) -> None:
-    """Tell the caller of a verb all that."""
-    for each in told:
-        warnings.warn(each, RegistryWarning, stacklevel=3)
+def impact_in(
+    registries: Iterable[tuple[str, Hub]], what: str | ModelVersion, progress: Progress
+) -> Rows[Affected]:
+    """Every version of some registries, each with what it is called, that was made from something."""
+    from modelregistry.lineage.impact import Affected, Folders, ordered, sought
+
+    check_progress(progress)
+    wanted = sought(what)
+    folders = Folders(wanted)
+    found: list[Affected] = []
+    odd: list[str] = []
+    for name, registry in registries:
+        with registry._repo.reading():
+            versions = list(registry._kept_versions())
+            registry._bring_records(versions)
+            for version in counted(versions, progress, f"looking for {wanted[0]}", "versions"):
+                if version == what:
+                    continue
+                listing = partial(registry._content.listing, version)
+                try:
+                    lineage = version.lineage
+                    nodes = lineage.find_any([*wanted, *folders.holding(lineage, listing)])
+                except RegistryError as error:
+                    odd.append(f"{version.reference}: {error}")
+                    continue
+                if nodes:
+                    found.append(Affected(version, nodes, name))
+    if odd:
+        warn(f"{len(odd)} versions could not be looked at, {odd[0]} for one", RegistryWarning)
+    if folders.unlisted:
+        warn(
+            f"{count(folders.unlisted, 'folder')} could not be looked into, whose lists of files are not in the DVC cache on this "
+            "machine: 'dvc fetch' brings them, and a path finds what was in them without",
+            RegistryWarning,
+        )
+    return ordered(found)
 
 
 def warn_of(unread: Mapping[str, str]) -> None:
     """Tell the caller of a verb what it could not read."""
     for reference, why in [*unread.items()][:1]:
-        warnings.warn(
+        warn(
             f"{len(unread)} versions could not be read whole, and may be missing: {reference}, for one: {why}",
-            RegistryWarning, stacklevel=3,
-        )  # fmt: skip
+            RegistryWarning,
+        )

@@ -10,7 +10,7 @@ import pytest
 
 import modelregistry as mr
 from modelregistry import Registry
-from tests.integration.projects import commit, init, write
+from tests.integration.projects import commit, git, init, write
 from tests.integration.test_site import hrefs_lead_somewhere, pages, text_of
 
 
@@ -65,8 +65,9 @@ def test_a_search_says_that_something_could_not_be_read(tmp_path: Path) -> None:
     write(root / "a.json", "{no json")
     commit(root)
     Registry(root).register("churn")
-    with pytest.warns(mr.RegistryWarning, match="could not be read whole"):
+    with pytest.warns(mr.RegistryWarning, match="could not be read whole") as caught:
         found = mr.Catalog([root]).search("metrics.auc == null")
+    assert [each.filename for each in caught] == [__file__], "it points at the call"
     assert [*found.unread] == [("project", "churn@v0.1.0")]
     assert "could not be read whole" in str(found) and "could not be read whole" in found._repr_html_()
 
@@ -96,9 +97,13 @@ def test_a_question_that_can_not_be_read_is_told(catalog: mr.Catalog) -> None:
         catalog.search("metric.accuracy > 1")
 
 
-def test_impact_looks_into_all(catalog: mr.Catalog, served: Registry, other: Registry) -> None:
+def test_impact_looks_into_all_and_calls_them_what_a_search_does(
+    catalog: mr.Catalog, served: Registry
+) -> None:
     found = catalog.impact(served.get("churn").lineage.code[0].path or "")
-    assert {row.registry for row in found} == {str(served.target), str(other.target)}
+    assert (
+        {row.registry for row in found} == {hit.registry for hit in catalog.search()} == {"project", "growth"}
+    )
 
 
 def test_a_site_of_several_has_the_models_of_all_each_in_its_own_folder(
@@ -131,3 +136,22 @@ def test_a_registry_that_is_called_as_a_file_of_the_site_has_another_folder(
 def test_what_is_not_several_registries_is_refused(registries: object) -> None:
     with pytest.raises(mr.InvalidInputError, match="a catalog"):
         mr.Catalog(registries)  # type: ignore[arg-type]
+
+
+def test_one_that_can_not_be_reached_any_more_is_read_as_it_was_and_the_warning_points_at_the_call(
+    served: Registry, other: Registry, tmp_path: Path, fresh_cache: Path
+) -> None:
+    hub = tmp_path / "hub.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(other.target), str(hub))
+    catalog = mr.Catalog({"here": served, "hub": Registry(hub.as_uri(), max_age=0.001)})
+    hub.rename(tmp_path / "gone.git")
+    for ask in (
+        lambda: len(catalog.search(stage="current")),
+        lambda: len({row.registry for row in catalog.impact("train.py")}),
+        lambda: (
+            sum("hub/models/churn/v" in name for name in catalog.export_site(tmp_path / "public").files) - 1
+        ),
+    ):
+        with pytest.warns(mr.PartialViewWarning, match="can't be fetched; reading it as it was") as caught:
+            assert ask() == 2
+        assert {each.filename for each in caught} == {__file__}
