@@ -188,11 +188,10 @@ def model_page(model: ModelFacts) -> dict[str, Any]:
         }
         for each in model.versions
     ]  # fmt: skip
-    stage = next((each for each in model.history.assignments), None)
     return {
         **index_row(model), "rows": versions, "trends": trends, "metric_names": names,
         "events": [event_row(model, event) for event in reversed(model.shown_events)],
-        "snippet": snippet(f"{model.name}#{stage}" if stage else model.name, model.address),
+        "snippet": snippet(_served(model), model.address),
         "metadata": _other(model.history.metadata()),
     }  # fmt: skip
 
@@ -291,6 +290,15 @@ def snippet(reference: str, address: str | None) -> str:
     """How it is loaded."""
     where = f", registry={json.dumps(address)}" if address else ""
     return f"import modelregistry as mr\n\nmodel = mr.load_model({json.dumps(reference)}{where})"
+
+
+def _served(model: ModelFacts) -> str:
+    """The reference that most want: what holds the highest stage. Of several holders, which no reference names, the newest."""
+    for stage, holders in model.history.assignments.items():
+        return (
+            f"{model.name}#{stage}" if len(holders) == 1 else f"{model.name}@{max(holders, key=version_key)}"
+        )
+    return model.name
 
 
 def rows_of(values: Mapping[str, JsonValue]) -> list[Row]:

@@ -154,6 +154,18 @@ def test_the_code_that_a_page_shows_loads_the_model(served: Registry, tmp_path: 
     assert done.returncode == 0, done.stderr
 
 
+def test_the_code_names_a_version_where_a_stage_has_several_holders(
+    registry: Registry, tmp_path: Path
+) -> None:
+    root = Path(registry.target)
+    write(root / ".modelregistry.toml", "[stages.shadow]\n[stages.current]\nexclusive = false\n")
+    commit(root, "Share a stage")
+    registry.promote("churn", "v0.1.1", "current")
+    registry.promote("churn", "v0.1.0", "current")
+    page = html.unescape(pages(registry.export_site(tmp_path / "public"))["models/churn/index.html"])
+    assert 'load_model("churn@v0.1.1")' in page
+
+
 def test_the_code_names_the_remote_without_its_password(served: Registry, tmp_path: Path) -> None:
     git(Path(served.target), "remote", "add", "origin", "https://me:secret@git.example.com/models.git")
     site = Registry(served.target).export_site(tmp_path / "public")
