@@ -14,7 +14,7 @@ from modelregistry.display.words import UNSEEN, text_of
 MOST_POINTS = 500
 """That are drawn, the last ones."""
 _WIDTH, _HEIGHT = 720, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 56, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 92, 24, 56, 48
 _LABEL_WIDTH = 64
 _DIGIT = 7
 """How wide a digit of the axis is."""
@@ -165,7 +165,7 @@ class _Plot:
             if number % every == 0:
                 label = _text(_short(point.label, 12))
                 yield (
-                    f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 20}">{label}</text>'
+                    f'<text class="small" text-anchor="middle" x="{x:.1f}" y="{_HEIGHT - _BOTTOM + 36}">{label}</text>'
                 )
 
 

@@ -150,6 +150,19 @@ def test_labels_do_not_run_into_each_other() -> None:
     assert len(places) > 5
 
 
+def test_a_stage_below_the_lowest_value_does_not_run_into_the_version_there() -> None:
+    lowest = Point("v0.1.0", 1.0, ("current",))
+    root = ET.fromstring(to_svg([lowest, Point("v0.1.1", 2.0)], title="t"))
+    lines = {each.text: float(each.attrib["y"]) for each in root.iter(f"{SVG}text")}
+    assert lines["v0.1.0"] - lines["current"] >= 12 and lines["v0.1.0"] <= float(root.attrib["height"]) - 6
+
+
+def test_the_longest_numbers_of_an_axis_are_in_the_picture() -> None:
+    root = ET.fromstring(to_svg(points_of(-1.23456e300, -1.23457e300), title="t"))
+    numbers = [each for each in root.iter(f"{SVG}text") if each.get("text-anchor") == "end"]
+    assert numbers and all(float(each.attrib["x"]) >= 6.3 * len(each.text or "") for each in numbers)
+
+
 # -- the trend ---------------------------------------------------------------------------------------------
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
