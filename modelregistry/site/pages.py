@@ -61,6 +61,9 @@ class ModelFacts:
     address: str | None = None
     """Where it is read from by others."""
     _metrics: dict[str, dict[str, float]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _events: dict[str | None, list[Event]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def name(self) -> str:
@@ -92,6 +95,13 @@ class ModelFacts:
     def shown_events(self) -> list[Event]:
         """What happened to it, the oldest first."""
         return [event for event in self.history.events if event.echo_of is None]
+
+    def events_about(self, version: str) -> Sequence[Event]:
+        """Those of them that are about a version, the oldest first."""
+        if not self._events:
+            for event in self.shown_events:
+                self._events.setdefault(version_in(self, event), []).append(event)
+        return self._events.get(version, ())
 
     @property
     def top(self) -> str | None:
@@ -217,11 +227,7 @@ def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | No
         "sections": facts.sections, "missing": [each.replace("_", " ") for each in facts.missing],
         "lineage": None, "problems": [*model.unmeasured.get(version.version, ()), *facts.problems], "diff": _diff(model, facts, best),
         "snippet": snippet(version.reference, model.address),
-        "events": [
-            event_row(model, event)
-            for event in reversed(model.shown_events)
-            if version.version == version_in(model, event)
-        ],
+        "events": [event_row(model, event) for event in reversed(model.events_about(version.version))],
     }  # fmt: skip
 
 

@@ -24,6 +24,7 @@ import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.lineage.lineage import Lineage
 from modelregistry.lineage.node import Edge, Node
+from modelregistry.log.events import Event
 from modelregistry.site import pages as pages_of_site
 from modelregistry.site import writer as writer_of_site
 from modelregistry.site.lineage import lineage_shown, version_pages
@@ -376,6 +377,29 @@ def test_a_folder_that_is_no_site_is_refused(registry: Registry, tmp_path: Path)
     with pytest.raises(mr.InvalidInputError, match="choose an empty folder"):
         registry.export_site(tmp_path / "public")
     assert [path.name for path in (tmp_path / "public").iterdir()] == ["thesis.txt"]
+
+
+def test_the_events_of_a_model_are_not_gone_through_for_each_version(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    version_in = pages_of_site.version_in
+
+    def ask(model: ModelFacts, event: Event) -> str | None:
+        asked.append(event.source)
+        return version_in(model, event)
+
+    monkeypatch.setattr(pages_of_site, "version_in", ask)
+
+    def times(name: str) -> int:
+        asked.clear()
+        registry.export_site(tmp_path / name)
+        return asked.count("churn@v0.1.0")
+
+    before = times("few")
+    registry.register("churn", rev="main")
+    registry.register("churn", rev="main", version="v1.0.0", metadata={"owner": "risk"})
+    assert times("more") == before
 
 
 def test_many_events_are_on_several_pages_of_which_the_full_ones_stay(
