@@ -213,6 +213,7 @@ def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | No
     directions = known_metrics(
         model.history.metadata(), *(each.metadata for each in (top, version) if each is not None)
     )
+    unmeasured = model.unmeasured.get(version.version, ()) if facts.lineage is not None else ()
     return {
         "name": model.name, "version": version.version, "reference": version.reference, "state": version.state,
         "stages": version.stages, "author": version.author, "at": f"{version.created_at:%Y-%m-%d %H:%M} UTC",
@@ -225,7 +226,7 @@ def version_page(model: ModelFacts, facts: VersionFacts, best: VersionFacts | No
         "environment": sorted((version.environment or {}).items()),
         "files": [*_files(version)], "inputs": _columns(version, "inputs"), "outputs": _columns(version, "outputs"), "signer": facts.signer,
         "sections": facts.sections, "missing": [each.replace("_", " ") for each in facts.missing],
-        "lineage": None, "problems": [*model.unmeasured.get(version.version, ()), *facts.problems], "diff": _diff(model, facts, best),
+        "lineage": None, "problems": [*unmeasured, *facts.problems], "diff": _diff(model, facts, best),
         "snippet": snippet(version.reference, model.address),
         "events": [event_row(model, event) for event in reversed(model.events_about(version.version))],
     }  # fmt: skip
