@@ -1,5 +1,6 @@
 """The jobs of "Publish a catalogue" make the whole site in a clone as a runner has it, whatever started them."""
 
+import html
 import json
 import os
 import re
@@ -69,7 +70,8 @@ def hub(project: Path) -> Path:
     registry.register("churn", rev="HEAD~1", message="Train a baseline")
     registry.register("churn", rev="HEAD", message="Regularise less")
     registry.promote("churn", "v0.1.0", "current")
-    (project / ".modelregistry.toml").write_text("[stages.review]\n[stages.shadow]\n[stages.current]\n")
+    registry.promote("churn", "v0.1.1", "shadow")
+    (project / ".modelregistry.toml").write_text("[stages.review]\n[stages.current]\n[stages.shadow]\n")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message", "Add a stage")
     git(project, "push", "--quiet", "origin", "main")
@@ -86,6 +88,7 @@ def told(site: Path) -> Any:
         pytest.param(github, ["-B", "main", BRANCH], id="GitHub, a push to the branch"),
         pytest.param(github, ["--force", TAG], id="GitHub, a tag of an older commit"),
         pytest.param(gitlab, ["--detach", BRANCH], id="GitLab, a push to the branch"),
+        pytest.param(gitlab, ["--detach", TAG], id="GitLab, a tag of an older commit"),
     ],
 )
 def test_the_job_makes_the_whole_site_in_a_fresh_clone(hub: Path, script: Any, start: list[str]) -> None:
@@ -94,15 +97,16 @@ def test_the_job_makes_the_whole_site_in_a_fresh_clone(hub: Path, script: Any, s
     git(runner, "remote", "add", "origin", hub.as_uri())
     git(runner, "fetch", "--quiet", "--no-tags", "--prune", "origin", *ALL)
     git(runner, "checkout", "--quiet", *start)
-    lines = script()
-    assert lines[0] == INSTALL
+    text = "\n".join(script())
+    assert INSTALL in text
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    for line in lines[1:]:
-        subprocess.run(["sh", "-ec", line], cwd=runner, check=True, env={**os.environ, "PATH": path})
+    environment = {**os.environ, "PATH": path, "CI_DEFAULT_BRANCH": "main"}
+    subprocess.run(["sh", "-ec", text.replace(INSTALL, "true")], cwd=runner, check=True, env=environment)
     mr.Registry(hub.parent / "project").export_site(hub.parent / "expected", title="Our models")
     assert told(runner / "public") == told(hub.parent / "expected")
-    page = (runner / "public" / "models" / "churn" / "index.html").read_text(encoding="utf-8")
-    assert "Our models" in page and "v0.1.0" in page and "v0.1.1" in page
+    pages = [top / "models" / "churn" / "index.html" for top in (runner / "public", hub.parent / "expected")]
+    assert pages[0].read_bytes() == pages[1].read_bytes(), "by the settings at the head of the branch"
+    assert 'load_model("churn#shadow")' in html.unescape(pages[0].read_text(encoding="utf-8"))
 
 
 def test_the_job_of_several_registries_reads_them_by_their_urls(hub: Path) -> None:
