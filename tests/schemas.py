@@ -54,6 +54,8 @@ class MadeFrom(_Row):
     digest: str | None
     repository: str | None
     """Another one that it is in."""
+    version: str | None
+    """The model version it is, as a reference."""
 
 
 class CatalogueVersion(_Row):

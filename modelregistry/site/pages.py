@@ -274,7 +274,10 @@ def model_json(model: ModelFacts, facts: Iterable[VersionFacts]) -> dict[str, An
                 "params": finite(dict(model.params.get(each.version.version, {}))), "signed_by": each.signer,
                 "files": [file.model_dump(mode="json", exclude_none=True) for file in each.version.registered.files],
                 "made_from": [
-                    {"kind": node.kind, "name": node.name, "digest": node.digest, "repository": node.repository}
+                    {
+                        "kind": node.kind, "name": node.name, "digest": node.digest, "repository": node.repository,
+                        "version": node.version,
+                    }
                     for node in (each.lineage.nodes if each.lineage is not None else ())
                     if each.lineage is not None and node is not each.lineage.subject
                 ],

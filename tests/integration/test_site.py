@@ -265,6 +265,9 @@ def test_a_box_leads_to_the_page_of_the_version_that_it_is_and_else_to_what_is_k
     site = registry.export_site(tmp_path / "public")
     page = pages(site)["models/card/v0.1.0.html"]
     assert "../../models/churn/v0.1.0.html" in boxes(page)
+    told = json.loads((site.path / "catalogue.json").read_text())["models"]
+    (card,) = (model for model in told if model["name"] == "card")
+    assert {each["version"] for each in card["versions"][0]["made_from"]} == {"churn@v0.1.0", None}
     assert len(boxes(page)) == len(made.lineage) and "#n0" in boxes(page), "not to the page that one is on"
     assert "bins 12" in text_of(page)
     hrefs_lead_somewhere(site)
