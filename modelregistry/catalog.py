@@ -104,8 +104,10 @@ class Catalog(Shown):
         if isinstance(registries, bytes) or not isinstance(registries, Iterable):
             raise InvalidInputError(f"registries={registries!r} must be a list or a mapping of registries")
         if isinstance(registries, Mapping):
-            if odd := [name for name in registries if not isinstance(name, str)]:
-                raise InvalidInputError(f"a registry that is called {odd[0]!r}: its name must be a text")
+            if odd := [name for name in registries if not isinstance(name, str) or not name.strip()]:
+                raise InvalidInputError(
+                    f"a registry that is called {odd[0]!r}: its name must be a text that says something"
+                )
             self._registries = {name: _open(each, progress) for name, each in registries.items()}
         else:
             self._registries = _named([_open(each, progress) for each in registries])

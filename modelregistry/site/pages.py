@@ -298,8 +298,8 @@ def model_json(model: ModelFacts, facts: Iterable[VersionFacts]) -> dict[str, An
 
 def snippet(reference: str, address: str | None) -> str:
     """How it is loaded."""
-    where = f", registry={json.dumps(address)}" if address else ""
-    return f"import modelregistry as mr\n\nmodel = mr.load_model({json.dumps(reference)}{where})"
+    where = f", registry={json.dumps(address, ensure_ascii=False)}" if address else ""
+    return f'import modelregistry as mr\n\nmodel = mr.load_model("{reference}"{where})'
 
 
 def _served(model: ModelFacts) -> str:

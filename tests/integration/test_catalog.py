@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,9 +54,10 @@ def test_a_registry_that_is_named_twice_is_there_once_and_two_logs_of_one_place_
     assert {hit.registry for hit in named.search()} == {"git"}, "the other log is empty"
 
 
-def test_a_name_that_is_no_text_is_refused(served: Registry) -> None:
+@pytest.mark.parametrize("name", [1, "", " "])
+def test_a_name_that_is_no_text_is_refused(served: Registry, name: Any) -> None:
     with pytest.raises(mr.InvalidInputError, match="must be a text"):
-        mr.Catalog({1: served})  # type: ignore[dict-item]
+        mr.Catalog({name: served})
 
 
 def test_a_search_says_that_something_could_not_be_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import html
@@ -165,6 +166,13 @@ def test_the_code_names_a_version_where_a_stage_has_several_holders(
     registry.promote("churn", "v0.1.0", "current")
     page = html.unescape(pages(registry.export_site(tmp_path / "public"))["models/churn/index.html"])
     assert 'load_model("churn@v0.1.1")' in page
+
+
+def test_the_code_names_a_url_of_any_letters(registry: Registry, tmp_path: Path) -> None:
+    url = "https://git.example.com/équipe/🦊.git"
+    page = pages(registry.export_site(tmp_path / "public", url=url))["models/churn/index.html"]
+    (said,) = re.findall(r"registry=(.*)\)", html.unescape(page))
+    assert ast.literal_eval(said) == url
 
 
 def test_the_code_names_the_remote_without_its_password(served: Registry, tmp_path: Path) -> None:
