@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from modelregistry.display.shown import Shown
 from modelregistry.display.tables import MOST_ROWS, Rows, more_than
 from modelregistry.display.view import Table, View
-from modelregistry.errors import InvalidInputError
+from modelregistry.errors import InvalidInputError, naming
 from modelregistry.names import version_key
 from modelregistry.progress import Progress
 from modelregistry.registry import Registry
@@ -108,7 +108,10 @@ class Catalog(Shown):
                 raise InvalidInputError(
                     f"a registry that is called {odd[0]!r}: its name must be a text that says something"
                 )
-            self._registries = {name: _open(each, progress) for name, each in registries.items()}
+            self._registries = {}
+            for name, each in registries.items():
+                with naming(name):
+                    self._registries[name] = _open(each, progress)
         else:
             self._registries = _named([_open(each, progress) for each in registries])
         if not self._registries:
@@ -154,7 +157,8 @@ class Catalog(Shown):
         unread: dict[tuple[str, str], str] = {}
         total = 0
         for name, registry in self._registries.items():
-            found = registry._found(question)
+            with naming(name):
+                found = registry._found(question)
             total += found.total
             unread |= {(name, reference): why for reference, why in found.unread.items()}
             hits += [Hit(name, each, values) for each, values in zip(found, found.to_dicts(), strict=True)]

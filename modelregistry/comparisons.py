@@ -74,8 +74,10 @@ class Comparisons(Tabular):
     def _lines(self) -> Iterator[Beside]:
         told = [{row.what: row for row in each.rows} for each in self]
         groups = list(dict.fromkeys(what.partition(".")[0] for lines in told for what in lines))
-        whats = {what for lines in told for what in lines}
-        for what in sorted(whats, key=lambda what: (groups.index(what.partition(".")[0]), what)):
+        for what in sorted(
+            {what for lines in told for what in lines},
+            key=lambda what: (groups.index(what.partition(".")[0]), what),
+        ):
             rows = [lines.get(what, Difference(what, None, None)) for lines in told]
             yield Beside(
                 what, next((row.base for row in rows if row.base is not None), None),

@@ -52,7 +52,8 @@ Every error this library raises on purpose is one of these::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 
@@ -392,3 +393,14 @@ class EnvironmentMismatchWarning(RegistryWarning):
 
 class DeprecatedModelWarning(RegistryWarning):
     """The model is deprecated; it still loads."""
+
+
+@contextmanager
+def naming(registry: str) -> Iterator[None]:
+    """An error inside says which of several registries it is about, unless it is about what was asked of all of them."""
+    try:
+        yield
+    except RegistryError as error:
+        if isinstance(error, InvalidSettingsError) or not isinstance(error, InvalidInputError):
+            error.args = (f"{error} (in the registry {registry!r})",)
+        raise

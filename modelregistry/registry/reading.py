@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Self, overload
@@ -24,7 +25,7 @@ from modelregistry.display.listing import (
 )
 from modelregistry.display.tables import Rows
 from modelregistry.display.words import count
-from modelregistry.errors import InvalidInputError, RegistryError, RegistryWarning
+from modelregistry.errors import InvalidInputError, RegistryError, RegistryWarning, naming
 from modelregistry.git.remote import GitRemote
 from modelregistry.git.repo import is_url
 from modelregistry.log.choice import check_there, choose
@@ -576,7 +577,7 @@ def _warn_of_files(problems: Mapping[str, str]) -> None:
 
 
 def impact_in(
-    registries: Iterable[tuple[str, Hub]], what: str | ModelVersion, progress: Progress
+    registries: Collection[tuple[str, Hub]], what: str | ModelVersion, progress: Progress
 ) -> Rows[Affected]:
     """Every version of some registries, each with what it is called, that was made from something."""
     from modelregistry.lineage.impact import Affected, Folders, ordered, sought
@@ -588,8 +589,9 @@ def impact_in(
     odd: list[str] = []
     for name, registry in registries:
         with registry._repo.reading():
-            versions = list(registry._kept_versions())
-            registry._bring_records(versions)
+            with naming(name) if len(registries) > 1 else nullcontext():
+                versions = list(registry._kept_versions())
+                registry._bring_records(versions)
             for version in counted(versions, progress, f"looking for {wanted[0]}", "versions"):
                 if version == what:
                     continue

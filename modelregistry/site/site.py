@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelregistry.errors import InvalidInputError
+from modelregistry.errors import InvalidInputError, naming
 from modelregistry.log.history import History
 from modelregistry.names import version_key
 from modelregistry.progress import Progress, check_progress, counted
@@ -73,7 +73,10 @@ def _export(
     writer: SiteWriter, templates: Templates, sources: Sequence[Source], title: str, progress: Progress
 ) -> Site:
     prefix = "{}/" if len(sources) > 1 else ""
-    found = [(source, _read(source, prefix.format(file_name(source.name)))) for source in sources]
+    found = []
+    for source in sources:
+        with naming(source.name) if source.name else nullcontext():
+            found.append((source, _read(source, prefix.format(file_name(source.name)))))
     models = [model for _, some in found for model in some]
     events = sorted(
         ((event, model) for model in models for event in model.shown_events),

@@ -157,3 +157,20 @@ def test_one_that_can_not_be_reached_any_more_is_read_as_it_was_and_the_warning_
         with pytest.warns(mr.PartialViewWarning, match="can't be fetched; reading it as it was") as caught:
             assert ask() == 2
         assert {each.filename for each in caught} == {__file__}
+
+
+def test_an_error_says_which_registry_it_is_about(
+    catalog: mr.Catalog, other: Registry, tmp_path: Path
+) -> None:
+    root = Path(other.target)
+    write(root / ".modelregistry.toml", "[stages.current")
+    commit(root, "Spoil the settings")
+    for ask in (
+        catalog.search,
+        lambda: catalog.impact("train.py"),
+        lambda: catalog.export_site(tmp_path / "public"),
+    ):
+        with pytest.raises(mr.InvalidSettingsError, match=r"is not TOML.* \(in the registry 'growth'\)$"):
+            ask()
+    with pytest.raises(mr.RepositoryNotFoundError, match=r"\(in the registry 'gone'\)$"):
+        mr.Catalog({"here": other, "gone": tmp_path / "gone"})
