@@ -116,6 +116,9 @@ def test_a_site_of_several_has_the_models_of_all_each_in_its_own_folder(
     hrefs_lead_somewhere(site)
     index = text_of(pages(site)["index.html"])
     assert "2 models" in index and "growth" in index
+    audit = pages(site)["audit.html"]
+    assert '<label for="by-registry">Registry</label>' in audit and "<option>growth</option>" in audit
+    assert audit.count('data-registry="growth"') == len(catalog.registries["growth"].events())
     models = json.loads((site.path / "catalogue.json").read_text())["models"]
     assert [(model["registry"], len(model["versions"])) for model in models] == [
         ("project", 2),

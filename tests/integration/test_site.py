@@ -84,6 +84,7 @@ def test_a_site_has_a_page_for_each_model_and_version_and_all_links_lead_somewhe
         "models/churn/v0.2.0.html",
     )  # fmt: skip
     hrefs_lead_somewhere(site)
+    assert "by-registry" not in pages(site)["audit.html"], "there is one only"
     index = text_of(pages(site)["index.html"])
     assert "churn" in index and "current v0.1.0" in index and "v0.2.0" in index
 
