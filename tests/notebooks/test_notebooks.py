@@ -204,7 +204,8 @@ def test_what_the_cells_say(executed: nbformat.NotebookNode) -> None:
         "load_model",
     ):
         assert part in said["version"], part
-    assert said["comparison"].count("better") == 2
+    assert "; better: auc, loss" in said["comparison"]
+    assert said["comparison"].count("better") == 3, "beside each of them, too"
     assert "1 more were found" in said["found"]
     assert "(nothing)" in said["nothing"]
     assert "never served again" in said["withdrawn"]
