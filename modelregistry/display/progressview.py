@@ -151,6 +151,12 @@ class _Errors:
     def __getattr__(self, name: str) -> Any:
         return getattr(sys.stderr, name)
 
+    def __eq__(self, other: object) -> bool:
+        return other is sys.stderr  # tqdm asks how wide the terminal is of standard error alone
+
+    def __hash__(self) -> int:
+        return hash(sys.stderr)
+
 
 def _bar(what: str, unit: str, *, asked: bool) -> Iterator[Callable[[int, int | None], None]]:
     from tqdm.std import tqdm
@@ -166,9 +172,7 @@ def _bar(what: str, unit: str, *, asked: bool) -> Iterator[Callable[[int, int | 
     def tick() -> None:
         if asked or time.monotonic() - began >= PATIENCE:
             bar.refresh()
-            bar.last_print_t = (
-                time.time()
-            )  # or closing it would leave the line there, as if it had never been
+            bar.last_print_t = time.time()  # or the line would stay there, as if it had never been
 
     def report(done: int, total: int | None) -> None:
         bar.total = total

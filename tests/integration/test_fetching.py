@@ -341,6 +341,15 @@ def test_a_callback_is_told_no_less_than_before_when_the_fetch_begins_anew(
     assert told.values[-1] == len(data)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """An interrupt is one, though who runs the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("verb", ["fetch", "fetch a folder", "import"])
 def test_an_interrupt_waits_for_no_bytes_that_are_on_their_way(
     verb: str, server: FileServer, make: Make, tmp_path: Path

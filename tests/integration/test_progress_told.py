@@ -71,6 +71,8 @@ INTERRUPTED = """
 import os, signal, sys
 import modelregistry as mr
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs the tests in the background ignores it
+
 def tell(done, total):
     os.killpg(0, signal.SIGINT)
 
