@@ -54,7 +54,7 @@ from tests.integration.projects import commit, git, init, write
 from tests.integration.specification import COMMITTED, Call, Commit, Outcome, State, World, person
 from tests.strategies import said
 
-LENGTH, _, SEED = os.environ.get("MODELREGISTRY_MACHINE", "120x30").partition("@")
+LENGTH, _, SEED = os.environ.get("MODELREGISTRY_MACHINE", "80x30").partition("@")
 LONG = "MODELREGISTRY_MACHINE" in os.environ
 EXAMPLES, STEPS = map(int, LENGTH.split("x"))
 PARTS = 4
