@@ -11,6 +11,9 @@ from modelregistry.exports.state import UNFINISHED, Moved, There, different, eac
 from modelregistry.exports.target import Target
 from modelregistry.progress import Progress, reported
 
+_ATTEMPTS = 5
+"""To leave a note, which others who export the same at that moment take away."""
+
 
 class Writing:
     """One export to one target.
@@ -80,13 +83,18 @@ class Writing:
     def _begin(self, owned: set[str]) -> None:
         files = tuple(sorted(owned | self._plan.keys()))
         note = Unfinished(identity=self._manifest.identity, files=files).to_json()
-        sent = self._target.write(UNFINISHED, note, _nobody)
-        try:
-            self._read_back(UNFINISHED, sent, _nobody)
-        except ExportError:
-            # Another export of the very same may have written a note of its own, or have ended and taken this one away.
-            if There.look(self._target).identity != self._manifest.identity:
-                raise
+        for left in reversed(range(_ATTEMPTS)):
+            sent = self._target.write(UNFINISHED, note, _nobody)
+            try:
+                self._read_back(UNFINISHED, sent, _nobody)
+                break
+            except ExportError:
+                # Another export of the very same may have written a note of its own, or have ended and taken this one away.
+                found = There.look(self._target).identity
+                if found == self._manifest.identity:
+                    break
+                if found is not None or not left:
+                    raise
         if MANIFEST in self._there.files:
             self._target.remove(MANIFEST)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -22,6 +23,8 @@ from fsspec.registry import known_implementations
 import modelregistry as mr
 from modelregistry import Registry
 from modelregistry.exports.manifest import Unfinished
+from modelregistry.exports.state import UNFINISHED
+from modelregistry.exports.target import Target
 from modelregistry.lineage.lineage import Lineage
 from tests.integration.pipelines import web
 from tests.integration.projects import TOP, commit, everything, git, write
@@ -254,6 +257,29 @@ def test_many_who_export_the_same_at_once_leave_it_whole(
     assert len({each.manifest.identity for each in found}) == 1
     assert mr.verify_export(tmp_path / "out").name == "bundle"
     assert without_manifest(tmp_path / "out") == BUNDLE
+
+
+@pytest.mark.parametrize(("times", "error"), [(1, nullcontext()), (99, pytest.raises(mr.ExportError))])
+def test_a_note_that_another_export_took_away_is_left_again(
+    times: int,
+    error: AbstractContextManager[object],
+    stocked: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, taken = Target.hash, []
+
+    def look(self: Target, path: str, moved: Callable[[int], object]) -> str | None:
+        if path == UNFINISHED and len(taken) < times:
+            taken.append(path)
+            self.remove(path)
+        return real(self, path, moved)
+
+    monkeypatch.setattr(Target, "hash", look)
+    with error:
+        stocked.get("bundle").export(tmp_path / "out")
+        assert mr.verify_export(tmp_path / "out").name == "bundle"
+        assert without_manifest(tmp_path / "out") == BUNDLE
 
 
 # -- kills -------------------------------------------------------------------------------------------------
