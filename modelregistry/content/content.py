@@ -475,7 +475,7 @@ class ContentReader:
         path, digest = self._verified_while(
             lambda: import_library(name, loader, made_of), version, verify, progress
         )
-        warn_of_mismatch(version.reference, version.environment, stacklevel=4)
+        warn_of_mismatch(version.reference, version.environment)
         with paused():
             return deserialize(
                 path, name, digest=digest, reference=version.reference,

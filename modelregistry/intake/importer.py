@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
+from modelregistry.callers import warn
 from modelregistry.errors import (
     IntegrityError,
     InvalidInputError,
@@ -302,11 +302,10 @@ def _check_same_project(source: SourceProject, here: Imported, model: str) -> No
     try:
         source.repo.resolve(here.rev_lock)
     except RegistryError:
-        warnings.warn(
+        warn(
             f"{source.url!r} does not have commit {here.rev_lock[:10]}, at which {model!r} was imported: it may be another "
             "project",
             RegistryWarning,
-            stacklevel=4,
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from modelregistry.callers import warn
 from modelregistry.content.content import ContentReader
 from modelregistry.content.identity import whole_digest
 from modelregistry.content.store import hash_file
@@ -290,10 +290,9 @@ class Receiver:
             else:
                 self.adder.place(path)
         except (OSError, RefusedError, WorkingCopyError) as error:
-            warnings.warn(
+            warn(
                 f"{path!r} is committed, and could not be put into the working copy ({error}): 'dvc checkout' does it",
                 RegistryWarning,
-                stacklevel=6,
             )
 
     def _look(self, received: Received, intake: Intake) -> bool:

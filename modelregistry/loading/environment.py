@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
-import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import islice
 
+from modelregistry.callers import warn
 from modelregistry.errors import EnvironmentMismatchWarning
 
 PYTHON = "python"
@@ -42,7 +42,7 @@ def mismatches(recorded: Mapping[str, str], here: Mapping[str, str]) -> list[tup
     return found
 
 
-def warn_of_mismatch(reference: str, recorded: Mapping[str, str] | None, *, stacklevel: int = 2) -> None:
+def warn_of_mismatch(reference: str, recorded: Mapping[str, str] | None) -> None:
     """Say in one line where a model was made with other versions than are here."""
     looked_up = dict(islice((recorded or {}).items(), _MOST))
     found = mismatches(looked_up, installed(looked_up))
@@ -50,10 +50,9 @@ def warn_of_mismatch(reference: str, recorded: Mapping[str, str] | None, *, stac
         return
     # As JSON, because whoever may register chose the names.
     told = ", ".join(f"{json.dumps(name)[1:-1]} {old} (here {new})" for name, old, new in found)
-    warnings.warn(
+    warn(
         f"{reference} was made with {told}: it may fail to load, or answer otherwise",
         EnvironmentMismatchWarning,
-        stacklevel=stacklevel,
     )
 
 

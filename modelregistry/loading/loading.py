@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Hashable
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from modelregistry import config
+from modelregistry.callers import warn
 from modelregistry.errors import DeprecatedModelWarning, InvalidInputError
 from modelregistry.loading.loadedmodels import LoadedModels
 from modelregistry.progress import Progress
@@ -155,7 +155,7 @@ def _find(
     else:
         found = open_registry(target, offline=offline).get(reference, version=version, stage=stage)
     if found.deprecated:
-        warnings.warn(f"model {found.name!r} is deprecated", DeprecatedModelWarning, stacklevel=3)
+        warn(f"model {found.name!r} is deprecated", DeprecatedModelWarning)
     return found
 
 

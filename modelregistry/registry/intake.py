@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from modelregistry.callers import warn
 from modelregistry.display.listing import VERSION_COLUMNS
 from modelregistry.display.tables import Rows
 from modelregistry.errors import InvalidInputError, PartlyRegisteredError, RegistryError, RegistryWarning
@@ -130,7 +130,7 @@ class IntakeVerbs(WritingVerbs):
             )  # fmt: skip
             notes = [saved.loses, change.note, edited.note if change.events else None]
             for note in filter(None, notes):
-                warnings.warn(f"{model}: {note}", RegistryWarning, stacklevel=2)
+                warn(f"{model}: {note}", RegistryWarning)
             assert saved.bytes.digest is not None and change.version is not None
             if not dry_run:
                 Ledger().add(saved.bytes.digest)
@@ -679,7 +679,7 @@ class IntakeVerbs(WritingVerbs):
         found = self._examined_at(place, posixpath.basename(arrival.path), content)
         obstacle = found.obstacle(version.reference) if found is not None else None
         if obstacle is not None:
-            warnings.warn(obstacle, RegistryWarning, stacklevel=4)
+            warn(obstacle, RegistryWarning)
 
         def draw(version: ModelVersion, declared: Declaration) -> ModelCard:
             return card(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from modelregistry.callers import warn
 from modelregistry.content.content import MANIFEST, MOST_FILES_IN_EVENT
 from modelregistry.content.identity import manifest_text
 from modelregistry.errors import InvalidInputError, RegistryWarning
@@ -151,7 +151,7 @@ class WritingVerbs(ReadingVerbs):
             return same is not None and version in (None, same) and history.versions[same].served
 
         if rev == "HEAD" and (note := drift(self._repo, source_rev, found)):
-            warnings.warn(note, RegistryWarning, stacklevel=2)
+            warn(note, RegistryWarning)
 
         # Before anything is decided: it may take seconds, in which others would be faster.
         examined = None
@@ -186,14 +186,14 @@ class WritingVerbs(ReadingVerbs):
             folded, change = self._change(model, decide, message=message, dry_run=False)
         problem = self._content.card_problem(source_rev, model) if change.events else None
         for note in filter(None, (change.note, problem)):
-            warnings.warn(note, RegistryWarning, stacklevel=2)
+            warn(note, RegistryWarning)
         if rev == "HEAD" and change.events and not dry_run and (note := self._unpushed(source_rev)):
             _log.warning("%s@%s: %s", model, change.version, note)
         if content.digest is not None and not dry_run and self._content.made_here(source_rev, found):
             Ledger().add(content.digest)
         obstacle = examined.obstacle(f"{model}@{change.version}") if examined is not None else None
         if change.events and obstacle is not None:
-            warnings.warn(obstacle, RegistryWarning, stacklevel=2)
+            warn(obstacle, RegistryWarning)
         assert change.version is not None
         registered = self._version(folded, change.version)
         return replace(registered, dry_run=True) if dry_run and change.events else registered
@@ -271,7 +271,7 @@ class WritingVerbs(ReadingVerbs):
 
         promoted = self._changed(wanted.model, decide, message=message, dry_run=dry_run, pin=wanted.pin)
         if doubt is not None:
-            warnings.warn(doubt, RegistryWarning, stacklevel=2)
+            warn(doubt, RegistryWarning)
         return promoted
 
     def rollback(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
 
+from modelregistry.callers import warn
 from modelregistry.errors import RegistryWarning
 
 
@@ -97,4 +97,4 @@ def doubt_of(facts: os.stat_result) -> str | None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, RegistryWarning, stacklevel=4)
+    warn(message, RegistryWarning)
